@@ -1,0 +1,116 @@
+"""Files and folders that appear whole or not at all.
+
+Everything is written under another name, flushed to the disk and renamed: a process killed at any
+moment leaves the previous version, the new one, or a hidden ``.NAME.partial`` that nobody reads.
+"""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hf_gen.errors import UserError
+
+_SENTENCES = {
+    errno.ENOSPC: "no space is left on the disk of {path}: free some, then run the same command",
+    errno.EDQUOT: "the disk quota for {path} is used up: free some space and run the same command",
+    errno.EROFS: "{path} is on a read-only file system: choose another folder",
+    errno.EACCES: "{path} is not writable for this user: name another folder or change its rights",
+    errno.EPERM: "{path} is not writable for this user: name another folder or change its rights",
+    errno.ENOTDIR: "a part of {path} is a file where a folder is needed: choose another folder",
+    errno.EEXIST: "{path} is a file where a folder is needed: choose another folder",
+}
+
+
+@contextmanager
+def disk_errors_as_sentences(path: Path) -> Iterator[None]:
+    """Turns the operating system's errors about `path` into a sentence.
+
+    Raises:
+        UserError: If the disk is full, read-only or not writable; other errors pass through.
+    """
+    try:
+        yield
+    except OSError as error:
+        sentence = _SENTENCES.get(error.errno or 0)
+        if sentence is None:
+            raise
+        raise UserError(sentence.format(path=path)) from error
+    except Exception as error:
+        # safetensors reports a full disk by its own class, which keeps only the system's words.
+        if f"os error {errno.ENOSPC}" not in str(error):
+            raise
+        raise UserError(_SENTENCES[errno.ENOSPC].format(path=path)) from error
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """Yields an empty folder that becomes `target` if, and only if, the block ends well.
+
+    A folder that is already at `target` is replaced.
+
+    Raises:
+        UserError: If the disk is full, read-only or not writable.
+    """
+    partial = target.with_name(f".{target.name}.partial")
+    replaced = target.with_name(f".{target.name}.replaced")
+    with disk_errors_as_sentences(target):
+        _remove(partial)
+        partial.mkdir(parents=True)
+        try:
+            yield partial
+            _flush(partial)
+            if target.exists():
+                _remove(replaced)
+                target.rename(replaced)
+            partial.rename(target)
+            _flush_entry(target.parent)
+        except BaseException:
+            _remove(partial)
+            raise
+        _remove(replaced)
+
+
+def remove_folder(target: Path) -> None:
+    """Removes a folder so that it is never seen half removed."""
+    doomed = target.with_name(f".{target.name}.replaced")
+    _remove(doomed)
+    target.rename(doomed)
+    _remove(doomed)
+
+
+def write_whole_text(target: Path, text: str) -> None:
+    """Writes `text` to `target`, which holds the old or the new text at every moment.
+
+    Raises:
+        UserError: If the disk is full, read-only or not writable.
+    """
+    partial = target.with_name(f".{target.name}.partial")
+    with disk_errors_as_sentences(target):
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(target)
+        _flush_entry(target.parent)
+
+
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+def _flush(folder: Path) -> None:
+    for path in sorted(folder.rglob("*")):
+        _flush_entry(path)
+    _flush_entry(folder)
+
+
+def _flush_entry(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,116 @@
+"""Everything that a run needs to go on to the bit: tensors in safetensors files, and one JSON file.
+
+Batches, flips, noise and schedules are functions of the step, so the networks, their averages, the
+optimisers' moments, the numbers of the log that is being filled and the step are all there is.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from hf_gen.atomic import whole_folder
+from hf_gen.errors import UserError
+
+FORMAT = 1
+
+
+def save_checkpoint(
+    folder: Path,
+    step: int,
+    modules: Mapping[str, nn.Module],
+    optimisers: Mapping[str, torch.optim.Optimizer],
+    window: Mapping[str, Tensor],
+    plain: Mapping[str, float],
+) -> None:
+    """Writes `folder`, which appears when it is whole.
+
+    Args:
+        folder: Where.
+        step: Optimiser steps taken.
+        modules: Networks and averages by name.
+        optimisers: By the name of their turn.
+        window: Sums of what is logged next.
+        plain: Further numbers, such as the gradient scaler's.
+
+    Raises:
+        UserError: If the disk is full or not writable.
+    """
+    with whole_folder(folder) as partial:
+        for name, module in modules.items():
+            _write(partial / f"{name}.safetensors", module.state_dict())
+        for turn, optimiser in optimisers.items():
+            _write(partial / f"optimizer-{turn}.safetensors", _moments(optimiser))
+        _write(partial / "window.safetensors", window)
+        (partial / "state.json").write_text(
+            json.dumps({"format": FORMAT, "step": step, "plain": dict(plain)}, indent=2)
+        )
+
+
+def load_checkpoint(
+    folder: Path,
+    modules: Mapping[str, nn.Module],
+    optimisers: Mapping[str, torch.optim.Optimizer],
+    device: torch.device,
+) -> tuple[int, dict[str, Tensor], dict[str, float]]:
+    """Restores `modules` and `optimisers` in place.
+
+    Returns:
+        The step, the sums of what is logged next, and the further numbers.
+
+    Raises:
+        UserError: If the checkpoint is damaged or of another format.
+    """
+    try:
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        if state["format"] != FORMAT:
+            raise UserError(
+                f"{folder} has format {state['format']}, and this version of hf_gen reads format "
+                f"{FORMAT}: start anew in another --output-dir"
+            )
+        for name, module in modules.items():
+            module.load_state_dict(_read(folder / f"{name}.safetensors"))
+        for turn, optimiser in optimisers.items():
+            _restore_moments(optimiser, _read(folder / f"optimizer-{turn}.safetensors"))
+        window = _read(folder / "window.safetensors")
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise UserError(
+            f"{folder} is damaged ({error}): remove it to go on from the checkpoint before"
+        ) from error
+    return (
+        int(state["step"]),
+        {name: sums.to(device) for name, sums in window.items()},
+        state["plain"],
+    )
+
+
+def _moments(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    per_parameter = optimiser.state_dict()["state"]
+    return {
+        f"{index}.{name}": value
+        for index, values in per_parameter.items()
+        for name, value in values.items()
+    }
+
+
+def _restore_moments(optimiser: torch.optim.Optimizer, moments: Mapping[str, Tensor]) -> None:
+    per_parameter: dict[int, dict[str, Tensor]] = {}
+    for key, value in moments.items():
+        index, _, name = key.partition(".")
+        per_parameter.setdefault(int(index), {})[name] = value
+    groups: list[dict[str, Any]] = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": per_parameter, "param_groups": groups})
+
+
+def _write(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    path.write_bytes(save(on_cpu))
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    return load(path.read_bytes())

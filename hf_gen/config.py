@@ -1,0 +1,246 @@
+"""What a run can be told: frozen dataclasses whose fields are the flags of `train_accelerate.py`.
+
+Each field's text below it is its `--help`. Values are checked when an instance is made, so a recipe
+that exists is a recipe that can run. Nothing here imports torch: `--help` answers at once.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from hf_gen.errors import UserError
+
+Likelihood = Literal["bernoulli", "gaussian", "laplace"]
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where the images come from and how they become pixels."""
+
+    dataset_name: str = "faces"
+    """"faces" (drawn by hf_gen, nothing is downloaded), a Hub id such as huggan/anime-faces, or a
+    local folder of images or parquet files."""
+    dataset_config_name: str | None = None
+    """The configuration of a Hub dataset that has several."""
+    revision: str | None = None
+    """Branch, tag or commit of a Hub dataset."""
+    data_files: tuple[str, ...] = ()
+    """Only these files of the dataset, as names or globs (huggan/anime-faces: data.zip)."""
+    train_data_dir: Path | None = None
+    """A local folder to train on, in place of --dataset-name."""
+    image_column: str | None = None
+    """The column with the images. Default: the only one there is, or "image"; "anime" for faces."""
+    split: str = "train"
+    """The split to train on. Held out: the set's own test or validation split, else a fixed 5 %."""
+    max_train_samples: int | None = None
+    """Train on so many images only, a fixed random choice (when streaming: the first ones).
+    With faces: how many to draw, 10,000 by default."""
+    streaming: bool = False
+    """Read a Hub dataset as it arrives, keeping only the pixels and no second copy on the disk."""
+    resolution: int = 32
+    """Height and width in pixels after the centre crop."""
+    random_flip: bool = False
+    """Mirror every second image at random while training."""
+    cache_dir: Path | None = None
+    """Where datasets and decoded pixels are kept. Default: the Hugging Face cache (HF_HOME)."""
+
+    def __post_init__(self) -> None:
+        _at_least("resolution", self.resolution, 8)
+        _at_least("max_train_samples", self.max_train_samples, 1)
+        if not self.dataset_name:
+            raise UserError('dataset_name is empty: try "faces", a Hub id or a local folder')
+        if self.train_data_dir is not None and self.dataset_name != "faces":
+            raise UserError(
+                f"train_data_dir {str(self.train_data_dir)!r} and dataset_name "
+                f"{self.dataset_name!r} both name a dataset: give one of the two"
+            )
+
+
+@dataclass(frozen=True)
+class ConvVAEConfig:
+    """A convolutional encoder and its mirror image; one vector of latents."""
+
+    filters: tuple[int, ...] = (64, 32)
+    """Filters of each convolution of the encoder, outermost first."""
+    kernel_sizes: tuple[int, ...] = (5, 3)
+    """Kernel size of each convolution, odd numbers."""
+    strides: tuple[int, ...] = (2, 2)
+    """By how much each convolution shrinks the image."""
+    downsample: Literal["stride", "max_pool"] = "stride"
+    """Shrink by a strided convolution, or by max pooling after it."""
+    latent_channels: int = 50
+    """How many latents describe an image."""
+
+
+@dataclass(frozen=True)
+class DenseVAEConfig:
+    """Fully connected: pixels in, a few latents, pixels out."""
+
+    hidden: tuple[int, ...] = (512, 256)
+    """Widths of the encoder's hidden layers; the decoder has them in reverse."""
+    latent_channels: int = 10
+    """How many latents describe an image."""
+
+
+@dataclass(frozen=True)
+class AutoencoderKLConfig:
+    """diffusers' AutoencoderKL, the VAE of Stable Diffusion: a map of latents."""
+
+    block_out_channels: tuple[int, ...] = (32, 64, 64)
+    """Channels of each resolution; every block but the last halves the image. Multiples of 32."""
+    layers_per_block: int = 1
+    """Residual layers in each block."""
+    latent_channels: int = 4
+    """Channels of the latent map."""
+
+
+@dataclass(frozen=True)
+class AutoencoderTinyConfig:
+    """diffusers' AutoencoderTiny, a small plain autoencoder: no posterior, so no KL term."""
+
+    block_out_channels: tuple[int, ...] = (32, 32, 32)
+    """Channels of each resolution; every block but the first halves the image."""
+    num_blocks: tuple[int, ...] = (1, 2, 2)
+    """Residual blocks of each resolution in the encoder; the decoder has them in reverse."""
+    latent_channels: int = 4
+    """Channels of the latent map."""
+
+
+VAEModel = ConvVAEConfig | DenseVAEConfig | AutoencoderKLConfig | AutoencoderTinyConfig
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is minimised: reconstruction + kl_weight x KL, in nats per image."""
+
+    likelihood: Likelihood = "bernoulli"
+    """How a pixel is scored given its reconstruction: Bernoulli cross-entropy as in the reports,
+    Gaussian (squared error) or Laplace (absolute error)."""
+    likelihood_scale: float = 0.2
+    """Standard deviation (Gaussian) or scale (Laplace) of a pixel whose range is -1 to 1."""
+    kl_weight: float = 1.0
+    """Factor of the KL term; 1 is the evidence lower bound itself."""
+
+    def __post_init__(self) -> None:
+        _positive("likelihood_scale", self.likelihood_scale)
+        _not_negative("kl_weight", self.kl_weight)
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """How the weights are found."""
+
+    train_batch_size: int = 128
+    """Images per process and forward pass."""
+    num_train_epochs: int = 20
+    """Passes over the training images."""
+    max_train_steps: int | None = None
+    """Optimiser steps; overrides --num-train-epochs."""
+    gradient_accumulation_steps: int = 1
+    """Forward passes whose gradients are added up before a step."""
+    learning_rate: float = 1e-3
+    """Step size of Adam after the warm-up."""
+    lr_scheduler: Literal["constant", "linear", "cosine"] = "constant"
+    """How the learning rate goes on after the warm-up; linear and cosine end at zero."""
+    lr_warmup_steps: int = 0
+    """Steps in which the learning rate rises from zero."""
+    adam_beta1: float = 0.9
+    """Decay of Adam's first moment."""
+    adam_beta2: float = 0.999
+    """Decay of Adam's second moment."""
+    adam_weight_decay: float = 0.0
+    """Decoupled weight decay (AdamW)."""
+    adam_epsilon: float = 1e-8
+    """Added to Adam's denominator."""
+    max_grad_norm: float = 0.0
+    """Clip the gradients of a turn to this norm; 0 leaves them as they are."""
+    ema_decay: float = 0.999
+    """Decay of the moving average of the weights, which is what is evaluated and exported; it is
+    warmed up as (1 + step) / (10 + step). 0 exports the raw weights."""
+    mixed_precision: Literal["no", "fp16", "bf16"] = "no"
+    """Arithmetic of the forward pass; the weights stay in float32."""
+    seed: int = 0
+    """Weights, order of the images, flips and noise are functions of it."""
+    num_threads: int | None = None
+    """CPU threads per process. Default: all cores, shared among the processes of the machine."""
+
+    def __post_init__(self) -> None:
+        for name in ("train_batch_size", "num_train_epochs", "gradient_accumulation_steps"):
+            _at_least(name, getattr(self, name), 1)
+        _at_least("max_train_steps", self.max_train_steps, 1)
+        _at_least("num_threads", self.num_threads, 1)
+        for name in ("learning_rate", "adam_epsilon"):
+            _positive(name, getattr(self, name))
+        for name in ("lr_warmup_steps", "adam_weight_decay", "max_grad_norm", "seed"):
+            _not_negative(name, getattr(self, name))
+        for name in ("adam_beta1", "adam_beta2", "ema_decay"):
+            _below_one(name, getattr(self, name))
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a run leaves behind, and how often."""
+
+    output_dir: Path | None = None
+    """The run folder. Default: runs/<recipe>. The same command with the same folder resumes."""
+    logging_steps: int = 20
+    """Steps between two lines of metrics.jsonl; each holds the means since the last."""
+    validation_steps: int = 200
+    """Steps between two evaluations on the held-out images."""
+    checkpointing_steps: int = 500
+    """Steps between two checkpoints."""
+    checkpoints_total_limit: int = 2
+    """How many checkpoints are kept, the newest ones."""
+    resume_from_checkpoint: str = "latest"
+    """Where to go on: "latest", or the name of one in the run folder, such as checkpoint-500."""
+    report_to: str = "tensorboard"
+    """Also log to this tracker of Accelerate's (tensorboard, trackio, wandb, ...), or "none"."""
+
+    def __post_init__(self) -> None:
+        for name in ("logging_steps", "validation_steps", "checkpointing_steps"):
+            _at_least(name, getattr(self, name), 1)
+        _at_least("checkpoints_total_limit", self.checkpoints_total_limit, 1)
+
+
+@dataclass(frozen=True)
+class VAERecipe:
+    """An experiment with a variational autoencoder."""
+
+    data: Data = field(default_factory=Data)
+    model: VAEModel = field(default_factory=ConvVAEConfig)
+    objective: Objective = field(default_factory=Objective)
+    optimisation: Optimisation = field(default_factory=Optimisation)
+    output: Output = field(default_factory=Output)
+    pretrained_model_name_or_path: str | None = None
+    """Fine-tune this model in place of a new one: a Hub id or a folder that holds an AutoencoderKL,
+    an AutoencoderTiny or one of hf_gen's, by its own architecture."""
+    subfolder: str | None = None
+    """The sub-folder of the pretrained model, such as "vae" within a pipeline."""
+
+
+def recipe_as_json(recipe: VAERecipe) -> dict[str, Any]:
+    """The recipe as nested plain values: what run.json holds and a resumed run must equal."""
+    values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(recipe), default=str))
+    return values
+
+
+def _at_least(name: str, value: int | None, least: int) -> None:
+    if value is not None and value < least:
+        raise UserError(f"{name} must be at least {least}, got {value}")
+
+
+def _positive(name: str, value: float) -> None:
+    if not 0 < value < float("inf"):
+        raise UserError(f"{name} must be a positive number, got {value}")
+
+
+def _not_negative(name: str, value: float) -> None:
+    if not 0 <= value < float("inf"):
+        raise UserError(f"{name} must be zero or a positive number, got {value}")
+
+
+def _below_one(name: str, value: float) -> None:
+    if not 0 <= value < 1:
+        raise UserError(f"{name} must be at least 0 and less than 1, got {value}: try 0.9")

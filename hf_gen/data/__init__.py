@@ -1,0 +1,1 @@
+"""From a dataset, wherever it lies, to batches of pixels."""

@@ -1,0 +1,56 @@
+"""The terms of the objectives, as pure functions with one convention.
+
+Every term is summed over the pixels or latents of an image and returned per image, in nats; who
+optimises averages over the batch.
+
+Source: Kingma and Welling, Auto-Encoding Variational Bayes, 2013, equation 10 and appendices B, C.
+"""
+
+import math
+
+from torch import Tensor
+from torch.nn import functional
+
+from hf_gen.config import Likelihood
+
+
+def reconstruction_nll(
+    images: Tensor, predicted: Tensor, likelihood: Likelihood, scale: float
+) -> Tensor:
+    """Negative log likelihood of `images` given what a decoder made of their codes.
+
+    Args:
+        images: In [-1, 1], (batch, channels, height, width).
+        predicted: The same shape: for "bernoulli" logits, `image = 2 sigmoid(logits) - 1`; else
+            images.
+        likelihood: Which distribution a pixel has.
+        scale: Standard deviation of "gaussian" or scale of "laplace", in units of [-1, 1].
+
+    Returns:
+        Nats per image, (batch,). For "bernoulli" that is the cross-entropy, which is no density of
+        pixels between black and white: https://arxiv.org/abs/1907.06845 measures the difference.
+    """
+    match likelihood:
+        case "bernoulli":
+            nll = functional.binary_cross_entropy_with_logits(
+                predicted, (images + 1) / 2, reduction="none"
+            )
+        case "gaussian":
+            normaliser = math.log(scale * math.sqrt(2 * math.pi))
+            nll = 0.5 * ((images - predicted) / scale).square() + normaliser
+        case "laplace":
+            nll = (images - predicted).abs() / scale + math.log(2 * scale)
+    return nll.sum(dim=(1, 2, 3))
+
+
+def kl_to_standard_normal(mean: Tensor, logvar: Tensor) -> Tensor:
+    """KL divergence of N(mean, exp(logvar)) from N(0, I).
+
+    Args:
+        mean: (batch, channels, height, width).
+        logvar: The same shape.
+
+    Returns:
+        Nats per image, (batch,).
+    """
+    return 0.5 * (mean.square() + logvar.exp() - 1 - logvar).sum(dim=(1, 2, 3))

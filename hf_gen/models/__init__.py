@@ -1,0 +1,1 @@
+"""The networks. Each file stands alone, since it travels to the Hub beside its weights."""

@@ -1,0 +1,310 @@
+"""Variational autoencoders of small images, convolutional and fully connected.
+
+Source: Kingma and Welling, Auto-Encoding Variational Bayes, 2013, https://arxiv.org/abs/1312.6114.
+
+This file imports torch, diffusers and safetensors only: it is also the remote code of a repository
+on the Hub. Images are floats in [-1, 1], (batch, 3, sample_size, sample_size). A code is a 1x1 map
+of latents, (batch, latent_channels, 1, 1), so that what takes an `AutoencoderKL` takes these too.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+from diffusers.models.modeling_outputs import AutoencoderKLOutput
+from diffusers.models.modeling_utils import ModelMixin
+from diffusers.utils.outputs import BaseOutput
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+_LIKELIHOODS = ("bernoulli", "gaussian", "laplace")
+_LARGEST = 4096
+_DOWNSAMPLINGS = ("stride", "max_pool")
+_WHERE_TO_LOOK = ("subfolder", "revision", "cache_dir", "local_files_only", "token", "proxies")
+
+
+@dataclass
+class VAEDecoderOutput(BaseOutput):
+    """What `decode` returns.
+
+    Attributes:
+        sample: The mean image, in [-1, 1], (batch, 3, height, width).
+        logits: The same before the squashing, `sample = 2 sigmoid(logits) - 1`: what a Bernoulli
+            likelihood is computed from without loss of precision.
+    """
+
+    sample: Tensor
+    logits: Tensor
+
+
+class VectorVAE(ModelMixin, ConfigMixin):
+    """A variational autoencoder whose code is one vector: diffusers' autoencoder protocol.
+
+    A subclass builds `encoder`, images to (batch, 2 latent_channels, 1, 1) with the means first and
+    the log variances after, and `decoder`, codes to logits of images.
+    """
+
+    encoder: nn.Module
+    decoder: nn.Module
+
+    def encode(
+        self, x: Tensor, return_dict: bool = True
+    ) -> AutoencoderKLOutput | tuple[DiagonalGaussianDistribution]:
+        """Images in [-1, 1], (batch, 3, height, width), to the posterior of their codes."""
+        posterior = DiagonalGaussianDistribution(self.encoder(x))
+        return AutoencoderKLOutput(latent_dist=posterior) if return_dict else (posterior,)
+
+    def decode(
+        self, z: Tensor, return_dict: bool = True, generator: torch.Generator | None = None
+    ) -> VAEDecoderOutput | tuple[Tensor]:
+        """Codes, (batch, latent_channels, 1, 1), to images in [-1, 1]; `generator` is not used."""
+        logits = self.decoder(z)
+        sample = torch.tanh(logits / 2)
+        return VAEDecoderOutput(sample=sample, logits=logits) if return_dict else (sample,)
+
+    def forward(
+        self,
+        sample: Tensor,
+        sample_posterior: bool = False,
+        return_dict: bool = True,
+        generator: torch.Generator | None = None,
+    ) -> VAEDecoderOutput | tuple[Tensor]:
+        """Images to their reconstructions, from the mean code or from a sampled one."""
+        posterior = DiagonalGaussianDistribution(self.encoder(sample))
+        code = posterior.sample(generator) if sample_posterior else posterior.mode()
+        return self.decode(code, return_dict=return_dict)
+
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str, **kwargs: Any
+    ) -> Self | tuple[Self, dict[str, Any]]:
+        """Loads a model that `save_pretrained` or `push_to_hub` wrote, or refuses it.
+
+        Takes what diffusers' `from_pretrained` takes. Weights are read from safetensors only.
+
+        Raises:
+            ValueError: If the config names another class, or the weights are damaged, of other
+                shapes, incomplete, or more than the network has.
+            OSError: If there is no config or no safetensors file.
+        """
+        name = f"{pretrained_model_name_or_path}/{kwargs.get('subfolder') or ''}".rstrip("/")
+        where = {key: kwargs[key] for key in _WHERE_TO_LOOK if key in kwargs}
+        saved_class = cls.load_config(pretrained_model_name_or_path, **where).get("_class_name")
+        if saved_class != cls.__name__:
+            raise ValueError(
+                f"{name} holds a {saved_class}, not a {cls.__name__}: "
+                f"load it with {saved_class}.from_pretrained"
+            )
+        wants_information = kwargs.pop("output_loading_info", False)
+        try:
+            model, information = super().from_pretrained(
+                pretrained_model_name_or_path,
+                **{**kwargs, "use_safetensors": True, "output_loading_info": True},
+            )
+        except (SafetensorError, RuntimeError) as error:
+            raise ValueError(
+                f"the weights in {name} cannot be loaded ({error}): download or export them again"
+            ) from error
+        for key in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+            if information[key]:
+                raise ValueError(
+                    f"the weights in {name} do not fit its config: {key.replace('_', ' ')} "
+                    f"{sorted(map(str, information[key]))[:3]}: download or export them again"
+                )
+        return (model, information) if wants_information else model
+
+
+class ConvVAE(VectorVAE):
+    """Convolutions that shrink the image, a linear layer to the code, and the mirror image of both.
+
+    The default is the reports' network: 64 filters 5x5 stride 2, 32 filters 3x3 stride 2, 50
+    latents, on 32x32 images.
+
+    Args:
+        sample_size: Height and width of an image, a multiple of the product of the strides.
+        filters: Filters of each convolution, outermost first.
+        kernel_sizes: Kernel size of each convolution, odd.
+        strides: Factor by which each convolution shrinks the image.
+        downsample: "stride" shrinks in the convolution, "max_pool" after it; the decoder is the
+            same for both.
+        latent_channels: Number of latents.
+        likelihood: How images are scored given `decode`'s output: "bernoulli" on the logits,
+            "gaussian" or "laplace" around the sample.
+        likelihood_scale: Standard deviation or scale of a pixel, in units of [-1, 1].
+
+    Raises:
+        ValueError: If the arguments do not make a network.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        sample_size: int = 32,
+        filters: tuple[int, ...] = (64, 32),
+        kernel_sizes: tuple[int, ...] = (5, 3),
+        strides: tuple[int, ...] = (2, 2),
+        downsample: Literal["stride", "max_pool"] = "stride",
+        latent_channels: int = 50,
+        likelihood: Literal["bernoulli", "gaussian", "laplace"] = "bernoulli",
+        likelihood_scale: float = 0.2,
+    ) -> None:
+        super().__init__()
+        _check_sizes("filters", filters)
+        _check_sizes("kernel_sizes", kernel_sizes)
+        _check_sizes("strides", strides)
+        if not len(filters) == len(kernel_sizes) == len(strides):
+            raise ValueError(
+                "filters, kernel_sizes and strides must have the same length, got "
+                f"{len(filters)}, {len(kernel_sizes)} and {len(strides)}"
+            )
+        for kernel_size in kernel_sizes:
+            if kernel_size % 2 == 0:
+                raise ValueError(
+                    f"kernel_sizes must be odd, got {kernel_size}: try {kernel_size + 1}"
+                )
+        if downsample not in _DOWNSAMPLINGS:
+            raise ValueError(f"downsample must be one of {_DOWNSAMPLINGS}, got {downsample!r}")
+        _check_shared(sample_size, latent_channels, likelihood, likelihood_scale)
+        factor = math.prod(strides)
+        if sample_size % factor:
+            below = sample_size // factor * factor
+            tries = f"{below} or {below + factor}" if below else f"{factor}"
+            raise ValueError(
+                f"sample_size must be a multiple of {factor} with strides {list(strides)}, "
+                f"got {sample_size}: try {tries}"
+            )
+
+        narrowest = (filters[-1], sample_size // factor, sample_size // factor)
+        features = math.prod(narrowest)
+        down = [
+            _shrink(incoming, outgoing, kernel_size, stride, downsample)
+            for incoming, outgoing, kernel_size, stride in zip(
+                (3, *filters[:-1]), filters, kernel_sizes, strides, strict=True
+            )
+        ]
+        up = [
+            _grow(incoming, outgoing, kernel_size, stride)
+            for incoming, outgoing, kernel_size, stride in zip(
+                filters, (3, *filters[:-1]), kernel_sizes, strides, strict=True
+            )
+        ]
+        self.encoder = nn.Sequential(
+            *down,  # (batch, filters[-1], sample_size / factor, sample_size / factor)
+            nn.Flatten(),
+            nn.Linear(features, 2 * latent_channels),
+            nn.Unflatten(1, (2 * latent_channels, 1, 1)),
+        )
+        self.decoder = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(latent_channels, features),
+            nn.Unflatten(1, narrowest),
+            *reversed(up),  # (batch, 3, sample_size, sample_size)
+        )
+
+
+class DenseVAE(VectorVAE):
+    """Fully connected layers from pixels to a few latents, and back.
+
+    Args:
+        sample_size: Height and width of an image.
+        hidden: Widths of the encoder's hidden layers; the decoder has them in reverse.
+        latent_channels: Number of latents.
+        likelihood: As for `ConvVAE`.
+        likelihood_scale: As for `ConvVAE`.
+
+    Raises:
+        ValueError: If the arguments do not make a network.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        sample_size: int = 32,
+        hidden: tuple[int, ...] = (512, 256),
+        latent_channels: int = 10,
+        likelihood: Literal["bernoulli", "gaussian", "laplace"] = "bernoulli",
+        likelihood_scale: float = 0.2,
+    ) -> None:
+        super().__init__()
+        _check_sizes("hidden", hidden)
+        _check_shared(sample_size, latent_channels, likelihood, likelihood_scale)
+        image = (3, sample_size, sample_size)
+        inward = (math.prod(image), *hidden)
+        outward = (*reversed(hidden), math.prod(image))
+        self.encoder = nn.Sequential(
+            nn.Flatten(),
+            *[_dense(*widths) for widths in itertools.pairwise(inward)],
+            nn.Linear(hidden[-1], 2 * latent_channels),
+            nn.Unflatten(1, (2 * latent_channels, 1, 1)),
+        )
+        self.decoder = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(latent_channels, hidden[-1]),
+            *[
+                nn.Sequential(nn.ReLU(), nn.Linear(*widths))
+                for widths in itertools.pairwise(outward)
+            ],
+            nn.Unflatten(1, image),
+        )
+
+
+def _shrink(
+    incoming: int, outgoing: int, kernel_size: int, stride: int, downsample: str
+) -> nn.Module:
+    """(batch, incoming, height, width) -> (batch, outgoing, height / stride, width / stride)."""
+    padding = kernel_size // 2
+    if downsample == "stride":
+        return nn.Sequential(
+            nn.Conv2d(incoming, outgoing, kernel_size, stride=stride, padding=padding), nn.ReLU()
+        )
+    return nn.Sequential(
+        nn.Conv2d(incoming, outgoing, kernel_size, padding=padding), nn.ReLU(), nn.MaxPool2d(stride)
+    )
+
+
+def _grow(incoming: int, outgoing: int, kernel_size: int, stride: int) -> nn.Module:
+    """(batch, incoming, height, width) -> (batch, outgoing, height x stride, width x stride)."""
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.ConvTranspose2d(
+            incoming,
+            outgoing,
+            kernel_size,
+            stride=stride,
+            padding=kernel_size // 2,
+            output_padding=stride - 1,
+        ),
+    )
+
+
+def _dense(incoming: int, outgoing: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(incoming, outgoing), nn.ReLU())
+
+
+def _check_sizes(name: str, sizes: Sequence[int]) -> None:
+    if not sizes:
+        raise ValueError(f"{name} must name at least one layer, got none: try {name}=(64, 32)")
+    for size in sizes:
+        _check_size(name, size)
+
+
+def _check_size(name: str, size: int) -> None:
+    # A bound keeps a stranger's config.json from asking for more memory than the machine has.
+    if type(size) is not int or not 1 <= size <= _LARGEST:
+        raise ValueError(f"{name} must be whole numbers from 1 to {_LARGEST}, got {size!r}")
+
+
+def _check_shared(
+    sample_size: int, latent_channels: int, likelihood: str, likelihood_scale: float
+) -> None:
+    _check_size("sample_size", sample_size)
+    _check_size("latent_channels", latent_channels)
+    if likelihood not in _LIKELIHOODS:
+        raise ValueError(f"likelihood must be one of {_LIKELIHOODS}, got {likelihood!r}")
+    if not 0 < likelihood_scale < math.inf:
+        raise ValueError(f"likelihood_scale must be a positive number, got {likelihood_scale}")

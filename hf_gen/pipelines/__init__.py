@@ -1,0 +1,6 @@
+"""What people load: pipelines around the networks, and `load`, which picks the class."""
+
+from hf_gen.pipelines.loading import load
+from hf_gen.pipelines.vae import VAEPipeline
+
+__all__ = ["VAEPipeline", "load"]

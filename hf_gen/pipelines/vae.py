@@ -1,0 +1,286 @@
+"""Reconstruct, sample and walk between faces with a variational autoencoder.
+
+This file imports torch, diffusers and Pillow only: it is also the remote code of a repository on
+the Hub. Any autoencoder of diffusers' protocol will do: `ConvVAE`, `DenseVAE`, `AutoencoderKL`, or
+`AutoencoderTiny`, whose latents have no posterior.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from diffusers import DiffusionPipeline, ImagePipelineOutput, ModelMixin
+from diffusers.utils.torch_utils import randn_tensor
+from PIL import Image, ImageOps
+from torch import Tensor
+
+Images = Image.Image | Sequence[Image.Image] | Tensor
+OutputType = Literal["pil", "pt"]
+Pictures = Any  # a list of PIL images, or a tensor where output_type is "pt"
+_AT_ONCE = 64
+
+
+class VAEPipeline(DiffusionPipeline):
+    """An autoencoder of square images and what people do with it.
+
+    Every method takes PIL images of any size and mode (the centre square is taken and resized,
+    transparency becomes white), or a tensor in [-1, 1], (batch, 3, resolution, resolution), and
+    returns PIL images, or with `output_type="pt"` a tensor like that.
+
+    A dimension is a channel of the latents: for a vector code, one number.
+
+    Args:
+        vae: The autoencoder.
+        resolution: Height and width of its images in pixels.
+    """
+
+    # diffusers takes every argument without a default for a component, hence that of resolution.
+    model_cpu_offload_seq = "vae"
+
+    def __init__(self, vae: ModelMixin, resolution: int = 32) -> None:
+        super().__init__()
+        self.register_modules(vae=vae)
+        self.register_to_config(resolution=resolution)
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        batch_size: int = 1,
+        generator: torch.Generator | None = None,
+        output_type: OutputType = "pil",
+    ) -> ImagePipelineOutput:
+        """New faces, as `sample` makes them, in the output class that diffusers' pipelines have."""
+        return ImagePipelineOutput(images=self.sample(batch_size, generator, output_type))
+
+    @torch.no_grad()
+    def encode(
+        self,
+        images: Images,
+        sample_posterior: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """The codes of images, (batch, channels, height, width): posterior means, or samples."""
+        pixels = self._preprocess(images)
+        codes = []
+        for part in pixels.split(_AT_ONCE):
+            encoded = self.vae.encode(part.to(self._execution_device, self.vae.dtype))
+            if not hasattr(encoded, "latent_dist"):
+                codes.append(encoded.latents)
+            elif sample_posterior:
+                codes.append(encoded.latent_dist.sample(generator))
+            else:
+                codes.append(encoded.latent_dist.mode())
+        return torch.cat(codes)
+
+    @torch.no_grad()
+    def decode(self, codes: Tensor, output_type: OutputType = "pil") -> Pictures:
+        """The images of codes, (batch, channels, height, width)."""
+        parts = [self.vae.decode(part).sample for part in codes.to(self.vae.dtype).split(_AT_ONCE)]
+        return _postprocess(torch.cat(parts).float().clamp(-1, 1), output_type)
+
+    def reconstruct(
+        self,
+        images: Images,
+        sample_posterior: bool = False,
+        generator: torch.Generator | None = None,
+        output_type: OutputType = "pil",
+    ) -> Pictures:
+        """Images to codes and back.
+
+        Args:
+            images: What to reconstruct.
+            sample_posterior: Decode a sample of each posterior in place of its mean.
+            generator: Makes that sample repeatable.
+            output_type: "pil" or "pt".
+        """
+        return self.decode(self.encode(images, sample_posterior, generator), output_type)
+
+    def sample(
+        self,
+        count: int = 1,
+        generator: torch.Generator | None = None,
+        output_type: OutputType = "pil",
+    ) -> Pictures:
+        """New faces, from standard normal codes.
+
+        Args:
+            count: How many.
+            generator: Makes them repeatable.
+            output_type: "pil" or "pt".
+
+        Raises:
+            ValueError: If `count` is less than 1.
+        """
+        if count < 1:
+            raise ValueError(f"count must be at least 1, got {count}")
+        shape = (count, *self._latent_shape())
+        codes = randn_tensor(
+            shape, generator=generator, device=self._execution_device, dtype=self.vae.dtype
+        )
+        return self.decode(codes, output_type)
+
+    def interpolate(
+        self,
+        first: Images,
+        second: Images,
+        steps: int = 8,
+        method: Literal["linear", "spherical"] = "linear",
+        sample_posterior: bool = False,
+        generator: torch.Generator | None = None,
+        output_type: OutputType = "pil",
+    ) -> Pictures:
+        """A walk from one face to another, both ends included.
+
+        Args:
+            first: One image.
+            second: One image.
+            steps: How many images, at least 2.
+            method: Along a straight line, or along the great circle, which keeps the length that
+                codes of a normal prior have (https://arxiv.org/abs/1609.04468).
+            sample_posterior: Walk between samples of the posteriors in place of their means.
+            generator: Makes those samples repeatable.
+            output_type: "pil" or "pt".
+
+        Raises:
+            ValueError: If the steps are too few, the method is unknown, or not one image is given.
+        """
+        if method not in ("linear", "spherical"):
+            raise ValueError(f"method must be linear or spherical, got {method!r}")
+        start = self._one_code(first, sample_posterior, generator)
+        end = self._one_code(second, sample_posterior, generator)
+        places = _places(0.0, 1.0, steps, start)
+        walk = start + (end - start) * places if method == "linear" else _arc(start, end, places)
+        return self.decode(walk, output_type)
+
+    def mix(
+        self,
+        first: Images,
+        second: Images,
+        held: Sequence[int],
+        steps: int = 8,
+        sample_posterior: bool = False,
+        generator: torch.Generator | None = None,
+        output_type: OutputType = "pil",
+    ) -> Pictures:
+        """A straight walk between two faces on which some dimensions stay those of the first.
+
+        Args:
+            first: One image.
+            second: One image.
+            held: The dimensions that stay.
+            steps: How many images, at least 2.
+            sample_posterior: Walk between samples of the posteriors in place of their means.
+            generator: Makes those samples repeatable.
+            output_type: "pil" or "pt".
+
+        Raises:
+            ValueError: If a dimension does not exist, the steps are too few, or not one image is
+                given.
+        """
+        start = self._one_code(first, sample_posterior, generator)
+        end = self._one_code(second, sample_posterior, generator)
+        held = self._dimensions(held, start)
+        end[:, held] = start[:, held]
+        return self.decode(start + (end - start) * _places(0.0, 1.0, steps, start), output_type)
+
+    def traverse(
+        self,
+        image: Images,
+        dimensions: Sequence[int] | None = None,
+        span: float = 3.0,
+        steps: int = 8,
+        sample_posterior: bool = False,
+        generator: torch.Generator | None = None,
+        output_type: OutputType = "pil",
+    ) -> Pictures:
+        """What each dimension does: a row of images along it, the others as the face has them.
+
+        Args:
+            image: One image.
+            dimensions: Which ones; all by default.
+            span: From -span to +span, in standard deviations of the prior.
+            steps: Images in a row, at least 2.
+            sample_posterior: Start from a sample of the posterior in place of its mean.
+            generator: Makes that sample repeatable.
+            output_type: "pil" for a list of rows, "pt" for (dimensions, steps, 3, height, width).
+
+        Raises:
+            ValueError: If a dimension does not exist, the steps are too few, or not one image is
+                given.
+        """
+        code = self._one_code(image, sample_posterior, generator)
+        chosen = self._dimensions(range(code.shape[1]) if dimensions is None else dimensions, code)
+        places = _places(-span, span, steps, code)
+        codes = code.repeat(len(chosen), steps, 1, 1, 1)
+        for row, dimension in enumerate(chosen):
+            codes[row, :, dimension] = places[:, 0]
+        images = self.decode(codes.flatten(0, 1), "pt").unflatten(0, (len(chosen), steps))
+        return images if output_type == "pt" else [_postprocess(row, "pil") for row in images]
+
+    def _preprocess(self, images: Images) -> Tensor:
+        size = self.config.resolution
+        if isinstance(images, Tensor):
+            if images.shape[1:] != (3, size, size):
+                raise ValueError(
+                    f"a tensor of images must be (batch, 3, {size}, {size}) in [-1, 1], "
+                    f"got {tuple(images.shape)}"
+                )
+            return images
+        several = [images] if isinstance(images, Image.Image) else list(images)
+        if not several:
+            raise ValueError("there must be at least one image, got none")
+        pixels = np.stack([np.asarray(_square(image, size)) for image in several])
+        return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+    def _one_code(
+        self, image: Images, sample_posterior: bool, generator: torch.Generator | None
+    ) -> Tensor:
+        code = self.encode(image, sample_posterior, generator)
+        if len(code) != 1:
+            raise ValueError(f"a walk starts and ends at one image each, got {len(code)}")
+        return code
+
+    def _latent_shape(self) -> tuple[int, ...]:
+        size = self.config.resolution
+        return tuple(self.encode(torch.zeros(1, 3, size, size)).shape[1:])
+
+    def _dimensions(self, dimensions: Sequence[int], code: Tensor) -> list[int]:
+        for dimension in dimensions:
+            if not 0 <= dimension < code.shape[1]:
+                raise ValueError(
+                    f"dimensions must be from 0 to {code.shape[1] - 1}, got {dimension}"
+                )
+        return list(dimensions)
+
+
+def _places(start: float, end: float, steps: int, code: Tensor) -> Tensor:
+    """(steps, 1, 1, 1), evenly from `start` to `end`."""
+    if steps < 2:
+        raise ValueError(f"steps must be at least 2, got {steps}")
+    return torch.linspace(start, end, steps, device=code.device, dtype=code.dtype)[
+        :, None, None, None
+    ]
+
+
+def _arc(start: Tensor, end: Tensor, places: Tensor) -> Tensor:
+    cosine = torch.cosine_similarity(start.flatten(), end.flatten(), dim=0)
+    angle = torch.arccos(cosine.clamp(-1, 1))
+    if angle.sin() < 1e-4:  # nearly the same or opposite directions: no great circle to follow
+        return start + (end - start) * places
+    return (((1 - places) * angle).sin() * start + (places * angle).sin() * end) / angle.sin()
+
+
+def _square(image: Image.Image, size: int) -> Image.Image:
+    image = ImageOps.exif_transpose(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return ImageOps.fit(image.convert("RGB"), (size, size), method=Image.Resampling.LANCZOS)
+
+
+def _postprocess(images: Tensor, output_type: OutputType) -> Pictures:
+    if output_type == "pt":
+        return images
+    pixels = images.add(1).mul(127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    return [Image.fromarray(image) for image in pixels]

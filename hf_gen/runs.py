@@ -1,0 +1,172 @@
+"""The run folder: what lies where, and what makes a run the same run."""
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from hf_gen.atomic import disk_errors_as_sentences, remove_folder, write_whole_text
+from hf_gen.errors import UserError
+
+FORMAT = 1
+# Where a run lies and where it goes on from is no part of what it computes.
+_FREE_TO_DIFFER = ("output.output_dir", "output.resume_from_checkpoint", "data.cache_dir")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A folder such as runs/conv-vae and the names of what is in it."""
+
+    path: Path
+
+    @property
+    def pipeline(self) -> Path:
+        """The exported pipeline, saved by `save_pretrained`."""
+        return self.path / "pipeline"
+
+    @property
+    def figures(self) -> Path:
+        """Pictures and curves."""
+        return self.path / "figures"
+
+    @property
+    def _metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    def check(self, identity: dict[str, Any]) -> None:
+        """Makes sure that the folder can be written and holds no other run. Writes nothing.
+
+        Args:
+            identity: Nested plain values: the name of the recipe, its fields, the processes.
+
+        Raises:
+            UserError: If the run in the folder differs (the fields are listed), or if the folder is
+                not writable.
+        """
+        existing = self.path
+        while not existing.exists():
+            existing = existing.parent
+        if not existing.is_dir():
+            raise UserError(f"{existing} is a file: choose another --output-dir")
+        if not os.access(existing, os.W_OK | os.X_OK):
+            raise UserError(
+                f"{existing} is not writable for this user: choose another --output-dir"
+            )
+        run_file = self.path / "run.json"
+        if not run_file.exists():
+            return
+        try:
+            saved = json.loads(run_file.read_text(encoding="utf-8"))
+            differing = _differences(saved["identity"], identity)
+            saved_format = saved["format"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{run_file} is damaged ({error}): choose another --output-dir"
+            ) from error
+        if saved_format != FORMAT:
+            raise UserError(
+                f"{self.path} holds a run of format {saved_format}, and this version of hf_gen "
+                f"writes format {FORMAT}: choose another --output-dir"
+            )
+        if differing:
+            raise UserError(
+                f"{self.path} holds another run: {'; '.join(differing)}. Give the same flags to go "
+                "on with it, or another --output-dir to start anew"
+            )
+
+    def start(self, identity: dict[str, Any], versions: dict[str, str]) -> None:
+        """Creates the folder with its `run.json`, unless it is there already."""
+        with disk_errors_as_sentences(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+        if not (self.path / "run.json").exists():
+            content = {"format": FORMAT, "identity": identity, "versions": versions}
+            write_whole_text(self.path / "run.json", json.dumps(content, indent=2) + "\n")
+
+    def identity(self) -> dict[str, Any]:
+        """What the run is, as flat values: from its `run.json`."""
+        return _flat(json.loads((self.path / "run.json").read_text(encoding="utf-8"))["identity"])
+
+    def save_results(self, results: dict[str, float]) -> None:
+        """Writes the numbers that were measured on the held-out images after training."""
+        write_whole_text(self.path / "results.json", json.dumps(results, indent=2) + "\n")
+
+    def checkpoint(self, step: int) -> Path:
+        """Where the checkpoint after `step` optimiser steps lies."""
+        return self.path / f"checkpoint-{step}"
+
+    def checkpoints(self) -> list[Path]:
+        """The checkpoints, all whole, in order."""
+        found = {
+            int(match[1]): path
+            for path in self.path.glob("checkpoint-*")
+            if (match := re.fullmatch(r"checkpoint-(\d+)", path.name))
+        }
+        return [found[step] for step in sorted(found)]
+
+    def checkpoint_to_resume(self, wish: str) -> Path | None:
+        """The checkpoint of that name, or the last one for "latest"; None if there is none yet.
+
+        Raises:
+            UserError: If a checkpoint is named that is not there.
+        """
+        checkpoints = self.checkpoints()
+        if wish == "latest":
+            return checkpoints[-1] if checkpoints else None
+        named = {path.name: path for path in checkpoints}
+        if wish not in named:
+            there = ", ".join(named) or "none"
+            raise UserError(f"{self.path} has no {wish!r}: its checkpoints are {there}")
+        return named[wish]
+
+    def forget_checkpoints_before(self, limit: int) -> None:
+        """Keeps the last `limit` checkpoints."""
+        for path in self.checkpoints()[:-limit]:
+            remove_folder(path)
+
+    def save_progress(self, picture: Image.Image, step: int) -> None:
+        """Keeps a picture of how far the training was, as figures/progress/step-000100.png."""
+        folder = self.figures / "progress"
+        with disk_errors_as_sentences(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            picture.save(folder / f"step-{step:06d}.png")
+
+    def log(self, numbers: dict[str, float]) -> None:
+        """Appends a line to metrics.jsonl."""
+        with disk_errors_as_sentences(self._metrics), self._metrics.open("a") as file:
+            file.write(json.dumps(numbers) + "\n")
+
+    def metrics(self) -> list[dict[str, float]]:
+        """Every line of metrics.jsonl; a last line that a kill cut short is left out."""
+        if not self._metrics.exists():
+            return []
+        lines = self._metrics.read_text(encoding="utf-8").split("\n")
+        return [json.loads(line) for line in lines[:-1]]
+
+    def forget_metrics_after(self, step: int) -> None:
+        """Drops the lines of steps that will be taken again."""
+        if self._metrics.exists():
+            kept = [line for line in self.metrics() if line["step"] <= step]
+            write_whole_text(self._metrics, "".join(json.dumps(line) + "\n" for line in kept))
+
+
+def _differences(saved: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+    old, new = _flat(saved), _flat(wanted)
+    return [
+        f"{key.rpartition('.')[2]} was {old.get(key)!r} and is now {new.get(key)!r}"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key) and not key.endswith(_FREE_TO_DIFFER)
+    ]
+
+
+def _flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat

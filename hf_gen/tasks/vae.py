@@ -1,0 +1,203 @@
+"""Training a variational autoencoder: ours, or one of diffusers'.
+
+Source: Kingma and Welling, Auto-Encoding Variational Bayes, 2013; with a KL weight other than 1,
+Higgins et al., beta-VAE, 2017.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, AutoencoderTiny, ConfigMixin, ModelMixin
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from hf_gen.config import (
+    AutoencoderKLConfig,
+    AutoencoderTinyConfig,
+    ConvVAEConfig,
+    DenseVAEConfig,
+    Objective,
+    VAEModel,
+    VAERecipe,
+)
+from hf_gen.data.batches import Batch
+from hf_gen.errors import UserError
+from hf_gen.hub_lookup import ask_the_hub
+from hf_gen.losses import kl_to_standard_normal, reconstruction_nll
+from hf_gen.models.vae import ConvVAE, DenseVAE, VectorVAE
+from hf_gen.pipelines import VAEPipeline
+
+_PRETRAINED: dict[str, type[ModelMixin]] = {
+    network.__name__: network for network in (ConvVAE, DenseVAE, AutoencoderKL, AutoencoderTiny)
+}
+
+
+class Autoencoder(nn.Module):
+    """An autoencoder of diffusers' protocol as one `forward`, which is what training wraps.
+
+    Args:
+        vae: The autoencoder.
+        gives_logits: Whether the decoder's logits are wanted in place of its images.
+    """
+
+    def __init__(self, vae: ModelMixin, gives_logits: bool) -> None:
+        super().__init__()
+        self.vae = vae
+        self.gives_logits = gives_logits
+
+    def forward(self, images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Images and standard normal noise to reconstructions, means and log variances.
+
+        The log variances are None for an autoencoder without a posterior.
+        """
+        encoded = self.vae.encode(images)
+        if not hasattr(encoded, "latent_dist"):
+            return self.vae.decode(encoded.latents).sample, encoded.latents, None
+        posterior = encoded.latent_dist
+        decoded = self.vae.decode(posterior.mean + posterior.std * noise)
+        reconstruction = decoded.logits if self.gives_logits else decoded.sample
+        return reconstruction, posterior.mean, posterior.logvar
+
+
+class VAETask:
+    """The task of a `VAERecipe`.
+
+    Args:
+        recipe: Which network, objective and resolution.
+
+    Raises:
+        UserError: If the network cannot be made or loaded, or cannot take the resolution or the
+            likelihood.
+    """
+
+    def __init__(self, recipe: VAERecipe) -> None:
+        self.objective = recipe.objective
+        self.resolution = recipe.data.resolution
+        if recipe.pretrained_model_name_or_path is None:
+            vae = _new_network(recipe.model, recipe.objective, self.resolution)
+        else:
+            vae = _pretrained_network(recipe.pretrained_model_name_or_path, recipe.subfolder)
+        bernoulli = recipe.objective.likelihood == "bernoulli"
+        if bernoulli and not isinstance(vae, VectorVAE):
+            raise UserError(
+                f"likelihood bernoulli needs a decoder that gives logits, and {type(vae).__name__} "
+                "gives images: try --likelihood laplace or gaussian"
+            )
+        self.latent_shape = _latent_shape(vae, self.resolution)
+        self.networks: dict[str, nn.Module] = {"vae": Autoencoder(vae, bernoulli)}
+        self.turns: dict[str, tuple[str, ...]] = {"vae": ("vae",)}
+        self.averaged: tuple[str, ...] = ("vae",)
+
+    def losses(
+        self, nets: Mapping[str, nn.Module], batch: Batch
+    ) -> Iterator[tuple[str, dict[str, Tensor]]]:
+        """The negative evidence lower bound in nats per image, and its two parts."""
+        (images,) = batch.images
+        noise = batch.normal("posterior", self.latent_shape)
+        predicted, mean, logvar = nets["vae"](images, noise)
+        reconstruction = reconstruction_nll(
+            images, predicted, self.objective.likelihood, self.objective.likelihood_scale
+        ).mean()
+        if logvar is None:
+            kl = torch.zeros_like(reconstruction)
+        else:
+            kl = kl_to_standard_normal(mean, logvar).mean()
+        yield (
+            "vae",
+            {
+                "objective": reconstruction + self.objective.kl_weight * kl,
+                "negative_elbo": reconstruction + kl,
+                "reconstruction": reconstruction,
+                "kl": kl,
+            },
+        )
+
+    def preview(self, nets: Mapping[str, nn.Module], batch: Batch) -> Tensor:
+        """The real images, then their reconstructions."""
+        (images,) = batch.images
+        return torch.cat((images, self.pipeline(nets).reconstruct(images, output_type="pt")))
+
+    def pipeline(self, nets: Mapping[str, nn.Module]) -> VAEPipeline:
+        """A pipeline around the autoencoder of `nets`."""
+        return VAEPipeline(vae=nets["vae"].vae, resolution=self.resolution)
+
+
+def _new_network(model: VAEModel, objective: Objective, resolution: int) -> ModelMixin:
+    likelihood = {
+        "likelihood": objective.likelihood,
+        "likelihood_scale": objective.likelihood_scale,
+    }
+    try:
+        match model:
+            case ConvVAEConfig():
+                return ConvVAE(sample_size=resolution, **asdict(model), **likelihood)
+            case DenseVAEConfig():
+                return DenseVAE(sample_size=resolution, **asdict(model), **likelihood)
+            case AutoencoderKLConfig():
+                count = len(model.block_out_channels)
+                return AutoencoderKL(
+                    down_block_types=("DownEncoderBlock2D",) * count,
+                    up_block_types=("UpDecoderBlock2D",) * count,
+                    sample_size=resolution,
+                    **asdict(model),
+                )
+            case AutoencoderTinyConfig():
+                return AutoencoderTiny(
+                    encoder_block_out_channels=model.block_out_channels,
+                    decoder_block_out_channels=model.block_out_channels[::-1],
+                    num_encoder_blocks=model.num_blocks,
+                    num_decoder_blocks=model.num_blocks[::-1],
+                    latent_channels=model.latent_channels,
+                )
+    except ValueError as error:
+        sentence = str(error).replace("sample_size must", "resolution must")
+        raise UserError(sentence) from error
+
+
+def _pretrained_network(name: str, subfolder: str | None) -> ModelMixin:
+    if not Path(name).is_dir():
+        if name.startswith(("/", ".", "~")):
+            raise UserError(f"there is no folder {name}: check --pretrained-model-name-or-path")
+        ask_the_hub(name, "model")
+    where = {} if subfolder is None else {"subfolder": subfolder}
+    try:
+        config = ConfigMixin.load_config(name, **where)
+        class_name = config.get("_class_name")
+        if class_name not in _PRETRAINED:
+            raise UserError(
+                f"{name} holds a {class_name}, and {', '.join(_PRETRAINED)} can be fine-tuned: "
+                "name its --subfolder if it is a pipeline"
+            )
+        network = _PRETRAINED[class_name].from_pretrained(name, use_safetensors=True, **where)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise UserError(f"{name} cannot be loaded: {error}") from error
+    if any(weight.is_meta for weight in network.parameters()):
+        raise UserError(f"{name} has not all the weights of its network: download it again")
+    return network
+
+
+@torch.no_grad()
+def _latent_shape(vae: ModelMixin, resolution: int) -> tuple[int, ...]:
+    """Of one image, found by trying; so a resolution that the network cannot take is found too."""
+    factor = 1 if isinstance(vae, VectorVAE) else 2 ** (len(_block_channels(vae)) - 1)
+    if resolution % factor:
+        below = resolution // factor * factor
+        raise UserError(
+            f"resolution must be a multiple of {factor} for this network, got {resolution}: "
+            f"try {below or factor} or {below + factor}"
+        )
+    takes = vae.config.sample_size if isinstance(vae, VectorVAE) else resolution
+    if takes != resolution:
+        raise UserError(
+            f"the pretrained network takes {takes}x{takes} images: add --resolution {takes}"
+        )
+    encoded = vae.encode(torch.zeros(1, 3, resolution, resolution))
+    code = encoded.latent_dist.mean if hasattr(encoded, "latent_dist") else encoded.latents
+    return tuple(code.shape[1:])
+
+
+def _block_channels(vae: ModelMixin) -> list[int]:
+    config = vae.config
+    return list(config.get("block_out_channels") or config.get("encoder_block_out_channels"))

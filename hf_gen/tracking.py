@@ -1,0 +1,68 @@
+"""The numbers of a run on their way to the log, and the trackers that get them too."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from torch import Tensor
+
+
+class Window:
+    """Weighted means of named numbers since the last log line.
+
+    Everything stays on the device until it is asked for, so that no step waits for the host.
+
+    Attributes:
+        sums: For each name (weighted sum, sum of the weights), (2,): what a checkpoint holds.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self._first_bad = torch.full((), torch.inf, device=device)
+
+    @torch.no_grad()
+    def add(self, losses: Mapping[str, Tensor], step: int, weight: float = 1.0) -> None:
+        """Adds the numbers of step `step`, means over `weight` of whatever is counted."""
+        for name, value in losses.items():
+            pair = torch.stack((value * weight, torch.full_like(value, weight)))
+            self.sums[name] = self.sums[name] + pair if name in self.sums else pair
+            bad_since = torch.full_like(self._first_bad, step)
+            bad_since = bad_since.where(~value.isfinite(), self._first_bad)
+            self._first_bad = self._first_bad.minimum(bad_since)
+
+    def means(self, prefix: str) -> dict[str, float]:
+        """The means over all processes as "prefix/name", and starts the next window."""
+        mine = {name: pair.tolist() for name, pair in self.sums.items()}
+        self.sums = {}
+        totals: dict[str, tuple[float, float]] = {}
+        for sums in gather_object([mine]):
+            for name, (value, weight) in sums.items():
+                before = totals.get(name, (0.0, 0.0))
+                totals[name] = (before[0] + value, before[1] + weight)
+        return {f"{prefix}/{name}": value / weight for name, (value, weight) in totals.items()}
+
+    def first_bad_step(self) -> int | None:
+        """The first step with a number that was not finite, in any process."""
+        step = min(gather_object([self._first_bad.item()]))
+        return None if step == torch.inf else int(step)
+
+
+def start_tracker(
+    accelerator: Accelerator, report_to: str, first_step: int, identity: dict[str, Any]
+) -> None:
+    """Starts the tracker that the accelerator was made with, if there is one.
+
+    Args:
+        accelerator: Made with `log_with=report_to`.
+        report_to: The name of a tracker, or "none".
+        first_step: Steps already logged: what TensorBoard has of later ones is replaced.
+        identity: Flat values of the run, for trackers that show them.
+    """
+    if report_to == "tensorboard":
+        # Its hyperparameters would be a second, nameless run in the same folder.
+        options = {"tensorboard": {"purge_step": first_step}}
+        accelerator.init_trackers("tensorboard", init_kwargs=options)
+    elif report_to != "none":
+        accelerator.init_trackers("hf_gen", config=identity)

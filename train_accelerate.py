@@ -1,0 +1,194 @@
+"""The command line of training: `accelerate launch train_accelerate.py RECIPE [flags]`.
+
+`--help` lists the recipes, `RECIPE --help` every flag. The same command with the same run folder
+goes on where it was stopped.
+"""
+
+import dataclasses
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+
+from hf_gen import __version__
+from hf_gen.config import Optimisation, Output, VAERecipe, recipe_as_json
+from hf_gen.errors import UserError
+from hf_gen.recipes import RECIPES
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from hf_gen.runs import RunFolder
+
+PINNED_IN_RUN = ("torch", "diffusers", "accelerate", "datasets")
+
+
+def main(arguments: list[str]) -> int:
+    """Trains what the arguments say; returns the exit code."""
+    logging.basicConfig(format="%(message)s")
+    try:
+        name, recipe = parse(arguments)
+        run_recipe(name, recipe)
+    except UserError as error:
+        if _is_first_here():
+            print(f"error: {error}", file=sys.stderr)
+        return 2
+    except Exception as error:
+        from hf_gen.stopping import Interrupted
+
+        if not isinstance(error, Interrupted):
+            raise
+        if _is_first_here():
+            print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def parse(arguments: list[str]) -> tuple[str, VAERecipe]:
+    """The recipe's name, and the recipe with the flags' values in it.
+
+    Raises:
+        UserError: If a value is out of its range.
+        SystemExit: If a recipe or flag does not exist or a value has the wrong type, after telling
+            which one may be meant.
+    """
+    choices = tyro.extras.subcommand_type_from_defaults(
+        {name: recipe for name, (_, recipe) in RECIPES.items()},
+        {name: description for name, (description, _) in RECIPES.items()},
+        prefix_names=False,
+    )
+    recipe: VAERecipe = tyro.cli(
+        choices,
+        prog="train_accelerate.py",
+        description="Train a model of faces. RECIPE --help lists the flags of a recipe.",
+        args=arguments,
+        config=(tyro.conf.AvoidSubcommands, tyro.conf.OmitArgPrefixes),
+    )
+    name = arguments[0]
+    if recipe.pretrained_model_name_or_path and recipe.model != RECIPES[name][1].model:
+        raise UserError(
+            "a pretrained model brings its own architecture: leave out the flags of the model, or "
+            "--pretrained-model-name-or-path"
+        )
+    # What `accelerate launch` or `accelerate config` decided is a part of the run.
+    precision = recipe.optimisation.mixed_precision
+    launched = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+    if precision == "no" and launched in ("fp16", "bf16"):
+        optimisation = dataclasses.replace(recipe.optimisation, mixed_precision=launched)
+        recipe = dataclasses.replace(recipe, optimisation=optimisation)
+    return name, recipe
+
+
+def run_recipe(name: str, recipe: VAERecipe) -> None:
+    """Trains, exports, evaluates and draws one recipe into its run folder.
+
+    Raises:
+        UserError: If anything of the recipe, the data or the folder cannot be used.
+        Interrupted: If a signal asked for it; a checkpoint has been written.
+    """
+    import torch
+
+    from hf_gen import report
+    from hf_gen.data.sources import load_domain
+    from hf_gen.evaluation.reconstruction import evaluate_reconstruction
+    from hf_gen.runs import RunFolder
+    from hf_gen.tasks.vae import VAETask
+    from hf_gen.trainer import train
+
+    run = RunFolder(recipe.output.output_dir or Path("runs") / name)
+    accelerator = _make_accelerator(recipe.optimisation, recipe.output, run)
+    _use_all_cores(recipe.optimisation.num_threads)
+    identity = {
+        "recipe": name,
+        "processes": accelerator.num_processes,
+        "values": recipe_as_json(recipe),
+    }
+    run.check(identity)
+    torch.manual_seed(recipe.optimisation.seed)
+    task = VAETask(recipe)
+    domain = load_domain(recipe.data)
+    if accelerator.is_main_process:
+        run.start(identity, _versions())
+    accelerator.wait_for_everyone()
+    pipeline = train(
+        task,
+        (domain,),
+        recipe.optimisation,
+        recipe.output,
+        recipe.data.random_flip,
+        run,
+        accelerator,
+    )
+    if accelerator.is_main_process:
+        results = evaluate_reconstruction(pipeline, domain.held_out)
+        results |= {
+            key.removeprefix("validation/"): value
+            for key, value in run.metrics()[-1].items()
+            if key.startswith("validation/")
+        }
+        run.save_results(results)
+        report.draw_vae_figures(run, pipeline, domain.held_out, recipe.optimisation.seed)
+        numbers = ", ".join(f"{name} {value:,.4g}" for name, value in results.items())
+        print(f"{run.path} is done. On the held-out images: {numbers}")
+    accelerator.end_training()
+
+
+def _make_accelerator(
+    optimisation: Optimisation, output: Output, run: "RunFolder"
+) -> "Accelerator":
+    from accelerate import Accelerator
+    from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
+    from accelerate.utils import ProjectConfiguration
+
+    tracker = None if output.report_to == "none" else output.report_to
+    if tracker is not None and tracker not in {str(kind) for kind in get_available_trackers()}:
+        known = ", ".join(LOGGER_TYPE_TO_CLASS)
+        advice = f"install it (pip install {tracker})" if tracker in LOGGER_TYPE_TO_CLASS else ""
+        raise UserError(
+            f"report_to {tracker!r} is not available: {advice or f'choose one of {known} or none'}"
+        )
+    try:
+        return Accelerator(
+            mixed_precision=optimisation.mixed_precision,
+            gradient_accumulation_steps=optimisation.gradient_accumulation_steps,
+            log_with=tracker,
+            project_config=ProjectConfiguration(
+                project_dir=str(run.path), logging_dir=str(run.path)
+            ),
+        )
+    except ValueError as error:
+        raise UserError(
+            f"mixed_precision {optimisation.mixed_precision} does not work here ({error}): try no"
+        ) from error
+
+
+def _use_all_cores(wish: int | None) -> None:
+    """Shares the cores among the processes of this machine, unless they are told otherwise.
+
+    `accelerate launch` and `torchrun` set OMP_NUM_THREADS to 1 where nobody has set it.
+    """
+    import torch
+
+    if wish is not None:
+        torch.set_num_threads(wish)
+    elif os.environ.get("OMP_NUM_THREADS", "1") == "1":
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        torch.set_num_threads(max((cores or 1) // processes, 1))
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {"hf_gen": __version__} | {name: version(name) for name in PINNED_IN_RUN}
+
+
+def _is_first_here() -> bool:
+    return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
