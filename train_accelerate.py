@@ -100,40 +100,42 @@ def run_recipe(name: str, recipe: VAERecipe) -> None:
 
     run = RunFolder(recipe.output.output_dir or Path("runs") / name)
     accelerator = _make_accelerator(recipe.optimisation, recipe.output, run)
-    _use_all_cores(recipe.optimisation.num_threads)
-    identity = {
-        "recipe": name,
-        "processes": accelerator.num_processes,
-        "values": recipe_as_json(recipe),
-    }
-    run.check(identity)
-    torch.manual_seed(recipe.optimisation.seed)
-    task = VAETask(recipe)
-    domain = load_domain(recipe.data)
-    if accelerator.is_main_process:
-        run.start(identity, _versions())
-    accelerator.wait_for_everyone()
-    pipeline = train(
-        task,
-        (domain,),
-        recipe.optimisation,
-        recipe.output,
-        recipe.data.random_flip,
-        run,
-        accelerator,
-    )
-    if accelerator.is_main_process:
-        results = evaluate_reconstruction(pipeline, domain.held_out)
-        results |= {
-            key.removeprefix("validation/"): value
-            for key, value in run.metrics()[-1].items()
-            if key.startswith("validation/")
+    try:
+        _use_all_cores(recipe.optimisation.num_threads)
+        identity = {
+            "recipe": name,
+            "processes": accelerator.num_processes,
+            "values": recipe_as_json(recipe),
         }
-        run.save_results(results)
-        report.draw_vae_figures(run, pipeline, domain.held_out, recipe.optimisation.seed)
-        numbers = ", ".join(f"{name} {value:,.4g}" for name, value in results.items())
-        print(f"{run.path} is done. On the held-out images: {numbers}")
-    accelerator.end_training()
+        run.check(identity)
+        torch.manual_seed(recipe.optimisation.seed)
+        task = VAETask(recipe)
+        domain = load_domain(recipe.data)
+        if accelerator.is_main_process:
+            run.start(identity, _versions())
+        accelerator.wait_for_everyone()
+        pipeline = train(
+            task,
+            (domain,),
+            recipe.optimisation,
+            recipe.output,
+            recipe.data.random_flip,
+            run,
+            accelerator,
+        )
+        if accelerator.is_main_process:
+            results = evaluate_reconstruction(pipeline, domain.held_out)
+            results |= {
+                key.removeprefix("validation/"): value
+                for key, value in run.metrics()[-1].items()
+                if key.startswith("validation/")
+            }
+            run.save_results(results)
+            report.draw_vae_figures(run, pipeline, domain.held_out, recipe.optimisation.seed)
+            numbers = ", ".join(f"{name} {value:,.4g}" for name, value in results.items())
+            print(f"{run.path} is done. On the held-out images: {numbers}")
+    finally:
+        accelerator.end_training()
 
 
 def _make_accelerator(
@@ -150,9 +152,10 @@ def _make_accelerator(
         raise UserError(
             f"report_to {tracker!r} is not available: {advice or f'choose one of {known} or none'}"
         )
+    precision = optimisation.mixed_precision
     try:
-        return Accelerator(
-            mixed_precision=optimisation.mixed_precision,
+        accelerator = Accelerator(
+            mixed_precision=precision,
             gradient_accumulation_steps=optimisation.gradient_accumulation_steps,
             log_with=tracker,
             project_config=ProjectConfiguration(
@@ -160,9 +163,11 @@ def _make_accelerator(
             ),
         )
     except ValueError as error:
-        raise UserError(
-            f"mixed_precision {optimisation.mixed_precision} does not work here ({error}): try no"
-        ) from error
+        raise UserError(f"mixed_precision {precision} does not work here: {error}") from error
+    if precision == "fp16" and accelerator.device.type == "cpu":
+        # Accelerate would train in float32 and not say so.
+        raise UserError("mixed_precision fp16 does not work here: it needs a GPU; try bf16 or no")
+    return accelerator
 
 
 def _use_all_cores(wish: int | None) -> None:

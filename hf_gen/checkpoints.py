@@ -99,9 +99,13 @@ def _moments(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def _restore_moments(optimiser: torch.optim.Optimizer, moments: Mapping[str, Tensor]) -> None:
+    weights = [weight for group in optimiser.param_groups for weight in group["params"]]
     per_parameter: dict[int, dict[str, Tensor]] = {}
     for key, value in moments.items():
         index, _, name = key.partition(".")
+        # The fused optimiser walks through weights and moments in their order in memory.
+        if value.shape == weights[int(index)].shape:
+            value = torch.empty_like(weights[int(index)]).copy_(value)
         per_parameter.setdefault(int(index), {})[name] = value
     groups: list[dict[str, Any]] = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": per_parameter, "param_groups": groups})

@@ -41,7 +41,8 @@ class Window:
             for name, (value, weight) in sums.items():
                 before = totals.get(name, (0.0, 0.0))
                 totals[name] = (before[0] + value, before[1] + weight)
-        return {f"{prefix}/{name}": value / weight for name, (value, weight) in totals.items()}
+        # In order of their names, whatever order a checkpoint gave the sums back in.
+        return {f"{prefix}/{name}": totals[name][0] / totals[name][1] for name in sorted(totals)}
 
     def first_bad_step(self) -> int | None:
         """The first step with a number that was not finite, in any process."""

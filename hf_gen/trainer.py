@@ -186,9 +186,7 @@ def train(
                 _save(trained, window, done, run, accelerator)
                 run.forget_checkpoints_before(output.checkpoints_total_limit)
             if stopped_by and not last:
-                accelerator.end_training()
                 raise Interrupted(stopped_by, done, run.path)
-    accelerator.end_training()
     pipeline = task.pipeline(trained.averages())
     if accelerator.is_main_process:
         with whole_folder(run.pipeline) as partial:
@@ -263,7 +261,10 @@ def _images_per_epoch(domains: tuple[Domain, ...], total: int) -> int:
 
 
 def _prepare(task: Task, optimisation: Optimisation, accelerator: Accelerator) -> Trained:
-    modules = dict(task.networks)
+    # Images come with their channels last, and convolutions are faster that way.
+    modules = {
+        name: net.to(memory_format=torch.channels_last) for name, net in task.networks.items()
+    }
     for name in task.averaged:
         average = copy.deepcopy(task.networks[name]).requires_grad_(False).eval()
         modules[f"{name}.ema"] = average.to(accelerator.device)

@@ -85,7 +85,7 @@ def held_out_batches(
     count = min(len(domain.held_out) for domain in domains)
     for number, start in enumerate(range(0, count, total)):
         first = start + rank * batch_size
-        indices = torch.arange(first, min(first + batch_size, count))
+        indices = torch.arange(count)[first : first + batch_size]
         if len(indices):
             images = tuple(domain.held_out.images(indices).to(device) for domain in domains)
             rows = slice(rank * batch_size, rank * batch_size + len(indices))

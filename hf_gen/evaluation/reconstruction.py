@@ -20,8 +20,11 @@ def evaluate_reconstruction(pipeline: VAEPipeline, held_out: Pixels) -> dict[str
     Source: Wang, Bovik, Sheikh and Simoncelli, Image quality assessment: from error visibility to
         structural similarity, 2004 (an 11x11 Gaussian window).
     """
-    psnr = PeakSignalNoiseRatio(data_range=1.0, dim=(1, 2, 3), reduction="elementwise_mean")
-    ssim = StructuralSimilarityIndexMeasure(data_range=1.0)
+    # One process evaluates everything, so nothing is gathered from the others.
+    psnr = PeakSignalNoiseRatio(
+        data_range=1.0, dim=(1, 2, 3), reduction="elementwise_mean", sync_on_compute=False
+    )
+    ssim = StructuralSimilarityIndexMeasure(data_range=1.0, sync_on_compute=False)
     for indices in torch.arange(len(held_out)).split(_AT_ONCE):
         images = held_out.images(indices)
         reconstructions = pipeline.reconstruct(images, output_type="pt").cpu()

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, ConfigMixin, ModelMixin
+from diffusers import AutoencoderKL, AutoencoderTiny, ModelMixin
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
@@ -163,7 +163,7 @@ def _pretrained_network(name: str, subfolder: str | None) -> ModelMixin:
         ask_the_hub(name, "model")
     where = {} if subfolder is None else {"subfolder": subfolder}
     try:
-        config = ConfigMixin.load_config(name, **where)
+        config = VectorVAE.load_config(name, **where)
         class_name = config.get("_class_name")
         if class_name not in _PRETRAINED:
             raise UserError(

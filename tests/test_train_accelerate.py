@@ -1,0 +1,367 @@
+"""The training command as its users run it: in this process, launched, killed, on two processes."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate.state import AcceleratorState, GradientState
+from PIL import Image
+from safetensors.torch import load_file
+
+import hf_gen
+from hf_gen.recipes import RECIPES
+from train_accelerate import main
+
+ROOT = Path(__file__).parents[1]
+SMALL = ("--max-train-samples", "150", "--train-batch-size", "16", "--report-to", "none")
+# Every stage of a run many times over in a few seconds.
+EVENTFUL = (
+    *("--logging-steps", "3", "--validation-steps", "7", "--checkpointing-steps", "5"),
+    *("--gradient-accumulation-steps", "2", "--random-flip", "--lr-scheduler", "cosine"),
+    *("--lr-warmup-steps", "4", "--max-grad-norm", "100", "--max-train-steps", "40"),
+)
+TRAINED = (
+    "metrics.jsonl",
+    "results.json",
+    "checkpoint-40/vae.safetensors",
+    "checkpoint-40/vae.ema.safetensors",
+    "checkpoint-40/optimizer-vae.safetensors",
+    "pipeline/vae/diffusion_pytorch_model.safetensors",
+)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    return "--cache-dir", str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(autouse=True)
+def _fresh_accelerate() -> Iterator[None]:
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+    GradientState._reset_state()
+
+
+def start(*arguments: str, launcher: tuple[str, ...] = (), **env: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*(launcher or (sys.executable,)), str(ROOT / "train_accelerate.py"), *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str], code: int = 0) -> str:
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == code, output
+    return output
+
+
+def metrics(run: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def objectives(run: Path) -> list[float]:
+    return [line["train/objective"] for line in metrics(run) if "train/objective" in line]
+
+
+def wait_for(process: subprocess.Popen[str], what: Path) -> None:
+    while not what.exists():
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.001)
+
+
+def same_runs(first: Path, second: Path) -> bool:
+    return all((first / name).read_bytes() == (second / name).read_bytes() for name in TRAINED)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(cache: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An eventful run from start to end."""
+    run = tmp_path_factory.mktemp("runs") / "undisturbed"
+    finish(start("conv-vae", *SMALL, *EVENTFUL, *cache, "--output-dir", str(run)))
+    return run
+
+
+def test_launched_run_leaves_what_a_fresh_process_loads(
+    cache: tuple[str, str], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    arguments = ("quickstart", *SMALL[:4], *cache, "--max-train-steps", "25")
+    launcher = (sys.executable, "-m", "accelerate.commands.launch")
+    output = finish(start(*arguments, "--output-dir", str(run), launcher=launcher))
+    assert "psnr" in output
+    assert json.loads((run / "run.json").read_text())["identity"]["recipe"] == "quickstart"
+    assert {"step", "train/negative_elbo", "validation/negative_elbo"} <= metrics(run)[-1].keys()
+    assert any((run / "tensorboard").glob("*tfevents*"))
+    for name in ("learning_curve", "reconstructions", "samples", "interpolation"):
+        picture = Image.open(run / "figures" / f"{name}.png").convert("RGB")
+        assert len(picture.getcolors(picture.width * picture.height) or []) > 50
+    script = (
+        "import sys, hf_gen, torch; pipeline = hf_gen.load(sys.argv[1]);"
+        "print(type(pipeline).__name__, type(pipeline.vae).__name__,"
+        "pipeline.sample(2, torch.Generator().manual_seed(0))[1].size)"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", script, str(run)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert loaded.stdout.strip() == "VAEPipeline ConvVAE (32, 32)"
+
+
+def test_killed_run_goes_on_to_the_bit(
+    cache: tuple[str, str], undisturbed: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "killed"
+    arguments = ("conv-vae", *SMALL, *EVENTFUL, *cache, "--output-dir", str(run))
+    for moment in ("checkpoint-5", ".checkpoint-20.partial", "checkpoint-35", "pipeline"):
+        process = start(*arguments)
+        wait_for(process, run / moment)
+        process.kill()
+        process.communicate()
+    finish(start(*arguments))
+    assert same_runs(run, undisturbed)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_asked_to_stop_it_writes_a_checkpoint_first(
+    number: signal.Signals, cache: tuple[str, str], undisturbed: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "stopped"
+    arguments = ("conv-vae", *SMALL, *EVENTFUL, *cache, "--output-dir", str(run))
+    process = start(*arguments)
+    wait_for(process, run / "checkpoint-10")
+    process.send_signal(number)
+    output = finish(process, 128 + number)
+    assert f"stopped by {number.name} after step" in output
+    step = int(re.search(r"after step (\d+)", output)[1])  # type: ignore[index]
+    assert (run / f"checkpoint-{step}").is_dir()
+    assert not (run / "pipeline").exists()
+    finish(start(*arguments))
+    assert same_runs(run, undisturbed)
+
+
+def test_finished_run_stays_as_it_is(
+    cache: tuple[str, str], undisturbed: Path, tmp_path: Path
+) -> None:
+    before = {name: (undisturbed / name).read_bytes() for name in TRAINED}
+    assert main(["conv-vae", *SMALL, *EVENTFUL, *cache, "--output-dir", str(undisturbed)]) == 0
+    assert before == {name: (undisturbed / name).read_bytes() for name in TRAINED}
+
+
+def test_another_recipe_in_the_same_folder_is_refused(
+    cache: tuple[str, str], undisturbed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = ("--learning-rate", "0.5", "--kl-weight", "3", "--output-dir", str(undisturbed))
+    assert main(["conv-vae", *SMALL, *EVENTFUL, *cache, *changed]) == 2
+    said = capsys.readouterr().err
+    assert "learning_rate was 0.001 and is now 0.5" in said
+    assert "kl_weight was 1.0 and is now 3.0" in said
+
+
+def test_checkpoints_hold_what_training_needs_and_no_pickle(undisturbed: Path) -> None:
+    assert [path.name for path in sorted(undisturbed.glob("checkpoint-*"))] == [
+        "checkpoint-35",
+        "checkpoint-40",
+    ]
+    kinds = {path.suffix for path in undisturbed.rglob("*") if path.is_file()}
+    assert kinds <= {".safetensors", ".json", ".jsonl", ".png"}
+
+
+def test_export_holds_the_averaged_weights(undisturbed: Path) -> None:
+    averaged = load_file(undisturbed / "checkpoint-40" / "vae.ema.safetensors")
+    raw = load_file(undisturbed / "checkpoint-40" / "vae.safetensors")
+    exported = load_file(undisturbed / "pipeline" / "vae" / "diffusion_pytorch_model.safetensors")
+    for name, weight in exported.items():
+        assert torch.equal(weight, averaged[f"vae.{name}"])
+    assert not torch.equal(raw["vae.encoder.3.weight"], averaged["vae.encoder.3.weight"])
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_trains_and_loads(name: str, cache: tuple[str, str], tmp_path: Path) -> None:
+    run = tmp_path / name
+    small = ("--max-train-samples", "60", "--train-batch-size", "8", "--max-train-steps", "3")
+    assert main([name, *small, *cache, "--output-dir", str(run), "--report-to", "none"]) == 0
+    assert all(value == value for value in metrics(run)[-1].values())
+    assert len(hf_gen.load(run).sample(3)) == 3
+
+
+def test_losses_are_the_pinned_ones(undisturbed: Path) -> None:
+    """A refactor computes what was computed before."""
+    assert objectives(undisturbed) == pytest.approx(PINNED, rel=1e-4)
+
+
+def test_accumulated_gradients_are_those_of_one_batch(
+    cache: tuple[str, str], tmp_path: Path
+) -> None:
+    common = ("conv-vae", "--max-train-samples", "150", "--max-train-steps", "8", *cache)
+    common += ("--report-to", "none", "--logging-steps", "1", "--random-flip")
+    for folder, batch, parts in (("whole", "32", "1"), ("parts", "8", "4")):
+        sizes = ("--train-batch-size", batch, "--gradient-accumulation-steps", parts)
+        assert main([*common, *sizes, "--output-dir", str(tmp_path / folder)]) == 0
+    assert objectives(tmp_path / "parts") == pytest.approx(objectives(tmp_path / "whole"), rel=1e-4)
+
+
+def test_two_processes_train_as_one(cache: tuple[str, str], tmp_path: Path) -> None:
+    common = ("conv-vae", "--max-train-samples", "150", "--max-train-steps", "12", *cache)
+    common += ("--report-to", "none", "--logging-steps", "3", "--random-flip")
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert main([*common, "--train-batch-size", "32", "--output-dir", str(one)]) == 0
+    launcher = (sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu")
+    launcher += ("--num_processes", "2", "--main_process_port", str(free_port()))
+    arguments = (*common, "--train-batch-size", "16", "--output-dir", str(two))
+    finish(start(*arguments, launcher=launcher, ACCELERATE_USE_CPU="true"))
+    same_numbers(one, two)
+
+
+def test_two_machines_train_as_one(cache: tuple[str, str], tmp_path: Path) -> None:
+    common = ("conv-vae", "--max-train-samples", "150", "--max-train-steps", "12", *cache)
+    common += ("--report-to", "none", "--logging-steps", "3")
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert main([*common, "--train-batch-size", "32", "--output-dir", str(one)]) == 0
+    port = str(free_port())
+    machines = []
+    for rank in ("0", "1"):
+        launcher = (sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu")
+        launcher += ("--num_processes", "2", "--num_machines", "2", "--machine_rank", rank)
+        launcher += ("--main_process_ip", "127.0.0.1", "--main_process_port", port)
+        arguments = (*common, "--train-batch-size", "16", "--output-dir", str(two))
+        machines.append(start(*arguments, launcher=launcher, ACCELERATE_USE_CPU="true"))
+    for machine in machines:
+        finish(machine)
+    same_numbers(one, two)
+
+
+def test_diverging_run_stops_and_exports_nothing(
+    cache: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "diverged"
+    arguments = ["conv-vae", *SMALL, *cache, "--output-dir", str(run), "--max-train-steps", "50"]
+    assert main([*arguments, "--learning-rate", "1e30", "--logging-steps", "1"]) == 2
+    assert "the loss of step 2 is not a finite number" in capsys.readouterr().err
+    assert not (run / "pipeline").exists()
+
+
+def test_fine_tuning_takes_the_architecture_from_the_model(
+    cache: tuple[str, str], undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pretrained = ("--pretrained-model-name-or-path", str(undisturbed / "pipeline"))
+    pretrained += ("--subfolder", "vae")
+    tiny = ["--learning-rate", "1e-12", "--max-train-steps", "1", "--ema-decay", "0"]
+    run = tmp_path / "fine-tuned"
+    assert main(["conv-vae", *SMALL, *cache, *pretrained, *tiny, "--output-dir", str(run)]) == 0
+    name = "pipeline/vae/diffusion_pytorch_model.safetensors"
+    before, after = load_file(undisturbed / name), load_file(run / name)
+    assert all(torch.allclose(before[key], after[key], atol=1e-9) for key in before)
+    assert main(["conv-vae", *pretrained, "--latent-channels", "3"]) == 2
+    assert "brings its own architecture" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--resolution", "66"], "resolution must be a multiple of 4"),
+        (["--train-batch-size", "0"], "train_batch_size must be at least 1, got 0"),
+        (["--learning-rate", "-1"], "learning_rate must be a positive number, got -1.0"),
+        (["--train-batch-size", "4000"], "fewer than a batch of 4,000"),
+        (["--train-data-dir", "/nowhere"], "there is no folder /nowhere"),
+        (["--image-column", "manga"], "faces has no image column 'manga'"),
+        (["--report-to", "nobody"], "report_to 'nobody' is not available"),
+        (["--mixed-precision", "fp16"], "mixed_precision fp16 does not work here"),
+        (["--resume-from-checkpoint", "checkpoint-7"], "has no 'checkpoint-7'"),
+        (["--pretrained-model-name-or-path", "/nowhere"], "there is no folder /nowhere"),
+    ],
+)
+def test_bad_values_get_one_sentence_and_leave_nothing(
+    flags: list[str],
+    sentence: str,
+    cache: tuple[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    samples = ["--max-train-samples", "150", *cache]
+    assert main(["conv-vae", *samples, "--output-dir", str(tmp_path / "run"), *flags]) == 2
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert said.strip().splitlines()[-1].startswith("error: ")
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_output_below_a_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    assert main(["conv-vae", "--output-dir", str(tmp_path / "file" / "run")]) == 2
+    assert f"{tmp_path / 'file'} is a file" in capsys.readouterr().err
+
+
+def test_full_disk_is_a_sentence_and_the_run_goes_on_afterwards(
+    cache: tuple[str, str], tmp_path: Path
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", disk], check=False)
+    if mounted.returncode:
+        pytest.skip("mounting a small file system needs the rights to")
+    try:
+        run = disk / "run"
+        arguments = ("conv-vae", *SMALL, *cache, "--output-dir", str(run))
+        arguments += ("--max-train-steps", "6", "--checkpointing-steps", "1")
+        output = finish(start(*arguments), 2)
+        assert "no space is left" in output
+        assert "Traceback" not in output
+        whole = [path for path in run.glob("checkpoint-*") if (path / "state.json").exists()]
+        assert whole
+        assert whole == list(run.glob("checkpoint-*"))
+        subprocess.run(["mount", "-o", "remount,size=60m", disk], check=True)
+        finish(start(*arguments))
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_help_lists_every_recipe_and_every_flag_with_its_meaning() -> None:
+    listed = finish(start("--help"))
+    for name in RECIPES:
+        assert re.search(rf"• {name}\s+\S", listed)
+    flags = finish(start("conv-vae", "--help"))
+    assert all(flag in flags for flag in ("--dataset-name", "--kl-weight", "--output-dir"))
+
+
+def test_mistyped_flag_is_answered_with_the_one_that_was_meant() -> None:
+    output = finish(start("conv-vae", "--resolutoin", "64"), 2)
+    assert "Perhaps you meant" in output
+    assert "--resolution" in output
+    assert "--learning-rate" in finish(start("conv-vae", "--learning-rate", "fast"), 2)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def same_numbers(first: Path, second: Path) -> None:
+    for one, two in zip(metrics(first), metrics(second), strict=True):
+        assert one.keys() == two.keys()
+        assert list(one.values()) == pytest.approx(list(two.values()), rel=1e-4)
+
+
+# The means of steps 1 to 3, 4 to 6, ... of the undisturbed run.
+PINNED = [
+    *(2120.7946, 2084.3452, 2057.0557, 2006.8060, 1985.6997, 1958.5034, 1950.4587),
+    *(1930.0130, 1906.5103, 1932.4787, 1883.9847, 1917.1886, 1864.7591, 1961.6542),
+]
