@@ -263,7 +263,8 @@ def _images_per_epoch(domains: tuple[Domain, ...], total: int) -> int:
 def _prepare(task: Task, optimisation: Optimisation, accelerator: Accelerator) -> Trained:
     # Images come with their channels last, and convolutions are faster that way.
     modules = {
-        name: net.to(memory_format=torch.channels_last) for name, net in task.networks.items()
+        name: net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for name, net in task.networks.items()
     }
     for name in task.averaged:
         average = copy.deepcopy(task.networks[name]).requires_grad_(False).eval()

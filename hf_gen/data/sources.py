@@ -1,10 +1,15 @@
 """A Hub id, a local folder, parquet files or the drawn faces, as splits that can be decoded."""
 
+import hashlib
+import json
+import os
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hf_gen.atomic import disk_errors_as_sentences, write_whole_text
 from hf_gen.config import Data
 from hf_gen.data.batches import Domain
 from hf_gen.data.faces import STYLES, TEST_START, drawing_version, drawn_faces
@@ -26,8 +31,9 @@ def load_domain(data: Data) -> Domain:
     Raises:
         UserError: If the dataset cannot be found, reached or used; the sentence says why.
     """
-    train, held_out = find_splits(data)
     cache_dir = default_cache_dir() if data.cache_dir is None else data.cache_dir / "hf_gen"
+    drawn = data.train_data_dir is None and data.dataset_name == "faces"
+    train, held_out = _drawn_splits(data) if drawn else _Dataset(data, cache_dir).splits()
     pixels, kept_back = cached_pixels(train, data.resolution, cache_dir, held_out is None)
     if held_out is not None:
         kept_back, _ = cached_pixels(held_out, data.resolution, cache_dir, False)
@@ -46,29 +52,7 @@ def default_cache_dir() -> Path:
     return Path(HF_HOME) / "hf_gen"
 
 
-def find_splits(data: Data) -> tuple[Split, Split | None]:
-    """The split to train on, and the set's own held-out split if it has one. Reads no image.
-
-    Raises:
-        UserError: If the dataset cannot be found or reached, or has no such split or column.
-    """
-    if data.train_data_dir is None and data.dataset_name == "faces":
-        return _drawn_splits(data)
-    builder = _open_builder(data)
-    available = [str(name) for name in (builder.info.splits or builder.config.data_files or {})]
-    wanted = re.split(r"[\[+]", data.split)[0]
-    if available and wanted not in available:
-        raise UserError(
-            f"{_name(data)} has no split {data.split!r}: its splits are {', '.join(available)}"
-        )
-    held_out = next((name for name in ("test", "validation") if name in available), None)
-    train = _dataset_split(builder, data, data.split, data.max_train_samples)
-    if held_out is None or held_out == wanted:
-        return train, None
-    return train, _dataset_split(builder, data, held_out, None)
-
-
-def _drawn_splits(data: Data) -> tuple[Split, Split]:
+def _drawn_splits(data: Data) -> tuple[Split, Split | None]:
     count = data.max_train_samples or DRAWN_COUNT
     column = data.image_column or "anime"
     size = max(DRAWN_SIZE, data.resolution)
@@ -87,96 +71,156 @@ def _drawn_splits(data: Data) -> tuple[Split, Split]:
     return split("train", 0, count), split("held out", TEST_START, max(count // 10, 1))
 
 
-def _dataset_split(
-    builder: "datasets.DatasetBuilder", data: Data, name: str, most: int | None
-) -> Split:
-    def read() -> tuple[int | None, Iterator[Item]]:
-        dataset = _open_split(builder, data, name)
-        column = _image_column(dataset.features, data)
-        if most is not None and not data.streaming:
-            dataset = dataset.shuffle(seed=0).select(range(min(most, len(dataset))))
-        elif most is not None:
-            dataset = dataset.take(most)
-        # Only a folder's own listing is followed to files: a path inside a parquet file is a
-        # stranger's word, and could name any file of this machine.
-        follows_paths = type(builder).__module__.startswith("datasets.packaged_modules.imagefolder")
-        count = most if data.streaming else len(dataset)
-        return count, _encoded(dataset, column, follows_paths)
+class _Dataset:
+    """A dataset on the Hub or in a folder, opened only when its pixels are not in the cache."""
 
-    # The builder's hash covers the commit on the Hub or the times of local files.
-    version = f"{builder.dataset_name} {builder.config_id} {builder.hash}"
-    key = f"{version} {name} {data.image_column} {most}"
-    return Split(f"{_name(data)} ({name})", key, read)
+    def __init__(self, data: Data, cache_dir: Path) -> None:
+        self._data = data
+        self._name = str(data.train_data_dir or data.dataset_name)
+        self._folder = _local_folder(data)
+        self._cache_dir = cache_dir
+
+    def splits(self) -> tuple[Split, Split | None]:
+        """The split to train on, and the set's own held-out split if it has one."""
+        data = self._data
+        version, available = self._version_and_splits()
+        wanted = re.split(r"[\[+]", data.split)[0]
+        if available and wanted not in available:
+            raise UserError(
+                f"{self._name} has no split {data.split!r}: its splits are {', '.join(available)}"
+            )
+        own = next((name for name in ("test", "validation") if name in available), wanted)
+        train = self._split(data.split, version, data.max_train_samples)
+        return train, None if own == wanted else self._split(own, version, None)
+
+    def _version_and_splits(self) -> tuple[str, list[str]]:
+        """What changes with the images, and the names of the splits.
+
+        `datasets` looks at a folder of 22,100 files for 9 seconds to answer this; a listing of the
+        folder takes a fraction of one, so its answer is kept under the hash of the listing.
+        """
+        if self._folder is None:
+            builder = self._builder
+            return f"{builder.dataset_name} {builder.config_id} {builder.hash}", self._names()
+        flags = (self._data.dataset_config_name, self._data.data_files)
+        version = hashlib.sha256(f"{flags} {_listing(self._folder)}".encode()).hexdigest()
+        known = self._cache_dir / f"splits-{version[:16]}.json"
+        if not known.exists():
+            names = self._names()
+            with disk_errors_as_sentences(self._cache_dir):
+                self._cache_dir.mkdir(parents=True, exist_ok=True)
+            write_whole_text(known, json.dumps(names))
+        return version, json.loads(known.read_text(encoding="utf-8"))
+
+    def _names(self) -> list[str]:
+        info, config = self._builder.info, self._builder.config
+        return [str(name) for name in (info.splits or config.data_files or {})]
+
+    def _split(self, name: str, version: str, most: int | None) -> Split:
+        def read() -> tuple[int | None, Iterator[Item]]:
+            dataset = self._open(name)
+            column = self._image_column(dataset.features)
+            if most is not None and not self._data.streaming:
+                dataset = dataset.shuffle(seed=0).select(range(min(most, len(dataset))))
+            elif most is not None:
+                dataset = dataset.take(most)
+            # Only a folder's own listing is followed to files: a path inside a parquet file is a
+            # stranger's word, and could name any file of this machine.
+            module = type(self._builder).__module__
+            follows_paths = module.startswith("datasets.packaged_modules.imagefolder")
+            count = most if self._data.streaming else len(dataset)
+            return count, _encoded(dataset, column, follows_paths)
+
+        key = f"{version} {name} {self._data.image_column} {most} {self._data.streaming}"
+        return Split(f"{self._name} ({name})", key, read)
+
+    @cached_property
+    def _builder(self) -> "datasets.DatasetBuilder":
+        import datasets
+        from datasets.data_files import EmptyDatasetError
+        from datasets.exceptions import DataFilesNotFoundError, DatasetNotFoundError
+
+        data = self._data
+        if self._folder is None:
+            ask_the_hub(data.dataset_name, "dataset", data.revision)
+        try:
+            return datasets.load_dataset_builder(
+                self._name if self._folder is None else str(self._folder),
+                data.dataset_config_name,
+                data_files=list(data.data_files) or None,
+                revision=data.revision,
+                cache_dir=None if data.cache_dir is None else str(data.cache_dir),
+            )
+        except (EmptyDatasetError, DataFilesNotFoundError) as error:
+            raise UserError(
+                f"{self._name} holds no images or parquet files: name a folder that has some"
+            ) from error
+        except (DatasetNotFoundError, FileNotFoundError) as error:
+            raise UserError(f"there is no dataset {self._name}: check it ({error})") from error
+        except (ValueError, RuntimeError) as error:
+            raise UserError(f"{self._name} cannot be opened: {error}") from error
+
+    def _open(self, name: str) -> Any:
+        """The split as a `datasets.Dataset`, or an `IterableDataset` when streaming."""
+        from datasets.exceptions import DatasetGenerationError
+
+        try:
+            if self._data.streaming:
+                return self._builder.as_streaming_dataset(split=name)
+            self._builder.download_and_prepare()
+            return self._builder.as_dataset(split=name)
+        except DatasetGenerationError as error:
+            reason = str(error.__cause__ or error).strip().partition("\n")[0]
+            raise UserError(
+                f"{self._name} cannot be read ({reason}): one of its files is damaged"
+            ) from error
+        except ValueError as error:
+            raise UserError(f"{self._name} has no split {name!r}: {error}") from error
+
+    def _image_column(self, features: "datasets.Features | None") -> str:
+        import datasets
+
+        wish = self._data.image_column
+        if features is None:
+            return wish or "image"
+        columns = [
+            name for name, feature in features.items() if isinstance(feature, datasets.Image)
+        ]
+        if wish is not None and wish in columns:
+            return wish
+        there = (
+            f"its image columns are {', '.join(columns)}" if columns else "it has no image column"
+        )
+        if wish is not None:
+            raise UserError(
+                f"{self._name} has no image column {wish!r}: {there} (of {', '.join(features)})"
+            )
+        if len(columns) == 1:
+            return columns[0]
+        if "image" in columns:
+            return "image"
+        raise UserError(f"{self._name}: {there} (of {', '.join(features)}); name --image-column")
 
 
-def _open_builder(data: Data) -> "datasets.DatasetBuilder":
-    import datasets
-    from datasets.data_files import EmptyDatasetError
-    from datasets.exceptions import DataFilesNotFoundError, DatasetNotFoundError
-    from huggingface_hub.errors import HFValidationError
-
-    path = data.train_data_dir or Path(data.dataset_name)
-    if path.exists() and not path.is_dir():
+def _local_folder(data: Data) -> Path | None:
+    path = (data.train_data_dir or Path(data.dataset_name)).expanduser()
+    if path.is_dir():
+        return path
+    if path.exists():
         raise UserError(f"{path} is a file: name the folder it lies in and pass it as --data-files")
-    if not path.is_dir():
-        if data.train_data_dir is not None or data.dataset_name.startswith(("/", ".", "~")):
-            raise UserError(f"there is no folder {path}: check the path")
-        ask_the_hub(data.dataset_name, "dataset", data.revision)
-    try:
-        return datasets.load_dataset_builder(
-            str(path),
-            data.dataset_config_name,
-            data_files=list(data.data_files) or None,
-            revision=data.revision,
-            cache_dir=None if data.cache_dir is None else str(data.cache_dir),
-        )
-    except (EmptyDatasetError, DataFilesNotFoundError) as error:
-        raise UserError(
-            f"{_name(data)} holds no images or parquet files: name a folder that has some"
-        ) from error
-    except (DatasetNotFoundError, HFValidationError, FileNotFoundError) as error:
-        raise UserError(f"there is no dataset {_name(data)}: check the name ({error})") from error
-    except (ValueError, RuntimeError) as error:
-        raise UserError(f"{_name(data)} cannot be opened: {error}") from error
+    if data.train_data_dir is not None or data.dataset_name.startswith(("/", ".", "~")):
+        raise UserError(f"there is no folder {path}: check the path")
+    return None
 
 
-def _open_split(builder: "datasets.DatasetBuilder", data: Data, name: str) -> Any:
-    """The split as a `datasets.Dataset`, or an `IterableDataset` when streaming."""
-    from datasets.exceptions import DatasetGenerationError
-
-    try:
-        if data.streaming:
-            return builder.as_streaming_dataset(split=name)
-        builder.download_and_prepare()
-        return builder.as_dataset(split=name)
-    except DatasetGenerationError as error:
-        raise UserError(
-            f"{_name(data)} cannot be read ({_first_line(error.__cause__ or error)}): "
-            "one of its files is damaged"
-        ) from error
-    except ValueError as error:
-        raise UserError(f"{_name(data)} has no split {name!r}: {error}") from error
-
-
-def _image_column(features: "datasets.Features | None", data: Data) -> str:
-    import datasets
-
-    if features is None:
-        return data.image_column or "image"
-    columns = [name for name, feature in features.items() if isinstance(feature, datasets.Image)]
-    if data.image_column is not None and data.image_column in columns:
-        return data.image_column
-    there = f"its image columns are {', '.join(columns)}" if columns else "it has no image column"
-    if data.image_column is not None:
-        raise UserError(
-            f"{_name(data)} has no image column {data.image_column!r}: {there} "
-            f"(of {', '.join(features)})"
-        )
-    if len(columns) == 1:
-        return columns[0]
-    if "image" in columns:
-        return "image"
-    raise UserError(f"{_name(data)}: {there} (of {', '.join(features)}); choose by --image-column")
+def _listing(folder: Path) -> str:
+    """Every file below `folder` with its size and time of change."""
+    lines = []
+    for parent, _, _ in os.walk(folder):
+        for entry in os.scandir(parent):
+            state = entry.stat()
+            lines.append(f"{entry.path} {state.st_size} {state.st_mtime_ns}")
+    return f"{folder.resolve()} {sorted(lines)}"
 
 
 def _encoded(dataset: Any, column: str, follows_paths: bool) -> Iterator[Item]:
@@ -202,11 +246,3 @@ def _source(value: dict[str, Any] | None, follows_paths: bool) -> bytes | Path |
         with xopen(value["path"], "rb") as file:
             return bytes(file.read())
     return value["bytes"]
-
-
-def _name(data: Data) -> str:
-    return str(data.train_data_dir or data.dataset_name)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0]
