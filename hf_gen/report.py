@@ -17,6 +17,7 @@ from hf_gen.runs import RunFolder
 
 TRAIN, HELD_OUT = "#9db4c0", "#d1495b"
 _SHOWN_HEIGHT = 64
+_WALKS = 6
 _TITLES = {
     "negative_elbo": "negative ELBO",
     "reconstruction": "reconstruction term",
@@ -93,13 +94,12 @@ def _samples(pipeline: VAEPipeline, seed: int, path: Path) -> None:
 
 
 def _interpolation(pipeline: VAEPipeline, held_out: Pixels, path: Path) -> None:
-    count = min(len(held_out) // 2, 6)
-    ends = held_out.images(torch.arange(2 * count))
+    ends = held_out.images(torch.arange(2 * _WALKS) % len(held_out))
     rows: list[Tensor] = []
     for first, second in zip(ends[0::2].split(1), ends[1::2].split(1), strict=True):
         walk = pipeline.interpolate(first, second, steps=8, output_type="pt").cpu()
         rows += [first, walk, second]
-    figure = Figure(figsize=(8, 0.85 * count + 0.6), layout="constrained")
+    figure = Figure(figsize=(8, 0.85 * _WALKS + 0.6), layout="constrained")
     title = "From one held-out face to another (the ends of a row are real, the rest is decoded)"
     _show(figure.subplots(), _crisp_grid(torch.cat(rows), 10), title)
     figure.savefig(path, dpi=150)

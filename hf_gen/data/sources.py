@@ -166,7 +166,8 @@ class _Dataset:
 
         try:
             if self._data.streaming:
-                return self._builder.as_streaming_dataset(split=name)
+                # A streamed folder learns its columns from its first rows.
+                return self._builder.as_streaming_dataset(split=name)._resolve_features()
             self._builder.download_and_prepare()
             return self._builder.as_dataset(split=name)
         except DatasetGenerationError as error:
@@ -177,12 +178,10 @@ class _Dataset:
         except ValueError as error:
             raise UserError(f"{self._name} has no split {name!r}: {error}") from error
 
-    def _image_column(self, features: "datasets.Features | None") -> str:
+    def _image_column(self, features: "datasets.Features") -> str:
         import datasets
 
         wish = self._data.image_column
-        if features is None:
-            return wish or "image"
         columns = [
             name for name, feature in features.items() if isinstance(feature, datasets.Image)
         ]
@@ -224,12 +223,11 @@ def _listing(folder: Path) -> str:
 
 
 def _encoded(dataset: Any, column: str, follows_paths: bool) -> Iterator[Item]:
-    import datasets
-
-    undecoded = dataset.select_columns([column]).cast_column(column, datasets.Image(decode=False))
+    # As Arrow tables the images come as they are stored, from a streamed archive too.
+    stored = dataset.select_columns([column]).with_format("arrow")
     place = 0
-    for batch in undecoded.iter(batch_size=_READ_AT_ONCE):
-        for value in batch[column]:
+    for table in stored.iter(batch_size=_READ_AT_ONCE):
+        for value in table[column].to_pylist():
             name = (value or {}).get("path") or f"row {place}"
             yield name, _source(value, follows_paths)
             place += 1
