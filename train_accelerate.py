@@ -7,6 +7,7 @@ goes on where it was stopped.
 import dataclasses
 import logging
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from hf_gen.runs import RunFolder
 
+MODEL_CARDS = Path(__file__).parent / "model_cards"
 PINNED_IN_RUN = ("torch", "diffusers", "accelerate", "datasets")
 
 
@@ -31,7 +33,8 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(format="%(message)s")
     try:
         name, recipe = parse(arguments)
-        run_recipe(name, recipe)
+        command = shlex.join(["accelerate", "launch", "train_accelerate.py", *arguments])
+        run_recipe(name, recipe, command)
     except UserError as error:
         if _is_first_here():
             print(f"error: {error}", file=sys.stderr)
@@ -82,7 +85,7 @@ def parse(arguments: list[str]) -> tuple[str, VAERecipe]:
     return name, recipe
 
 
-def run_recipe(name: str, recipe: VAERecipe) -> None:
+def run_recipe(name: str, recipe: VAERecipe, command: str) -> None:
     """Trains, exports, evaluates and draws one recipe into its run folder.
 
     Raises:
@@ -94,6 +97,7 @@ def run_recipe(name: str, recipe: VAERecipe) -> None:
     from hf_gen import report
     from hf_gen.data.sources import load_domain
     from hf_gen.evaluation.reconstruction import evaluate_reconstruction
+    from hf_gen.hub import write_vae_card
     from hf_gen.runs import RunFolder
     from hf_gen.tasks.vae import VAETask
     from hf_gen.trainer import train
@@ -102,17 +106,14 @@ def run_recipe(name: str, recipe: VAERecipe) -> None:
     accelerator = _make_accelerator(recipe.optimisation, recipe.output, run)
     try:
         _use_all_cores(recipe.optimisation.num_threads)
-        identity = {
-            "recipe": name,
-            "processes": accelerator.num_processes,
-            "values": recipe_as_json(recipe),
-        }
+        identity = {"recipe": name, "processes": accelerator.num_processes}
+        identity |= recipe_as_json(recipe)
         run.check(identity)
         torch.manual_seed(recipe.optimisation.seed)
         task = VAETask(recipe)
         domain = load_domain(recipe.data)
         if accelerator.is_main_process:
-            run.start(identity, _versions())
+            run.start(identity, command, _versions())
         accelerator.wait_for_everyone()
         pipeline = train(
             task,
@@ -132,6 +133,8 @@ def run_recipe(name: str, recipe: VAERecipe) -> None:
             }
             run.save_results(results)
             report.draw_vae_figures(run, pipeline, domain.held_out, recipe.optimisation.seed)
+            device = f"on {accelerator.num_processes} x {accelerator.device.type}"
+            write_vae_card(run, MODEL_CARDS / "vae.md", device)
             numbers = ", ".join(f"{name} {value:,.4g}" for name, value in results.items())
             print(f"{run.path} is done. On the held-out images: {numbers}")
     finally:

@@ -22,7 +22,11 @@ def main() -> None:
 
 
 def draw_faces(
-    folder: Path, train: int = 10_000, test: int = 1_000, size: int = 64, seed: int = 0
+    folder: tyro.conf.Positional[Path],
+    train: int = 10_000,
+    test: int = 1_000,
+    size: int = 64,
+    seed: int = 0,
 ) -> None:
     """Draw pairs of faces, anime and cartoon, as a dataset folder in the Hub's layout.
 

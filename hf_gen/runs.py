@@ -78,17 +78,38 @@ class RunFolder:
                 "on with it, or another --output-dir to start anew"
             )
 
-    def start(self, identity: dict[str, Any], versions: dict[str, str]) -> None:
-        """Creates the folder with its `run.json`, unless it is there already."""
+    def start(self, identity: dict[str, Any], command: str, versions: dict[str, str]) -> None:
+        """Creates the folder with its `run.json`, unless it is there already.
+
+        Args:
+            identity: As for `check`.
+            command: What started the run, for people.
+            versions: Of the libraries, for people.
+        """
         with disk_errors_as_sentences(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         if not (self.path / "run.json").exists():
-            content = {"format": FORMAT, "identity": identity, "versions": versions}
-            write_whole_text(self.path / "run.json", json.dumps(content, indent=2) + "\n")
+            content = {"format": FORMAT, "command": command, "identity": identity}
+            text = json.dumps(content | {"versions": versions}, indent=2)
+            write_whole_text(self.path / "run.json", text + "\n")
 
     def identity(self) -> dict[str, Any]:
         """What the run is, as flat values: from its `run.json`."""
-        return _flat(json.loads((self.path / "run.json").read_text(encoding="utf-8"))["identity"])
+        return _flat(self._described()["identity"])
+
+    def command(self) -> str:
+        """What started the run."""
+        command: str = self._described()["command"]
+        return command
+
+    def _described(self) -> dict[str, Any]:
+        described: dict[str, Any] = json.loads((self.path / "run.json").read_text("utf-8"))
+        return described
+
+    def results(self) -> dict[str, Any]:
+        """What `save_results` wrote."""
+        results: dict[str, Any] = json.loads((self.path / "results.json").read_text("utf-8"))
+        return results
 
     def save_results(self, results: dict[str, float]) -> None:
         """Writes the numbers that were measured on the held-out images after training."""

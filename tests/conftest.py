@@ -1,0 +1,65 @@
+"""What several tests share: small random images, folders of them, and fresh Python processes."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import hf_gen
+
+ROOT = Path(hf_gen.__file__).parents[1]
+
+
+def _random_images(count: int, size: int = 16, seed: int = 0) -> list[Image.Image]:
+    numbers = np.random.default_rng(seed)
+    return [
+        Image.fromarray(numbers.integers(0, 256, (size, size, 3), dtype=np.uint8))
+        for _ in range(count)
+    ]
+
+
+@pytest.fixture(scope="session")
+def random_images() -> Callable[..., list[Image.Image]]:
+    """Makes `count` RGB images of noise; the same ones for the same arguments."""
+    return _random_images
+
+
+@pytest.fixture(scope="session")
+def image_folder() -> Callable[..., Path]:
+    """Fills a folder with `count` PNGs of noise and returns it."""
+
+    def fill(folder: Path, count: int, size: int = 16, seed: int = 0) -> Path:
+        folder.mkdir(parents=True)
+        for index, image in enumerate(_random_images(count, size, seed)):
+            image.save(folder / f"{index:03d}.png")
+        return folder
+
+    return fill
+
+
+@pytest.fixture
+def start_python(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts a program in a fresh process that sees this hf_gen and caches in `tmp_path`."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(program: str, *arguments: object, **environment: str) -> subprocess.Popen[str]:
+        caches = {"HF_HOME": str(tmp_path / "hf_home"), "PYTHONPATH": str(ROOT)}
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **caches, **environment},
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()

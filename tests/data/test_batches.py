@@ -1,0 +1,143 @@
+"""Batches are functions of (seed, step), and the shares of several processes are one batch."""
+
+from collections.abc import Iterable
+
+import pytest
+import torch
+from torch import Tensor
+
+from hf_gen.data.batches import Batch, Domain, held_out_batches, training_batch
+from hf_gen.data.pixels import Pixels
+
+CPU = torch.device("cpu")
+
+
+def marked(count: int, offset: int = 0) -> Pixels:
+    """Images of noise whose first pixel row is their number, also when mirrored."""
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randint(0, 256, (count, 4, 4, 3), generator=generator).to(torch.uint8)
+    rows[:, 0] = torch.arange(offset, offset + count, dtype=torch.uint8)[:, None, None]
+    return Pixels(rows.flatten(1), torch.arange(count), 4)
+
+
+def domain(train: int = 10, held_out: int = 10) -> Domain:
+    return Domain(marked(train), marked(held_out, offset=100))
+
+
+def batch(
+    step: int, rows: slice, total: int, seed: int = 0, flip: bool = True, train: int = 10
+) -> Batch:
+    return training_batch((domain(train),), seed, step, rows, total, flip, CPU)
+
+
+def numbers(images: Tensor) -> list[int]:
+    return ((images[:, 0, 0, 0] + 1) * 127.5).round().int().tolist()
+
+
+def seen(batches: Iterable[Batch]) -> list[int]:
+    return [number for one in batches for number in numbers(one.images[0])]
+
+
+def test_a_batch_is_a_function_of_seed_and_step() -> None:
+    first = batch(3, slice(0, 8), 8)
+    for step in (7, 0, 2):
+        batch(step, slice(0, 8), 8)
+    again = batch(3, slice(0, 8), 8)
+    assert torch.equal(first.images[0], again.images[0])
+    assert torch.equal(first.normal("posterior", (5, 1, 1)), again.normal("posterior", (5, 1, 1)))
+    for other in (batch(4, slice(0, 8), 8), batch(3, slice(0, 8), 8, seed=1)):
+        assert not torch.equal(first.images[0], other.images[0])
+        assert not torch.equal(first.normal("posterior", (5,)), other.normal("posterior", (5,)))
+
+
+@pytest.mark.parametrize(("total", "steps"), [(5, 6), (4, 15), (10, 3), (1, 30), (7, 30), (25, 6)])
+def test_every_image_is_seen_once_in_an_epoch(total: int, steps: int) -> None:
+    order = seen(batch(step, slice(0, total), total) for step in range(steps))
+    epochs = [order[start : start + 10] for start in range(0, total * steps // 10 * 10, 10)]
+    assert len(epochs) >= 3
+    assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) > 1
+
+
+def test_the_shares_of_two_processes_are_the_batch_of_one() -> None:
+    for step in range(5):
+        whole = batch(step, slice(0, 8), 8)
+        shares = [batch(step, rows, 8) for rows in (slice(0, 4), slice(4, 8))]
+        images = torch.cat([share.images[0] for share in shares])
+        noise = torch.cat([share.normal("posterior", (3, 1, 1)) for share in shares])
+        assert torch.equal(images, whole.images[0])
+        assert torch.equal(noise, whole.normal("posterior", (3, 1, 1)))
+        assert noise.shape == (8, 3, 1, 1)
+
+
+def test_noise_is_standard_normal_and_differs_by_stream_and_place() -> None:
+    one = batch(0, slice(0, 8), 8)
+    noise = one.normal("posterior", (4000,))
+    assert abs(noise.mean()) < 5 / 32_000**0.5
+    assert abs(noise.square().mean() - 1) < 5 * (2 / 32_000) ** 0.5
+    assert len({tuple(row[:3].tolist()) for row in noise}) == 8
+    assert not torch.equal(noise, one.normal("prior", (4000,)))
+
+
+def test_flips_mirror_about_half_of_the_images() -> None:
+    mirrored = 0
+    for step in range(50):
+        flipped = batch(step, slice(0, 8), 8).images[0]
+        plain = batch(step, slice(0, 8), 8, flip=False).images[0]
+        for one, other in zip(flipped, plain, strict=True):
+            assert torch.equal(one, other) or torch.equal(one, other.flip(2))
+            mirrored += not torch.equal(one, other)
+    # Five standard deviations of 400 coins.
+    assert abs(mirrored - 200) < 50
+
+
+def test_domains_are_shuffled_apart_and_a_smaller_one_is_repeated() -> None:
+    domains = (domain(10), Domain(marked(6, offset=50), marked(3)))
+    batches = [training_batch(domains, 0, step, slice(0, 5), 5, False, CPU) for step in range(6)]
+    first, second = ([n for one in batches for n in numbers(one.images[i])] for i in (0, 1))
+    assert sorted(first) == sorted([*range(10)] * 3)
+    assert sorted(second) == sorted([*range(50, 56)] * 5)
+    assert [number + 50 for number in first if number < 6] != second[: len(first)]
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+@pytest.mark.parametrize("count", [1, 8, 10])
+def test_the_held_out_images_are_covered_once(processes: int, count: int) -> None:
+    shares = [
+        list(held_out_batches((domain(held_out=count),), 0, rank, processes, 3, CPU))
+        for rank in range(processes)
+    ]
+    assert sorted(seen(one for share in shares for one in share)) == list(range(100, 100 + count))
+    for share in shares:
+        for one in share:
+            assert one.normal("posterior", (2,)).shape == (len(one.images[0]), 2)
+
+
+def test_a_process_with_nothing_left_gets_no_batch() -> None:
+    domains = (domain(held_out=2),)
+    shares = [list(held_out_batches(domains, 0, rank, 3, 2, CPU)) for rank in range(3)]
+    assert [len(share) for share in shares] == [1, 0, 0]
+
+
+def test_held_out_noise_belongs_to_the_image_not_to_the_process() -> None:
+    domains = (domain(held_out=10),)
+
+    def noise_by_image(processes: int, batch_size: int) -> dict[int, list[float]]:
+        return {
+            number: row.tolist()
+            for rank in range(processes)
+            for one in held_out_batches(domains, 0, rank, processes, batch_size, CPU)
+            for number, row in zip(
+                numbers(one.images[0]), one.normal("posterior", (3,)), strict=True
+            )
+        }
+
+    alone = noise_by_image(1, 4)
+    assert len(alone) == 10
+    assert noise_by_image(1, 4) == alone
+    assert noise_by_image(2, 2) == alone
+
+
+def test_held_out_images_are_never_mirrored() -> None:
+    (one,) = held_out_batches((domain(held_out=5),), 0, 0, 1, 5, CPU)
+    assert torch.equal(one.images[0], marked(5, offset=100).images(torch.arange(5)))

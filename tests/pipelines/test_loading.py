@@ -1,0 +1,265 @@
+"""`load` gives back what a run exported, and runs nothing that a stranger wrote."""
+
+import io
+import json
+import pickle
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from diffusers import AutoencoderKL, AutoencoderTiny, ModelMixin
+from safetensors.torch import load_file, save_file
+
+from hf_gen.errors import UserError
+from hf_gen.models.vae import ConvVAE, DenseVAE
+from hf_gen.pipelines import VAEPipeline, load
+
+Start = Callable[..., subprocess.Popen[str]]
+WEIGHTS = "vae/diffusion_pytorch_model.safetensors"
+NETWORKS: dict[str, Callable[[], ModelMixin]] = {
+    "ConvVAE": lambda: ConvVAE(16, filters=(6, 4), latent_channels=5),
+    "DenseVAE": lambda: DenseVAE(16, hidden=(12, 8), latent_channels=5),
+    "AutoencoderKL": lambda: AutoencoderKL(block_out_channels=(4,), norm_num_groups=2),
+    "AutoencoderTiny": lambda: AutoencoderTiny(
+        encoder_block_out_channels=(4, 4),
+        decoder_block_out_channels=(4, 4),
+        num_encoder_blocks=(1, 1),
+        num_decoder_blocks=(1, 1),
+    ),
+}
+OTHERS: dict[str, Callable[[], ModelMixin]] = {
+    "ConvVAE": lambda: ConvVAE(16, filters=(6, 4), latent_channels=7),
+    "AutoencoderKL": lambda: AutoencoderKL(block_out_channels=(8,), norm_num_groups=2),
+}
+FRESH = """
+import sys
+import torch
+import hf_gen
+from safetensors.torch import save_file
+folder = sys.argv[1]
+pipeline = hf_gen.load(folder)
+made = pipeline.sample(3, torch.Generator().manual_seed(0), output_type="pt")
+save_file({"made": made.contiguous()}, f"{folder}/made.safetensors")
+print(type(pipeline).__name__, type(pipeline.vae).__name__, pipeline.config.resolution)
+"""
+
+
+def sample(pipeline: VAEPipeline) -> torch.Tensor:
+    made: torch.Tensor = pipeline.sample(3, torch.Generator().manual_seed(0), output_type="pt")
+    return made
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    torch.manual_seed(0)
+    folders = {name: tmp_path_factory.mktemp(name) / "pipeline" for name in NETWORKS}
+    for name, folder in folders.items():
+        VAEPipeline(NETWORKS[name]().eval(), 16).save_pretrained(folder)
+    return folders
+
+
+@pytest.fixture
+def folder(exported: dict[str, Path], tmp_path: Path) -> Path:
+    """A copy of the pipeline of a ConvVAE, to be damaged."""
+    return Path(shutil.copytree(exported["ConvVAE"], tmp_path / "pipeline"))
+
+
+def change_index(folder: Path, **changes: Any) -> None:
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps(index | changes))
+
+
+def test_a_run_loads_in_another_process(
+    exported: dict[str, Path], tmp_path: Path, start_python: Start
+) -> None:
+    shutil.copytree(exported["ConvVAE"], tmp_path / "runs" / "conv-vae" / "pipeline")
+    process = start_python(FRESH, tmp_path / "runs" / "conv-vae")
+    output, errors = process.communicate(timeout=60)
+    assert output == "VAEPipeline ConvVAE 16\n", errors
+    made = load_file(tmp_path / "runs" / "conv-vae" / "made.safetensors")["made"]
+    assert torch.equal(made, sample(load(exported["ConvVAE"])))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_comes_back_to_the_bit(exported: dict[str, Path], name: str) -> None:
+    pipeline = load(str(exported[name]))
+    assert isinstance(pipeline, VAEPipeline)
+    assert type(pipeline.vae).__name__ == name
+    saved = load_file(exported[name] / WEIGHTS)
+    assert saved
+    for key, weight in pipeline.vae.state_dict().items():
+        assert torch.equal(weight, saved[key]), key
+    assert sample(pipeline).shape == (3, 3, 16, 16)
+
+
+def test_a_folder_without_a_pipeline_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run" / "pipeline").mkdir(parents=True)
+    for path in (tmp_path / "nothing", tmp_path, tmp_path / "run"):
+        with pytest.raises(UserError, match=rf"^{path} holds no pipeline.*no model_index\.json"):
+            load(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"{}", b"\xff", b'"text"'])
+def test_a_damaged_index_is_refused(folder: Path, content: bytes) -> None:
+    (folder / "model_index.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"model_index\.json is damaged"):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    "name", ["StableDiffusionPipeline", "os.system", "", None, ["VAEPipeline"], {}]
+)
+def test_a_pipeline_of_another_class_is_refused(folder: Path, name: Any) -> None:
+    change_index(folder, _class_name=name)
+    with pytest.raises(UserError):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    "component",
+    [
+        ["os", "system"],
+        ["trap", "ConvVAE"],
+        ["diffusers", "UNet2DModel"],
+        ["transformers", "AutoModel"],
+        ["hf_gen.trainer", "train"],
+        ["hf_gen.models.vae", "VectorVAE"],
+        ["hf_gen.models.vae"],
+        [None, None],
+        ["diffusers", ["AutoencoderKL"]],
+        [],
+    ],
+)
+def test_a_component_of_another_module_is_refused_and_not_imported(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, component: list[Any]
+) -> None:
+    trap = f"from pathlib import Path\nPath({str(tmp_path / 'sprung')!r}).touch()\n"
+    for place in (tmp_path, folder, folder / "vae"):
+        (place / "trap.py").write_text(trap)
+    monkeypatch.syspath_prepend(tmp_path)
+    before = set(sys.modules)
+    change_index(folder, vae=component)
+    with pytest.raises(UserError):
+        load(folder)
+    assert "hf_gen.trainer" not in set(sys.modules) - before
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_component_that_the_pipeline_does_not_have_is_refused(folder: Path) -> None:
+    change_index(folder, spare=["diffusers", "AutoencoderKL"])
+    with pytest.raises(UserError, match="spare"):
+        load(folder)
+
+
+def test_a_pipeline_without_its_component_is_refused(folder: Path) -> None:
+    index = json.loads((folder / "model_index.json").read_text())
+    del index["vae"]
+    (folder / "model_index.json").write_text(json.dumps(index))
+    with pytest.raises(UserError, match="vae"):
+        load(folder)
+
+
+@pytest.mark.parametrize("resolution", ["16", None, 0, -16, 1.5, 24])
+def test_a_resolution_that_does_not_fit_the_network_is_refused(
+    folder: Path, resolution: Any
+) -> None:
+    change_index(folder, resolution=resolution)
+    with pytest.raises(UserError, match="resolution"):
+        load(folder)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_missing_weight_file_is_refused(
+    exported: dict[str, Path], tmp_path: Path, name: str
+) -> None:
+    folder = Path(shutil.copytree(exported[name], tmp_path / "pipeline"))
+    (folder / WEIGHTS).unlink()
+    with pytest.raises(UserError, match=f"{folder} cannot be loaded"):
+        load(folder)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("damage", ["empty", "cut short", "noise"])
+def test_a_damaged_weight_file_is_refused(
+    exported: dict[str, Path], tmp_path: Path, name: str, damage: str
+) -> None:
+    folder = Path(shutil.copytree(exported[name], tmp_path / "pipeline"))
+    whole = (folder / WEIGHTS).read_bytes()
+    damaged = {"empty": b"", "cut short": whole[:-9], "noise": b"\xff" * 999}[damage]
+    (folder / WEIGHTS).write_bytes(damaged)
+    with pytest.raises(UserError, match=f"{folder}"):
+        load(folder)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_weights_of_another_network_are_refused(
+    exported: dict[str, Path], tmp_path: Path, name: str
+) -> None:
+    folder = Path(shutil.copytree(exported[name], tmp_path / "pipeline"))
+    other = OTHERS[name]().state_dict()
+    save_file({key: weight.contiguous() for key, weight in other.items()}, folder / WEIGHTS)
+    with pytest.raises(UserError, match=f"{folder}"):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [*((name, "missing") for name in NETWORKS), ("ConvVAE", "extra"), ("DenseVAE", "extra")],
+)
+def test_a_weight_too_few_or_too_many_is_refused(
+    exported: dict[str, Path], tmp_path: Path, name: str, change: str
+) -> None:
+    folder = Path(shutil.copytree(exported[name], tmp_path / "pipeline"))
+    weights = load_file(folder / WEIGHTS)
+    if change == "extra":
+        weights["extra.weight"] = torch.zeros(3)
+    else:
+        weights.pop(sorted(weights)[0])
+    save_file(weights, folder / WEIGHTS)
+    with pytest.raises(UserError, match=f"{folder}"):
+        load(folder)
+
+
+def test_weights_of_another_class_are_refused(exported: dict[str, Path], folder: Path) -> None:
+    for name in ("DenseVAE", "AutoencoderKL"):
+        shutil.rmtree(folder / "vae")
+        shutil.copytree(exported[name] / "vae", folder / "vae")
+        with pytest.raises(UserError, match=f"{folder}"):
+            load(folder)
+    shutil.rmtree(folder / "vae")
+    shutil.copytree(exported["ConvVAE"] / "vae", folder / "vae")
+    for other in (["diffusers", "AutoencoderKL"], ["diffusers", "AutoencoderTiny"]):
+        change_index(folder, vae=other)
+        with pytest.raises(UserError, match=f"{folder}"):
+            load(folder)
+
+
+class _Trap:
+    def __init__(self, sprung: Path) -> None:
+        self.sprung = sprung
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.sprung,)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_pickle_is_never_read(exported: dict[str, Path], tmp_path: Path, name: str) -> None:
+    folder = Path(shutil.copytree(exported[name], tmp_path / "pipeline"))
+    trap = io.BytesIO()
+    pickle.dump(_Trap(tmp_path / "sprung"), trap)
+    (folder / "vae" / "diffusion_pytorch_model.bin").write_bytes(trap.getvalue())
+    load(folder)
+    weights = load_file(folder / WEIGHTS)
+    (folder / WEIGHTS).unlink()
+    with pytest.raises(UserError, match=f"{folder} cannot be loaded"):
+        load(folder)
+    assert not (tmp_path / "sprung").exists()
+    # Not even an honest one.
+    torch.save(weights, folder / "vae" / "diffusion_pytorch_model.bin")
+    with pytest.raises(UserError, match=f"{folder} cannot be loaded"):
+        load(folder)

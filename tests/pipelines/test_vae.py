@@ -1,0 +1,296 @@
+"""What people do with an autoencoder, of ours or of diffusers', repeats and stays on its walk."""
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKL, AutoencoderTiny, ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTinyOutput
+from diffusers.models.autoencoders.vae import DecoderOutput
+from PIL import Image
+from torch import Tensor
+
+from hf_gen.images import open_image, square, to_pixels, to_tensor
+from hf_gen.models.vae import ConvVAE, DenseVAE
+from hf_gen.pipelines import VAEPipeline
+
+SIZE = 16
+NETWORKS: dict[str, Callable[[], ModelMixin]] = {
+    "ConvVAE": lambda: ConvVAE(SIZE, filters=(6, 4), latent_channels=5),
+    "DenseVAE": lambda: DenseVAE(SIZE, hidden=(12, 8), latent_channels=5),
+    "AutoencoderKL": lambda: AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        block_out_channels=(4, 4),
+        norm_num_groups=2,
+        latent_channels=5,
+    ),
+    "AutoencoderTiny": lambda: AutoencoderTiny(
+        encoder_block_out_channels=(4, 4),
+        decoder_block_out_channels=(4, 4),
+        num_encoder_blocks=(1, 1),
+        num_decoder_blocks=(1, 1),
+        latent_channels=5,
+    ),
+}
+Pipelines = dict[str, VAEPipeline]
+
+
+class Identity(ModelMixin, ConfigMixin):
+    """An autoencoder whose code is the image: what walks do to codes can be seen."""
+
+    @register_to_config
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = torch.nn.Parameter(torch.zeros(1))
+
+    def encode(self, x: Tensor) -> AutoencoderTinyOutput:
+        return AutoencoderTinyOutput(latents=x.clone())
+
+    def decode(self, z: Tensor) -> DecoderOutput:
+        return DecoderOutput(sample=z)
+
+
+@pytest.fixture(scope="module")
+def pipelines() -> Pipelines:
+    torch.manual_seed(0)
+    return {name: VAEPipeline(make().eval(), SIZE) for name, make in NETWORKS.items()}
+
+
+@pytest.fixture(params=NETWORKS)
+def pipeline(pipelines: Pipelines, request: pytest.FixtureRequest) -> VAEPipeline:
+    return pipelines[request.param]
+
+
+@pytest.fixture
+def seen() -> VAEPipeline:
+    return VAEPipeline(Identity(), 4)
+
+
+def images(count: int, size: int = SIZE, seed: int = 1) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(count, 3, size, size, generator=generator) * 1.6 - 0.8
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def assert_close(first: Tensor, second: Tensor) -> None:
+    """Equal but for the order in which a batch of another size is summed."""
+    torch.testing.assert_close(first, second, atol=1e-5, rtol=0)
+
+
+def test_every_method_gives_images_as_pil_or_as_a_tensor(pipeline: VAEPipeline) -> None:
+    first, second = images(1), images(1, seed=2)
+    made: dict[str, tuple[int, Callable[..., Any]]] = {
+        "reconstruct": (3, lambda **kind: pipeline.reconstruct(images(3), **kind)),
+        "sample": (3, lambda **kind: pipeline.sample(3, generator(), **kind)),
+        "interpolate": (4, lambda **kind: pipeline.interpolate(first, second, 4, **kind)),
+        "mix": (4, lambda **kind: pipeline.mix(first, second, [0, 2], 4, **kind)),
+        "call": (3, lambda **kind: pipeline(3, generator(), **kind).images),
+    }
+    for name, (count, make) in made.items():
+        tensor, pictures = make(output_type="pt"), make()
+        assert tensor.shape == (count, 3, SIZE, SIZE), name
+        assert tensor.dtype == torch.float32, name
+        assert tensor.abs().max() <= 1, name
+        assert [picture.size for picture in pictures] == [(SIZE, SIZE)] * count, name
+        assert np.array_equal(np.stack([np.asarray(p) for p in pictures]), to_pixels(tensor)), name
+
+
+def test_a_traversal_has_a_row_for_each_dimension(pipeline: VAEPipeline) -> None:
+    tensor = pipeline.traverse(images(1), steps=3, output_type="pt")
+    assert tensor.shape == (5, 3, 3, SIZE, SIZE)
+    chosen = pipeline.traverse(images(1), [4, 1], steps=3, output_type="pt")
+    assert_close(chosen, tensor[[4, 1]])
+    rows = pipeline.traverse(images(1), [4, 1], steps=3)
+    assert [[picture.size for picture in row] for row in rows] == [[(SIZE, SIZE)] * 3] * 2
+    assert np.array_equal(np.asarray(rows[1][2]), to_pixels(chosen[1])[2])
+
+
+def test_a_generator_repeats_everything(pipeline: VAEPipeline) -> None:
+    first, second = images(1), images(1, seed=2)
+    made: dict[str, Callable[..., Tensor]] = {
+        "sample": lambda **kind: pipeline.sample(2, **kind),
+        "call": lambda **kind: pipeline(2, **kind).images,
+    }
+    if hasattr(pipeline.vae.encode(first), "latent_dist"):
+        drawn = {"sample_posterior": True}
+        made |= {
+            "reconstruct": lambda **kind: pipeline.reconstruct(first, **drawn, **kind),
+            "interpolate": lambda **kind: pipeline.interpolate(first, second, 3, **drawn, **kind),
+            "mix": lambda **kind: pipeline.mix(first, second, [0], 3, **drawn, **kind),
+            "traverse": lambda **kind: pipeline.traverse(first, steps=3, **drawn, **kind),
+        }
+    for name, make in made.items():
+        one, same, other = (make(generator=generator(seed), output_type="pt") for seed in (1, 1, 2))
+        assert torch.equal(one, same), name
+        assert not torch.equal(one, other), name
+
+
+def test_without_a_generator_only_samples_are_random(pipeline: VAEPipeline) -> None:
+    first = pipeline.reconstruct(images(2), output_type="pt")
+    assert torch.equal(first, pipeline.reconstruct(images(2), output_type="pt"))
+    once, twice = (pipeline.sample(2, output_type="pt") for _ in range(2))
+    assert not torch.equal(once, twice)
+
+
+def test_many_images_are_reconstructed_as_few_are(pipeline: VAEPipeline) -> None:
+    many = images(130)
+    made = pipeline.reconstruct(many, output_type="pt")
+    assert_close(made[64:66], pipeline.reconstruct(many[64:66], output_type="pt"))
+    assert_close(made[129:], pipeline.reconstruct(many[129:], output_type="pt"))
+
+
+@pytest.mark.parametrize("method", ["linear", "spherical"])
+def test_a_walk_starts_and_ends_at_the_reconstructions(pipeline: VAEPipeline, method: Any) -> None:
+    ends = images(2)
+    walk = pipeline.interpolate(ends[:1], ends[1:], 5, method, output_type="pt")
+    assert_close(walk[[0, -1]], pipeline.reconstruct(ends, output_type="pt"))
+
+
+def test_a_mix_with_nothing_held_is_the_straight_walk(pipeline: VAEPipeline) -> None:
+    first, second = images(1), images(1, seed=2)
+    straight = pipeline.interpolate(first, second, 5, output_type="pt")
+    assert torch.equal(pipeline.mix(first, second, [], 5, output_type="pt"), straight)
+
+
+def test_a_mix_with_all_held_stays_at_the_first(pipeline: VAEPipeline) -> None:
+    first, second = images(1), images(1, seed=2)
+    walk = pipeline.mix(first, second, range(5), 5, output_type="pt")
+    assert_close(walk, pipeline.reconstruct(first, output_type="pt").repeat(5, 1, 1, 1))
+
+
+def test_a_straight_walk_has_even_steps(seen: VAEPipeline) -> None:
+    first, second = images(1, 4), images(1, 4, seed=2)
+    walk = seen.interpolate(first, second, 5, output_type="pt")
+    for place, code in enumerate(walk):
+        assert_close(code, (first + (second - first) * place / 4)[0])
+
+
+def test_a_spherical_walk_keeps_the_length(seen: VAEPipeline) -> None:
+    first, second = images(1, 4), images(1, 4, seed=2)
+    second = second / second.norm() * first.norm()
+    walk = seen.interpolate(first, second, 7, "spherical", output_type="pt")
+    torch.testing.assert_close(walk.flatten(1).norm(dim=1), first.norm().repeat(7))
+    angles = torch.cosine_similarity(walk[:-1].flatten(1), walk[1:].flatten(1)).arccos()
+    torch.testing.assert_close(angles, angles[:1].repeat(6), atol=1e-3, rtol=0)
+    straight = seen.interpolate(first, second, 7, output_type="pt")
+    assert straight[3].norm() < 0.95 * first.norm()
+
+
+def test_a_spherical_walk_between_equal_or_opposite_codes_is_straight(seen: VAEPipeline) -> None:
+    first = images(1, 4)
+    still = seen.interpolate(first, first, 3, "spherical", output_type="pt")
+    assert_close(still, first.repeat(3, 1, 1, 1))
+    through = seen.interpolate(first, -first, 3, "spherical", output_type="pt")
+    assert_close(through, torch.cat((first, first * 0, -first)))
+
+
+def test_held_dimensions_do_not_move_and_the_others_do(seen: VAEPipeline) -> None:
+    first, second = images(1, 4), images(1, 4, seed=2)
+    walk = seen.mix(first, second, [0, 2], 5, output_type="pt")
+    straight = seen.interpolate(first, second, 5, output_type="pt")
+    for held in (0, 2):
+        assert torch.equal(walk[:, held], first[:, held].repeat(5, 1, 1))
+    assert torch.equal(walk[:, 1], straight[:, 1])
+    assert not torch.equal(walk[0, 1], walk[-1, 1])
+
+
+def test_a_traversal_changes_its_dimension_only(seen: VAEPipeline) -> None:
+    image = images(1, 4)
+    rows = seen.traverse(image, [2, 0], span=0.5, steps=3, output_type="pt")
+    for row, dimension in zip(rows, (2, 0), strict=True):
+        for other in {0, 1, 2} - {dimension}:
+            assert torch.equal(row[:, other], image[:, other].repeat(3, 1, 1))
+        assert row[:, dimension].flatten(1).tolist() == [[v] * 16 for v in (-0.5, 0.0, 0.5)]
+
+
+def test_no_method_changes_the_images_that_it_is_given(seen: VAEPipeline) -> None:
+    first, second = images(1, 4), images(1, 4, seed=2)
+    seen.mix(first, second, [1], output_type="pt")
+    seen.traverse(first, output_type="pt")
+    assert torch.equal(first, images(1, 4))
+    assert torch.equal(second, images(1, 4, seed=2))
+
+
+def pictures() -> dict[str, Image.Image]:
+    numbers = np.random.default_rng(0)
+    colour = Image.fromarray(numbers.integers(0, 256, (40, 24, 3), dtype=np.uint8))
+    alpha = Image.fromarray(numbers.integers(0, 256, (40, 24, 4), dtype=np.uint8), "RGBA")
+    deep = Image.fromarray(numbers.integers(0, 65536, (40, 24), dtype=np.uint16))
+    palette = colour.quantize(16)
+    clear = palette.copy()
+    clear.info["transparency"] = 3
+    return {
+        "RGB": colour,
+        "RGB, small": colour.resize((9, 11)),
+        "RGB, wide": colour.resize((100, 20)),
+        "RGBA": alpha,
+        "L": colour.convert("L"),
+        "LA": alpha.convert("LA"),
+        "1": colour.convert("1"),
+        "P": palette,
+        "P, transparent": clear,
+        "I;16": deep,
+    }
+
+
+@pytest.mark.parametrize("mode", [*pictures(), "turned", "CMYK"])
+def test_a_picture_of_any_kind_is_prepared_as_for_training(mode: str) -> None:
+    file = io.BytesIO()
+    if mode == "turned":
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        pictures()["RGB"].save(file, "PNG", exif=exif)
+    elif mode == "CMYK":
+        pictures()["RGB"].convert("CMYK").save(file, "TIFF")
+    else:
+        pictures()[mode].save(file, "PNG")
+    for size in (16, 33):
+        expected = to_tensor([square(open_image(file.getvalue()), size)])
+        pipeline = VAEPipeline(Identity(), size)
+        with Image.open(io.BytesIO(file.getvalue())) as picture:
+            assert torch.equal(pipeline.encode(picture), expected)
+            assert torch.equal(pipeline.encode([picture, picture]), expected.repeat(2, 1, 1, 1))
+            (back,) = pipeline.reconstruct(picture)
+        assert np.array_equal(np.asarray(back), to_pixels(expected)[0])
+
+
+def test_a_bf16_network_gives_float_images(pipelines: Pipelines) -> None:
+    torch.manual_seed(0)
+    pipeline = VAEPipeline(NETWORKS["ConvVAE"](), SIZE).to(torch.bfloat16)
+    made = pipeline.reconstruct(images(2), output_type="pt")
+    assert made.dtype == torch.float32
+    exact = pipelines["ConvVAE"].reconstruct(images(2), output_type="pt")
+    torch.testing.assert_close(made, exact, atol=0.05, rtol=0)
+    assert pipeline.sample(2, generator(), output_type="pt").dtype == torch.float32
+
+
+def test_what_cannot_be_done_is_a_sentence(seen: VAEPipeline) -> None:
+    one = images(1, 4)
+    refused: list[tuple[str, Callable[[], object]]] = [
+        (r"must be \(batch, 3, 4, 4\).*got \(1, 3, 5, 5\)", lambda: seen.encode(images(1, 5))),
+        (r"must be \(batch, 3, 4, 4\).*got \(3, 4, 4\)", lambda: seen.encode(one[0])),
+        ("at least one image, got none", lambda: seen.reconstruct([])),
+        ("count must be at least 1, got 0", lambda: seen.sample(0)),
+        ("steps must be at least 2, got 1", lambda: seen.interpolate(one, one, 1)),
+        ("steps must be at least 2, got 1", lambda: seen.mix(one, one, [0], 1)),
+        ("steps must be at least 2, got 1", lambda: seen.traverse(one, steps=1)),
+        ("method must be .*got 'cubic'", lambda: seen.interpolate(one, one, 3, "cubic")),  # type: ignore[arg-type]
+        ("one image each, got 2", lambda: seen.interpolate(images(2, 4), one)),
+        ("one image each, got 2", lambda: seen.mix(one, images(2, 4), [0])),
+        ("one image each, got 2", lambda: seen.traverse(images(2, 4))),
+        ("dimensions must be from 0 to 2, got 3", lambda: seen.mix(one, one, [0, 3])),
+        ("dimensions must be from 0 to 2, got -1", lambda: seen.mix(one, one, [-1])),
+        ("dimensions must be from 0 to 2, got 3", lambda: seen.traverse(one, [3])),
+        ("output_type must be .*got 'np'", lambda: seen.sample(1, output_type="np")),  # type: ignore[arg-type]
+    ]
+    for sentence, call in refused:
+        with pytest.raises(ValueError, match=sentence):
+            call()

@@ -1,0 +1,331 @@
+"""The losses of a recipe are those of the book, for our networks and for those of diffusers."""
+
+import copy
+import inspect
+import itertools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from diffusers import AutoencoderKL, AutoencoderTiny
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.distributions import Laplace, Normal, kl_divergence
+
+from hf_gen.config import (
+    AutoencoderKLConfig,
+    AutoencoderTinyConfig,
+    ConvVAEConfig,
+    Data,
+    DenseVAEConfig,
+    Likelihood,
+    Objective,
+    VAEModel,
+    VAERecipe,
+)
+from hf_gen.data.batches import Batch
+from hf_gen.errors import UserError
+from hf_gen.models.vae import ConvVAE, DenseVAE, VectorVAE
+from hf_gen.pipelines import VAEPipeline
+from hf_gen.recipes import RECIPES
+from hf_gen.tasks.vae import VAETask
+
+CONV = ConvVAEConfig(filters=(6, 4), latent_channels=5)
+DENSE = DenseVAEConfig(hidden=(12, 8), latent_channels=5)
+KL = AutoencoderKLConfig(block_out_channels=(32, 32))
+TINY = AutoencoderTinyConfig(block_out_channels=(4, 4), num_blocks=(1, 1))
+MODELS: dict[str, VAEModel] = {"conv": CONV, "dense": DENSE, "kl": KL, "tiny": TINY}
+
+
+def recipe(
+    model: VAEModel = CONV,
+    resolution: int = 16,
+    pretrained: Path | None = None,
+    **values: Any,
+) -> VAERecipe:
+    subfolder = values.pop("subfolder", None)
+    return VAERecipe(
+        data=Data(resolution=resolution),
+        model=model,
+        objective=Objective(**values),
+        pretrained_model_name_or_path=None if pretrained is None else str(pretrained),
+        subfolder=subfolder,
+    )
+
+
+def make(*arguments: Any, **values: Any) -> VAETask:
+    torch.manual_seed(0)
+    return VAETask(recipe(*arguments, **values))
+
+
+def batch(count: int = 4, size: int = 16) -> Batch:
+    generator = torch.Generator().manual_seed(1)
+    images = torch.rand(count, 3, size, size, generator=generator) * 2 - 1
+    return Batch((images,), (0, "train", 0), slice(0, count), count)
+
+
+def losses(task: VAETask, one: Batch) -> dict[str, Tensor]:
+    ((turn, named),) = task.losses(task.networks, one)
+    assert turn == "vae"
+    return named
+
+
+@pytest.mark.parametrize(
+    ("model", "likelihood"),
+    [
+        *itertools.product(("conv", "dense"), ("bernoulli", "gaussian", "laplace")),
+        *itertools.product(("kl",), ("gaussian", "laplace")),
+    ],
+)
+def test_the_losses_are_those_by_hand(model: str, likelihood: Likelihood) -> None:
+    task, one = make(MODELS[model], likelihood=likelihood, likelihood_scale=0.3), batch()
+    vae, (images,) = task.networks["vae"].vae, one.images
+    posterior = vae.encode(images).latent_dist
+    noise = one.normal("posterior", task.latent_shape)
+    decoded = vae.decode(posterior.mean + posterior.std * noise)
+    if likelihood == "bernoulli":
+        predicted, target = decoded.logits.sigmoid(), (images + 1) / 2
+        density = target * predicted.log() + (1 - target) * (1 - predicted).log()
+    else:
+        family = {"gaussian": Normal, "laplace": Laplace}[likelihood]
+        density = family(decoded.sample, 0.3).log_prob(images)
+    reconstruction = -density.flatten(1).sum(1).mean()
+    divergence = kl_divergence(Normal(posterior.mean, posterior.std), Normal(0.0, 1.0))
+    kl = divergence.flatten(1).sum(1).mean()
+
+    found = losses(task, one)
+    assert found.keys() == {"objective", "negative_elbo", "reconstruction", "kl"}
+    torch.testing.assert_close(found["reconstruction"], reconstruction, rtol=1e-4, atol=0)
+    torch.testing.assert_close(found["kl"], kl, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(found["negative_elbo"], reconstruction + kl, rtol=1e-4, atol=0)
+    assert torch.equal(found["objective"], found["negative_elbo"])
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5, 100.0])
+def test_the_kl_weight_multiplies_the_objective_only(weight: float) -> None:
+    plain, weighted = (losses(make(kl_weight=value), batch()) for value in (1.0, weight))
+    for name in ("negative_elbo", "reconstruction", "kl"):
+        assert torch.equal(plain[name], weighted[name])
+    assert plain["kl"] > 0
+    expected = plain["reconstruction"] + weight * plain["kl"]
+    torch.testing.assert_close(weighted["objective"], expected)
+
+
+def test_an_autoencoder_without_a_posterior_has_no_kl_term() -> None:
+    task, one = make(TINY, likelihood="gaussian", likelihood_scale=0.3), batch()
+    vae, (images,) = task.networks["vae"].vae, one.images
+    made = vae.decode(vae.encode(images).latents).sample
+    expected = -Normal(made, 0.3).log_prob(images).flatten(1).sum(1).mean()
+    found = losses(task, one)
+    torch.testing.assert_close(found["reconstruction"], expected, rtol=1e-4, atol=0)
+    assert found["kl"] == 0
+    assert torch.equal(found["objective"], found["reconstruction"])
+
+
+def test_the_losses_of_two_halves_average_to_those_of_the_whole() -> None:
+    task, whole = make(), batch(8)
+    halves = [
+        Batch((whole.images[0][rows],), whole.key, rows, 8) for rows in (slice(0, 4), slice(4, 8))
+    ]
+    first, second = (losses(task, half) for half in halves)
+    for name, value in losses(task, whole).items():
+        torch.testing.assert_close((first[name] + second[name]) / 2, value, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_step_moves_every_weight_and_lowers_the_objective(model: str) -> None:
+    likelihood: Likelihood = "bernoulli" if model in ("conv", "dense") else "laplace"
+    task, one = make(MODELS[model], likelihood=likelihood), batch()
+    before = copy.deepcopy(task.networks["vae"].state_dict())
+    adam = torch.optim.AdamW(task.networks["vae"].parameters(), lr=1e-3)
+    objectives = []
+    for _ in range(6):
+        objective = losses(task, one)["objective"]
+        objectives.append(objective.item())
+        objective.backward()
+        adam.step()
+        adam.zero_grad()
+    assert objectives[-1] < objectives[0]
+    after = task.networks["vae"].state_dict()
+    assert [name for name, weight in before.items() if torch.equal(weight, after[name])] == []
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_network_of_every_recipe_can_be_made(name: str) -> None:
+    chosen = RECIPES[name][1]
+    task = VAETask(chosen)
+    assert task.turns == {"vae": ("vae",)}
+    assert task.averaged == ("vae",)
+    expected = {"autoencoder-kl": (4, 16, 16), "autoencoder-tiny": (4, 16, 16)}
+    latents = chosen.model.latent_channels
+    assert task.latent_shape == expected.get(name, (latents, 1, 1))
+
+
+def test_our_networks_carry_the_likelihood_in_their_config() -> None:
+    for model, kind in ((CONV, ConvVAE), (DENSE, DenseVAE)):
+        vae = make(model, likelihood="laplace", likelihood_scale=0.4).networks["vae"].vae
+        assert type(vae) is kind
+        assert (vae.config.likelihood, vae.config.likelihood_scale) == ("laplace", 0.4)
+        assert vae.config.sample_size == 16
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_preview_shows_the_real_images_and_what_became_of_them(model: str) -> None:
+    task = make(MODELS[model], likelihood="laplace" if model in ("kl", "tiny") else "bernoulli")
+    shown, (images,) = task.preview(task.networks, batch()), batch().images
+    assert shown.shape == (8, 3, 16, 16)
+    assert torch.equal(shown[:4], images)
+    pipeline = task.pipeline(task.networks)
+    assert isinstance(pipeline, VAEPipeline)
+    assert pipeline.config.resolution == 16
+    assert torch.equal(shown[4:], pipeline.reconstruct(images, output_type="pt"))
+
+
+@pytest.mark.parametrize(
+    ("model", "resolution", "sentence"),
+    [
+        (CONV, 18, r"resolution must be a multiple of 4 .*got 18: try 16 or 20"),
+        (KL, 17, r"resolution must be a multiple of 2 .*got 17: try 16 or 18"),
+        (TINY, 17, r"resolution must be a multiple of 2 .*got 17: try 16 or 18"),
+        (CONV, 8192, "resolution must be .*got 8192"),
+    ],
+)
+def test_a_resolution_that_the_network_cannot_take_is_a_sentence(
+    model: VAEModel, resolution: int, sentence: str
+) -> None:
+    with pytest.raises(UserError, match=sentence):
+        make(model, resolution, likelihood="laplace")
+
+
+@pytest.mark.parametrize(
+    ("model", "values"),
+    [
+        (ConvVAEConfig, {"filters": ()}),
+        (ConvVAEConfig, {"kernel_sizes": (4, 3)}),
+        (ConvVAEConfig, {"strides": (2, 2, 2)}),
+        (ConvVAEConfig, {"latent_channels": 0}),
+        (DenseVAEConfig, {"hidden": ()}),
+        (DenseVAEConfig, {"hidden": (0,)}),
+        (AutoencoderKLConfig, {"block_out_channels": ()}),
+        (AutoencoderKLConfig, {"block_out_channels": (33, 33)}),
+        (AutoencoderKLConfig, {"block_out_channels": (32, 0)}),
+        (AutoencoderKLConfig, {"latent_channels": 0}),
+        (AutoencoderKLConfig, {"layers_per_block": -1}),
+        (AutoencoderTinyConfig, {"block_out_channels": ()}),
+        (AutoencoderTinyConfig, {"num_blocks": (1, 1)}),
+        (AutoencoderTinyConfig, {"num_blocks": (1, 1, 1, 1)}),
+        (AutoencoderTinyConfig, {"block_out_channels": (4, 0, 4)}),
+        (AutoencoderTinyConfig, {"latent_channels": 0}),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+def test_values_that_make_no_network_are_a_sentence(
+    model: type[VAEModel], values: dict[str, Any]
+) -> None:
+    with pytest.raises(UserError):
+        VAETask(recipe(model(**values), 32, likelihood="laplace"))
+
+
+@pytest.mark.parametrize("model", [KL, TINY])
+def test_bernoulli_without_logits_is_a_sentence(model: VAEModel) -> None:
+    with pytest.raises(UserError, match=r"bernoulli needs .*logits.*try --likelihood laplace"):
+        make(model, likelihood="bernoulli")
+
+
+PRETRAINED: dict[str, Callable[[], Any]] = {
+    "ConvVAE": lambda: ConvVAE(16, filters=(6, 4), latent_channels=5),
+    "DenseVAE": lambda: DenseVAE(16, hidden=(12, 8), latent_channels=5),
+    "AutoencoderKL": lambda: AutoencoderKL(block_out_channels=(4,), norm_num_groups=2),
+    "AutoencoderTiny": lambda: AutoencoderTiny(
+        encoder_block_out_channels=(4, 4),
+        decoder_block_out_channels=(4, 4),
+        num_encoder_blocks=(1, 1),
+        num_decoder_blocks=(1, 1),
+    ),
+}
+
+
+def as_lists(value: Any) -> Any:
+    """JSON knows no tuples."""
+    return json.loads(json.dumps(value))
+
+
+@pytest.mark.parametrize("in_a_pipeline", [False, True])
+@pytest.mark.parametrize("name", PRETRAINED)
+def test_fine_tuning_starts_from_exactly_the_weights_that_were_saved(
+    tmp_path: Path, name: str, in_a_pipeline: bool
+) -> None:
+    torch.manual_seed(7)
+    vae = PRETRAINED[name]()
+    likelihood = "bernoulli" if isinstance(vae, VectorVAE) else "laplace"
+    if in_a_pipeline:
+        VAEPipeline(vae, 16).save_pretrained(tmp_path)
+    else:
+        vae.save_pretrained(tmp_path)
+    subfolder = "vae" if in_a_pipeline else None
+    task = make(pretrained=tmp_path, subfolder=subfolder, likelihood=likelihood)
+    started = task.networks["vae"].vae
+    assert type(started) is type(vae)
+    for key in inspect.signature(type(vae).__init__).parameters.keys() - {"self"}:
+        assert as_lists(started.config[key]) == as_lists(vae.config[key]), key
+    expected = vae.state_dict()
+    assert started.state_dict().keys() == expected.keys()
+    for key, weight in started.state_dict().items():
+        assert torch.equal(weight, expected[key]), key
+    assert all(weight.requires_grad for weight in started.parameters())
+    assert losses(task, batch())["objective"].isfinite()
+
+
+def test_a_pretrained_network_of_another_size_is_a_sentence(tmp_path: Path) -> None:
+    PRETRAINED["ConvVAE"]().save_pretrained(tmp_path)
+    with pytest.raises(UserError, match=r"takes 16x16 images: add --resolution 16"):
+        make(resolution=32, pretrained=tmp_path)
+
+
+def test_bernoulli_on_a_pretrained_network_without_logits_is_a_sentence(tmp_path: Path) -> None:
+    PRETRAINED["AutoencoderKL"]().save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="bernoulli needs a decoder that gives logits"):
+        make(pretrained=tmp_path)
+
+
+def test_a_folder_that_cannot_be_fine_tuned_is_a_sentence(tmp_path: Path) -> None:
+    VAEPipeline(PRETRAINED["ConvVAE"](), 16).save_pretrained(tmp_path / "pipeline")
+    with pytest.raises(UserError, match=f"there is no folder {tmp_path}/nothing"):
+        make(pretrained=tmp_path / "nothing")
+    with pytest.raises(UserError, match=f"{tmp_path}/pipeline"):
+        make(pretrained=tmp_path / "pipeline")
+    config = tmp_path / "pipeline" / "vae" / "config.json"
+    config.write_text(config.read_text().replace("ConvVAE", "UNet2DModel"))
+    with pytest.raises(UserError, match="holds a UNet2DModel, and ConvVAE, DenseVAE, Auto"):
+        make(pretrained=tmp_path / "pipeline", subfolder="vae")
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        *itertools.product(PRETRAINED, ("no file", "pickle", "cut short", "a weight is missing")),
+        *itertools.product(("ConvVAE", "DenseVAE"), ("one too many",)),
+    ],
+)
+def test_weights_that_are_not_whole_are_a_sentence(tmp_path: Path, name: str, damage: str) -> None:
+    PRETRAINED[name]().save_pretrained(tmp_path)
+    path = tmp_path / "diffusion_pytorch_model.safetensors"
+    weights = load_file(path)
+    match damage:
+        case "no file":
+            path.unlink()
+        case "pickle":
+            path.unlink()
+            torch.save(weights, path.with_suffix(".bin"))
+        case "cut short":
+            path.write_bytes(path.read_bytes()[:-9])
+        case "a weight is missing":
+            weights.pop(sorted(weights)[0])
+            save_file(weights, path)
+        case "one too many":
+            save_file(weights | {"extra.weight": torch.zeros(3)}, path)
+    with pytest.raises(UserError, match=f"{tmp_path}"):
+        make(pretrained=tmp_path, likelihood="laplace")

@@ -1,0 +1,280 @@
+"""A folder or file is there whole, or as it was before, whatever stops the writer."""
+
+import errno
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import hf_gen
+from hf_gen.atomic import disk_errors_as_sentences, remove_folder, whole_folder, write_whole_text
+from hf_gen.errors import UserError
+
+Start = Callable[..., subprocess.Popen[str]]
+ROOT = Path(hf_gen.__file__).parents[1]
+
+KILLED_INSIDE = """
+import os, signal, sys
+from pathlib import Path
+from hf_gen.atomic import whole_folder
+with whole_folder(Path(sys.argv[1])) as partial:
+    (partial / "new").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+# Killed just before the renaming whose number is given: what is on the disk then is what stays.
+KILLED_AT_A_RENAMING = """
+import os, signal, sys
+from pathlib import Path
+from hf_gen.atomic import whole_folder
+
+def watch(event, arguments):
+    global left
+    if event == "os.rename":
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+left = int(sys.argv[2])
+with whole_folder(Path(sys.argv[1])) as partial:
+    (partial / "new").write_text("whole")
+    sys.addaudithook(watch)
+"""
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+def test_a_folder_appears_with_all_that_was_written(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "target"
+    with whole_folder(target) as partial:
+        (partial / "file").write_text("text")
+        (partial / "inner").mkdir()
+        (partial / "inner" / "file").write_text("more")
+        assert not target.exists()
+    assert (target / "file").read_text() == "text"
+    assert (target / "inner" / "file").read_text() == "more"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_folder_replaces_the_one_before(tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        with whole_folder(tmp_path / "target") as partial:
+            (partial / name).write_text(name)
+    assert contents(tmp_path / "target") == {"new": "new"}
+    assert list(tmp_path.iterdir()) == [tmp_path / "target"]
+
+
+def stop_halfway(target: Path, stop: type[BaseException]) -> None:
+    with whole_folder(target) as partial:
+        (partial / "new").write_text("half")
+        raise stop
+
+
+@pytest.mark.parametrize("stop", [ValueError, KeyboardInterrupt, SystemExit])
+def test_an_exception_leaves_what_was_there(tmp_path: Path, stop: type[BaseException]) -> None:
+    with pytest.raises(stop):
+        stop_halfway(tmp_path / "target", stop)
+    assert list(tmp_path.iterdir()) == []
+    with whole_folder(tmp_path / "target") as partial:
+        (partial / "old").write_text("whole")
+    with pytest.raises(stop):
+        stop_halfway(tmp_path / "target", stop)
+    assert contents(tmp_path / "target") == {"old": "whole"}
+    assert list(tmp_path.iterdir()) == [tmp_path / "target"]
+
+
+def test_a_kill_inside_the_block_leaves_what_was_there(tmp_path: Path, start_python: Start) -> None:
+    target = tmp_path / "work" / "target"
+    with whole_folder(target) as partial:
+        (partial / "old").write_text("whole")
+    assert start_python(KILLED_INSIDE, target).wait() == -signal.SIGKILL
+    assert contents(target) == {"old": "whole"}
+    with whole_folder(target) as partial:
+        assert list(partial.iterdir()) == []
+        (partial / "new").write_text("whole")
+    assert contents(target) == {"new": "whole"}
+    assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("renaming", [1, 2])
+def test_a_kill_at_a_renaming_leaves_the_old_or_the_new(
+    tmp_path: Path, start_python: Start, renaming: int
+) -> None:
+    target = tmp_path / "work" / "target"
+    with whole_folder(target) as partial:
+        (partial / "old").write_text("whole")
+    assert start_python(KILLED_AT_A_RENAMING, target, renaming).wait() in (0, -signal.SIGKILL)
+    assert target.exists()
+    assert contents(target) in ({"old": "whole"}, {"new": "whole"})
+
+
+def test_a_removed_folder_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "target" / "inner").mkdir(parents=True)
+    remove_folder(tmp_path / "target")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_text_is_replaced_at_once(tmp_path: Path) -> None:
+    target = tmp_path / "file.txt"
+    for text in ("one, ä, 顔\n", "two\n"):
+        write_whole_text(target, text)
+        assert target.read_text(encoding="utf-8") == text
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_two_writers_of_one_file_leave_a_whole_text(tmp_path: Path, start_python: Start) -> None:
+    program = """
+import sys
+from pathlib import Path
+from hf_gen.atomic import write_whole_text
+target, letter = Path(sys.argv[1]), sys.argv[2]
+for _ in range(300):
+    write_whole_text(target, letter * 1000)
+    assert target.read_text() in ("a" * 1000, "b" * 1000)
+"""
+    writers = [start_python(program, tmp_path / "file.txt", letter) for letter in "ab"]
+    for writer in writers:
+        _, errors = writer.communicate(timeout=60)
+        assert writer.returncode == 0, errors
+    assert list(tmp_path.iterdir()) == [tmp_path / "file.txt"]
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [
+        (errno.ENOSPC, "no space is left on the disk of /the/folder"),
+        (errno.EDQUOT, "the disk quota for /the/folder is used up"),
+        (errno.EROFS, "/the/folder is on a read-only file system"),
+        (errno.EACCES, "/the/folder is not writable for this user"),
+        (errno.EPERM, "/the/folder is not writable for this user"),
+        (errno.ENOTDIR, "a part of /the/folder is a file"),
+    ],
+)
+def test_errors_of_the_disk_become_sentences(number: int, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence), disk_errors_as_sentences(Path("/the/folder")):
+        raise OSError(number, os.strerror(number))
+
+
+def test_other_errors_pass_through() -> None:
+    for error in (FileNotFoundError(errno.ENOENT, "gone"), ValueError("other"), UserError("said")):
+        with pytest.raises(type(error)) as raised, disk_errors_as_sentences(Path("folder")):
+            raise error
+        assert raised.value is error
+
+
+def test_a_full_disk_inside_the_block_becomes_a_sentence(tmp_path: Path) -> None:
+    with (
+        pytest.raises(UserError, match=f"no space is left on the disk of {tmp_path}/target"),
+        whole_folder(tmp_path / "target"),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_below_a_file_becomes_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("text")
+    with (
+        pytest.raises(UserError, match="is a file where a folder is needed"),
+        whole_folder(tmp_path / "file" / "target"),
+    ):
+        pass
+    with pytest.raises(UserError, match="is a file where a folder is needed"):
+        write_whole_text(tmp_path / "file" / "target.txt", "text")
+    assert (tmp_path / "file").read_text() == "text"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="no permission keeps root from writing")
+def test_a_folder_without_write_permission_becomes_a_sentence(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        with (
+            pytest.raises(UserError, match="is not writable for this user"),
+            whole_folder(tmp_path / "target"),
+        ):
+            pass
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def on_a_disk(options: str, folder: Path, program: str) -> str:
+    """What a program prints whose `folder` is a disk of its own, which only it sees."""
+    mount = f"mount -t tmpfs -o {options} tmpfs {shlex.quote(str(folder))}"
+    folder.mkdir()
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run(["unshare", "--mount", "sh", "-c", mount], capture_output=True).returncode
+    ):
+        pytest.skip("this user may not mount a small disk")
+    inside = ["unshare", "--mount", "sh", "-c", f'{mount} && exec "$@"', "sh"]
+    finished = subprocess.run(
+        [*inside, sys.executable, "-c", program, str(folder)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    return finished.stdout
+
+
+def test_a_disk_that_runs_full_becomes_a_sentence_and_keeps_what_was_there(tmp_path: Path) -> None:
+    program = """
+import sys
+from pathlib import Path
+from hf_gen.atomic import UserError, whole_folder, write_whole_text
+disk = Path(sys.argv[1])
+write_whole_text(disk / "file", "old")
+with whole_folder(disk / "target") as partial:
+    (partial / "old").write_text("whole")
+
+def fill_folder():
+    with whole_folder(disk / "target") as partial:
+        (partial / "new").write_bytes(bytes(1_000_000))
+
+def fill_with_safetensors():
+    import numpy
+    from safetensors.numpy import save_file
+    with whole_folder(disk / "target") as partial:
+        save_file({"weights": numpy.zeros(1_000_000)}, partial / "new.safetensors")
+
+def fill_with_text():
+    write_whole_text(disk / "file", "x" * 1_000_000)
+
+for fill in (fill_folder, fill_with_safetensors, fill_with_text):
+    try:
+        fill()
+    except UserError as error:
+        print(error)
+    print((disk / "file").read_text(), (disk / "target" / "old").read_text())
+"""
+    lines = on_a_disk("size=128k", tmp_path / "disk", program).splitlines()
+    assert len(lines) == 6
+    for said, kept in zip(lines[0::2], lines[1::2], strict=True):
+        assert said.startswith("no space is left on the disk of")
+        assert kept == "old whole"
+
+
+def test_a_read_only_disk_becomes_a_sentence(tmp_path: Path) -> None:
+    program = """
+import sys
+from pathlib import Path
+from hf_gen.atomic import UserError, whole_folder, write_whole_text
+try:
+    with whole_folder(Path(sys.argv[1]) / "target"):
+        pass
+except UserError as error:
+    print(error)
+try:
+    write_whole_text(Path(sys.argv[1]) / "file", "text")
+except UserError as error:
+    print(error)
+"""
+    lines = on_a_disk("ro", tmp_path / "disk", program).splitlines()
+    assert len(lines) == 2
+    assert all("is on a read-only file system" in line for line in lines)

@@ -1,0 +1,152 @@
+"""A checkpoint goes on to the bit, and a damaged one is refused."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from hf_gen.checkpoints import load_checkpoint, save_checkpoint
+from hf_gen.errors import UserError
+
+CPU = torch.device("cpu")
+
+
+class Training:
+    """A small network with buffers, its average and its fused AdamW, stepped by a fixed rule."""
+
+    def __init__(self, seed: int) -> None:
+        torch.manual_seed(seed)
+        self.net = nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5), nn.Linear(5, 2))
+        self.modules: dict[str, nn.Module] = {"vae": self.net, "vae.ema": copy.deepcopy(self.net)}
+        adam = torch.optim.AdamW(self.net.parameters(), lr=0.01, weight_decay=0.1, fused=True)
+        self.optimisers: dict[str, torch.optim.Optimizer] = {"vae": adam}
+
+    def steps(self, first: int, last: int) -> None:
+        for step in range(first, last):
+            generator = torch.Generator().manual_seed(step)
+            inputs = torch.randn(8, 6, generator=generator)
+            self.net(inputs).square().mean().backward()
+            self.optimisers["vae"].step()
+            self.optimisers["vae"].zero_grad()
+            averages = self.modules["vae.ema"].parameters()
+            for kept, now in zip(averages, self.net.parameters(), strict=True):
+                kept.data.lerp_(now.data, 0.1)
+
+    def tensors(self) -> dict[str, Tensor]:
+        found = {
+            f"{name}.{key}": tensor
+            for name, module in self.modules.items()
+            for key, tensor in module.state_dict().items()
+        }
+        for index, moments in self.optimisers["vae"].state_dict()["state"].items():
+            found |= {f"adam.{index}.{key}": tensor for key, tensor in moments.items()}
+        return found
+
+
+def saved(training: Training, folder: Path) -> Path:
+    window = {"kl": torch.tensor([1 / 3, 2.0])}
+    save_checkpoint(
+        folder, 3, training.modules, training.optimisers, window, {"scale": 65536.0, "tracker": 7}
+    )
+    return folder
+
+
+def load(training: Training, folder: Path) -> tuple[int, dict[str, Tensor], dict[str, float]]:
+    return load_checkpoint(folder, training.modules, training.optimisers, CPU)
+
+
+def test_a_restored_training_goes_on_to_the_bit(tmp_path: Path) -> None:
+    unbroken = Training(seed=0)
+    unbroken.steps(0, 3)
+    saved(unbroken, tmp_path / "checkpoint-3")
+    unbroken.steps(3, 6)
+
+    restored = Training(seed=1)
+    step, window, plain = load(restored, tmp_path / "checkpoint-3")
+    assert step == 3
+    assert torch.equal(window["kl"], torch.tensor([1 / 3, 2.0]))
+    assert plain == {"scale": 65536.0, "tracker": 7}
+    restored.steps(3, 6)
+
+    expected, found = unbroken.tensors(), restored.tensors()
+    # 4 weights and biases of layers, 5 of the batch norm, each twice; 3 moments of 6 parameters.
+    assert len(expected) == 2 * 9 + 3 * 6
+    assert expected.keys() == found.keys()
+    for name, tensor in expected.items():
+        assert tensor.dtype == found[name].dtype, name
+        assert torch.equal(tensor, found[name]), name
+
+
+def test_a_checkpoint_before_the_first_step_has_no_moments(tmp_path: Path) -> None:
+    saved(Training(seed=0), tmp_path / "checkpoint-3")
+    restored, expected = Training(seed=1), Training(seed=0)
+    load(restored, tmp_path / "checkpoint-3")
+    restored.steps(0, 2)
+    expected.steps(0, 2)
+    for name, tensor in expected.tensors().items():
+        assert torch.equal(tensor, restored.tensors()[name]), name
+
+
+def test_nothing_but_safetensors_and_json_is_written(tmp_path: Path) -> None:
+    training = Training(seed=0)
+    training.steps(0, 1)
+    folder = saved(training, tmp_path / "checkpoint-3")
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "optimizer-vae.safetensors",
+        "state.json",
+        "vae.ema.safetensors",
+        "vae.safetensors",
+        "window.safetensors",
+    ]
+
+
+@pytest.mark.parametrize("damage", ["gone", "empty", "cut short", "noise"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "optimizer-vae.safetensors",
+        "state.json",
+        "vae.ema.safetensors",
+        "vae.safetensors",
+        "window.safetensors",
+    ],
+)
+def test_a_damaged_file_is_refused_and_its_checkpoint_named(
+    tmp_path: Path, name: str, damage: str
+) -> None:
+    training = Training(seed=0)
+    training.steps(0, 1)
+    path = saved(training, tmp_path / "checkpoint-3") / name
+    whole = path.read_bytes()
+    path.unlink()
+    if damage != "gone":
+        path.write_bytes({"empty": b"", "cut short": whole[:-5], "noise": b"\xff" * 64}[damage])
+    with pytest.raises(UserError, match=f"{tmp_path}/checkpoint-3 is damaged"):
+        load(training, tmp_path / "checkpoint-3")
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"format": 1}', '{"format": 1, "step": 3}'])
+def test_a_state_that_lacks_something_is_refused(tmp_path: Path, content: str) -> None:
+    training = Training(seed=0)
+    (saved(training, tmp_path / "checkpoint-3") / "state.json").write_text(content)
+    with pytest.raises(UserError, match=f"{tmp_path}/checkpoint-3 is damaged"):
+        load(training, tmp_path / "checkpoint-3")
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    training = Training(seed=0)
+    saved(training, tmp_path / "checkpoint-3")
+    training.modules["vae"] = nn.Linear(6, 6)
+    with pytest.raises(UserError, match=f"{tmp_path}/checkpoint-3 is damaged"):
+        load(training, tmp_path / "checkpoint-3")
+
+
+def test_a_checkpoint_of_another_format_is_refused(tmp_path: Path) -> None:
+    training = Training(seed=0)
+    state = saved(training, tmp_path / "checkpoint-3") / "state.json"
+    state.write_text(json.dumps(json.loads(state.read_text()) | {"format": 99}))
+    with pytest.raises(UserError, match="has format 99"):
+        load(training, tmp_path / "checkpoint-3")

@@ -1,0 +1,81 @@
+"""A value out of its range is refused by a sentence that names its field."""
+
+import math
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hf_gen.config import Data, Objective, Optimisation, Output, VAERecipe, recipe_as_json
+from hf_gen.errors import UserError
+
+OUT_OF_RANGE: list[tuple[type, str, Any]] = [
+    *[(Data, "resolution", value) for value in (7, 0, -32)],
+    *[(Data, "max_train_samples", value) for value in (0, -1)],
+    (Data, "dataset_name", ""),
+    *[(Objective, "likelihood_scale", value) for value in (0.0, -1.0, math.inf, math.nan)],
+    *[(Objective, "kl_weight", value) for value in (-0.1, math.inf, math.nan)],
+    *[(Optimisation, "train_batch_size", value) for value in (0, -8)],
+    (Optimisation, "num_train_epochs", 0),
+    (Optimisation, "max_train_steps", 0),
+    (Optimisation, "gradient_accumulation_steps", 0),
+    (Optimisation, "num_threads", 0),
+    *[(Optimisation, "learning_rate", value) for value in (0.0, -1e-3, math.inf, math.nan)],
+    *[(Optimisation, "adam_epsilon", value) for value in (0.0, math.nan)],
+    (Optimisation, "lr_warmup_steps", -1),
+    *[(Optimisation, "adam_weight_decay", value) for value in (-0.1, math.nan)],
+    *[(Optimisation, "max_grad_norm", value) for value in (-1.0, math.nan)],
+    (Optimisation, "seed", -1),
+    *[(Optimisation, "adam_beta1", value) for value in (1.0, -0.1, math.nan)],
+    *[(Optimisation, "adam_beta2", value) for value in (1.0, -0.1, math.nan)],
+    *[(Optimisation, "ema_decay", value) for value in (1.0, -0.1, math.nan)],
+    (Output, "logging_steps", 0),
+    (Output, "validation_steps", 0),
+    (Output, "checkpointing_steps", 0),
+    (Output, "checkpoints_total_limit", 0),
+]
+IN_RANGE: list[tuple[type, str, Any]] = [
+    (Data, "resolution", 8),
+    (Data, "max_train_samples", 1),
+    (Objective, "kl_weight", 0.0),
+    (Optimisation, "max_grad_norm", 0.0),
+    (Optimisation, "ema_decay", 0.0),
+    (Optimisation, "seed", 0),
+    (Output, "checkpoints_total_limit", 1),
+]
+
+
+@pytest.mark.parametrize(("group", "field", "value"), OUT_OF_RANGE)
+def test_a_value_out_of_range_is_refused_by_name(group: type, field: str, value: Any) -> None:
+    with pytest.raises(UserError, match=rf"^{field} .*{value}"):
+        group(**{field: value})
+
+
+@pytest.mark.parametrize(("group", "field", "value"), IN_RANGE)
+def test_the_ends_of_a_range_belong_to_it(group: type, field: str, value: Any) -> None:
+    assert getattr(group(**{field: value}), field) == value
+
+
+def test_only_one_dataset_can_be_named() -> None:
+    with pytest.raises(UserError, match=r"train_data_dir 'here' and dataset_name 'there' both"):
+        Data(dataset_name="there", train_data_dir=Path("here"))
+    assert Data(train_data_dir=Path("here")).train_data_dir == Path("here")
+
+
+def test_a_recipe_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        VAERecipe().objective.kl_weight = 2.0  # type: ignore[misc]
+
+
+def test_a_recipe_becomes_plain_values() -> None:
+    recipe = VAERecipe(data=Data(train_data_dir=Path("here"), data_files=("a", "b")))
+    values = recipe_as_json(recipe)
+    assert values["data"]["train_data_dir"] == "here"
+    assert values["data"]["data_files"] == ["a", "b"]
+    assert values["model"]["filters"] == [64, 32]
+    assert values["objective"] == {
+        "likelihood": "bernoulli",
+        "likelihood_scale": 0.2,
+        "kl_weight": 1.0,
+    }

@@ -1,0 +1,192 @@
+"""What makes a run the same run, and what survives a kill in its folder."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from hf_gen.config import VAERecipe, recipe_as_json
+from hf_gen.errors import UserError
+from hf_gen.runs import RunFolder
+
+VERSIONS = {"torch": "2.0"}
+
+
+def identity(**changes: Any) -> dict[str, Any]:
+    """Of a run of the default recipe, with values such as data__resolution=64 changed."""
+    values = copy.deepcopy(recipe_as_json(VAERecipe()))
+    for place, value in changes.items():
+        group, _, field = place.partition("__")
+        if field:
+            values[group][field] = value
+        else:
+            values[group] = value
+    return {"recipe": "conv-vae", "processes": 1, "values": values}
+
+
+def started(tmp_path: Path) -> RunFolder:
+    run = RunFolder(tmp_path / "runs" / "conv-vae")
+    run.check(identity())
+    run.start(identity(), VERSIONS)
+    return run
+
+
+def test_a_check_writes_nothing(tmp_path: Path) -> None:
+    RunFolder(tmp_path / "runs" / "conv-vae").check(identity())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_same_run_goes_on(tmp_path: Path) -> None:
+    run = started(tmp_path)
+    before = (run.path / "run.json").read_bytes()
+    run.check(identity())
+    run.start(identity(), {"torch": "3.0"})
+    assert (run.path / "run.json").read_bytes() == before
+    assert json.loads(before)["versions"] == VERSIONS
+    assert run.identity()["values.objective.kl_weight"] == 1.0
+    assert run.identity()["recipe"] == "conv-vae"
+
+
+def test_another_run_is_refused_with_each_field_that_differs(tmp_path: Path) -> None:
+    run = started(tmp_path)
+    other = identity(objective__kl_weight=2.0, optimisation__seed=3, model__filters=[8, 8])
+    with pytest.raises(UserError, match="holds another run") as raised:
+        run.check(other | {"processes": 2})
+    sentence = str(raised.value)
+    for difference in (
+        "kl_weight was 1.0 and is now 2.0",
+        "seed was 0 and is now 3",
+        "filters was [64, 32] and is now [8, 8]",
+        "processes was 1 and is now 2",
+    ):
+        assert difference in sentence
+    assert sentence.count(" was ") == 4
+
+
+def test_another_kind_of_network_is_refused(tmp_path: Path) -> None:
+    run = started(tmp_path)
+    with pytest.raises(UserError, match=r"filters was \[64, 32\] and is now None"):
+        run.check(identity(model={"hidden": [512, 256], "latent_channels": 50}))
+
+
+def test_where_a_run_lies_may_differ(tmp_path: Path) -> None:
+    run = started(tmp_path)
+    run.check(
+        identity(
+            output__output_dir="elsewhere",
+            output__resume_from_checkpoint="checkpoint-1",
+            data__cache_dir="elsewhere",
+        )
+    )
+    with pytest.raises(UserError, match="train_data_dir was None and is now 'elsewhere'"):
+        run.check(identity(data__train_data_dir="elsewhere"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"format": 1, "identity": []}',
+        b'{"identity": {}}',
+        b"\xff",
+    ],
+)
+def test_a_damaged_record_is_refused(tmp_path: Path, content: bytes) -> None:
+    run = started(tmp_path)
+    (run.path / "run.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"run\.json is damaged"):
+        run.check(identity())
+
+
+def test_a_record_of_another_format_is_refused(tmp_path: Path) -> None:
+    run = started(tmp_path)
+    record = json.loads((run.path / "run.json").read_text())
+    (run.path / "run.json").write_text(json.dumps(record | {"format": 99}))
+    with pytest.raises(UserError, match="a run of format 99"):
+        run.check(identity())
+
+
+def test_a_run_cannot_lie_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("text")
+    for path in (tmp_path / "file", tmp_path / "file" / "runs" / "conv-vae"):
+        with pytest.raises(UserError, match=f"{tmp_path}/file is a file"):
+            RunFolder(path).check(identity())
+
+
+def test_of_the_log_every_whole_line_is_read(tmp_path: Path) -> None:
+    run = started(tmp_path)
+    assert run.metrics() == []
+    lines = [{"step": 20, "train/kl": 1 / 3}, {"step": 40, "train/kl": 1e-300}]
+    for line in lines:
+        run.log(line)
+    assert run.metrics() == lines
+    with (run.path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 60, "tra')
+    assert run.metrics() == lines
+
+
+def test_steps_that_will_be_taken_again_are_forgotten(tmp_path: Path) -> None:
+    run = started(tmp_path)
+    run.forget_metrics_after(0)
+    for step in (20, 40, 60):
+        run.log({"step": step, "train/kl": step / 7})
+    before = (run.path / "metrics.jsonl").read_text().splitlines(keepends=True)
+    with (run.path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 80')
+    run.forget_metrics_after(40)
+    assert (run.path / "metrics.jsonl").read_text() == "".join(before[:2])
+    run.log({"step": 60, "train/kl": 60 / 7})
+    assert (run.path / "metrics.jsonl").read_text() == "".join(before)
+
+
+def test_checkpoints_come_in_the_order_of_their_steps(tmp_path: Path) -> None:
+    run = started(tmp_path)
+    for name in ("checkpoint-1000", "checkpoint-200", ".checkpoint-3000.partial", "checkpoint-x"):
+        (run.path / name).mkdir()
+    assert run.checkpoints() == [run.checkpoint(200), run.checkpoint(1000)]
+    assert run.checkpoint_to_resume("latest") == run.checkpoint(1000)
+    assert run.checkpoint_to_resume("checkpoint-200") == run.checkpoint(200)
+
+
+def test_a_new_run_has_no_checkpoint_to_resume(tmp_path: Path) -> None:
+    assert RunFolder(tmp_path / "none").checkpoint_to_resume("latest") is None
+    assert started(tmp_path).checkpoint_to_resume("latest") is None
+
+
+def test_an_unknown_checkpoint_is_refused_and_the_others_are_named(tmp_path: Path) -> None:
+    run = started(tmp_path)
+    with pytest.raises(UserError, match="has no 'checkpoint-5': its checkpoints are none"):
+        run.checkpoint_to_resume("checkpoint-5")
+    run.checkpoint(7).mkdir()
+    for wish in ("checkpoint-5", "7", "../checkpoint-7", ""):
+        with pytest.raises(UserError, match="its checkpoints are checkpoint-7"):
+            run.checkpoint_to_resume(wish)
+
+
+@pytest.mark.parametrize(("limit", "kept"), [(1, [1000]), (2, [200, 1000]), (9, [30, 200, 1000])])
+def test_the_last_checkpoints_are_kept(tmp_path: Path, limit: int, kept: list[int]) -> None:
+    run = started(tmp_path)
+    for step in (30, 200, 1000):
+        run.checkpoint(step).mkdir()
+        (run.checkpoint(step) / "file").touch()
+    run.forget_checkpoints_before(limit)
+    assert run.checkpoints() == [run.checkpoint(step) for step in kept]
+    assert {path.name for path in run.path.iterdir()} == {
+        "run.json",
+        *(f"checkpoint-{step}" for step in kept),
+    }
+
+
+def test_results_and_progress_are_kept(tmp_path: Path) -> None:
+    run = started(tmp_path)
+    run.save_results({"psnr": 20.5})
+    assert json.loads((run.path / "results.json").read_text()) == {"psnr": 20.5}
+    run.save_progress(Image.new("RGB", (4, 4)), 100)
+    assert (run.figures / "progress" / "step-000100.png").is_file()

@@ -1,0 +1,24 @@
+"""The numbers between two log lines."""
+
+import torch
+
+from hf_gen.tracking import Window
+
+
+def test_means_are_weighted_and_start_anew() -> None:
+    window = Window(torch.device("cpu"))
+    window.add({"objective": torch.tensor(1.0), "kl": torch.tensor(4.0)}, step=1, weight=3)
+    window.add({"objective": torch.tensor(5.0), "kl": torch.tensor(8.0)}, step=2, weight=1)
+    assert window.means("train") == {"train/kl": 5.0, "train/objective": 2.0}
+    assert window.means("train") == {}
+
+
+def test_the_first_step_with_a_bad_number_is_remembered() -> None:
+    window = Window(torch.device("cpu"))
+    window.add({"objective": torch.tensor(1.0)}, step=1)
+    assert window.first_bad_step() is None
+    window.add({"objective": torch.tensor(torch.inf)}, step=2)
+    window.add({"objective": torch.tensor(torch.nan)}, step=3)
+    window.add({"objective": torch.tensor(1.0)}, step=4)
+    window.means("train")
+    assert window.first_bad_step() == 2

@@ -1,0 +1,131 @@
+"""The loop with tasks small enough to know every number of."""
+
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate import Accelerator
+from diffusers import DiffusionPipeline
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from hf_gen.config import Optimisation, Output, VAERecipe
+from hf_gen.data.batches import Batch, Domain
+from hf_gen.data.pixels import Pixels
+from hf_gen.errors import UserError
+from hf_gen.runs import RunFolder
+from hf_gen.tasks.vae import VAETask
+from hf_gen.trainer import average, learning_rate, train
+
+
+def some_domain(count: int = 40, resolution: int = 32) -> Domain:
+    size = resolution * resolution * 3
+    rows = torch.randint(0, 256, (count, size), generator=torch.Generator().manual_seed(0))
+    pixels = rows.to(torch.uint8)
+    held_out = torch.arange(count - 4, count)
+    return Domain(
+        Pixels(pixels, torch.arange(count - 4), resolution), Pixels(pixels, held_out, resolution)
+    )
+
+
+def run_in(folder: Path) -> RunFolder:
+    run = RunFolder(folder)
+    run.start({}, "", {})
+    return run
+
+
+class Spoilt(VAETask):
+    """A VAE whose loss is no number from one step on."""
+
+    def losses(
+        self, nets: Mapping[str, nn.Module], batch: Batch
+    ) -> Iterator[tuple[str, dict[str, Tensor]]]:
+        for turn, losses in super().losses(nets, batch):
+            factor = math.nan if batch.key[1] == "train" and int(batch.key[2]) >= 6 else 1.0
+            yield turn, {name: value * factor for name, value in losses.items()}
+
+
+def test_a_loss_that_is_no_number_names_its_step_and_keeps_the_last_good_checkpoint(
+    tmp_path: Path,
+) -> None:
+    run = run_in(tmp_path / "run")
+    optimisation = Optimisation(train_batch_size=8, max_train_steps=20)
+    output = Output(logging_steps=100, checkpointing_steps=3, report_to="none")
+    with pytest.raises(UserError, match=r"the loss of step 7 is not .*checkpoint-6 is the last"):
+        train(
+            Spoilt(VAERecipe()), (some_domain(),), optimisation, output, False, run, Accelerator()
+        )
+    assert [path.name for path in run.checkpoints()] == ["checkpoint-3", "checkpoint-6"]
+    for path in run.checkpoint(6).glob("*.safetensors"):
+        assert all(tensor.isfinite().all() for tensor in load_file(path).values())
+
+
+class Duel:
+    """Two scalars: the first follows what the second was before its own turn."""
+
+    def __init__(self) -> None:
+        self.networks: dict[str, nn.Module] = {"leader": Number(0.0), "follower": Number(0.0)}
+        self.turns: dict[str, tuple[str, ...]] = {"lead": ("leader",), "follow": ("follower",)}
+        self.averaged: tuple[str, ...] = ()
+        self.seen: list[tuple[float, float]] = []
+
+    def losses(
+        self, nets: Mapping[str, nn.Module], batch: Batch
+    ) -> Iterator[tuple[str, dict[str, Tensor]]]:
+        yield "lead", {"objective": -nets["leader"]()}
+        if batch.key[1] == "train":
+            self.seen.append((nets["leader"]().item(), nets["follower"]().item()))
+        yield "follow", {"objective": (nets["follower"]() - nets["leader"]().detach()).square()}
+
+    def preview(self, nets: Mapping[str, nn.Module], batch: Batch) -> Tensor:
+        return batch.images[0]
+
+    def pipeline(self, nets: Mapping[str, nn.Module]) -> DiffusionPipeline:
+        from hf_gen.pipelines import VAEPipeline
+
+        return VAEPipeline(vae=VAETask(VAERecipe()).networks["vae"].vae)
+
+
+class Number(nn.Module):
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.value = nn.Parameter(torch.tensor([value]))
+
+    def forward(self) -> Tensor:
+        return self.value.sum()
+
+
+def test_a_turn_is_taken_before_the_next_one_is_computed(tmp_path: Path) -> None:
+    task = Duel()
+    optimisation = Optimisation(train_batch_size=8, max_train_steps=3, learning_rate=0.5)
+    output = Output(logging_steps=1, report_to="none")
+    run = run_in(tmp_path / "run")
+    train(task, (some_domain(),), optimisation, output, False, run, Accelerator())
+    # Adam's steps are as long as its learning rate, here half a unit.
+    assert [leader for leader, _ in task.seen] == pytest.approx([0.5, 1.0, 1.5])
+    assert [follower for _, follower in task.seen] == pytest.approx([0.0, 0.5, 1.0], abs=0.1)
+    assert {"train/lead/objective", "train/follow/objective"} <= run.metrics()[-1].keys()
+
+
+def test_learning_rate_warms_up_and_ends_where_its_schedule_says() -> None:
+    constant = Optimisation(learning_rate=2.0, lr_warmup_steps=4)
+    assert [learning_rate(step, 10, constant) for step in range(6)] == [0.5, 1, 1.5, 2, 2, 2]
+    linear = Optimisation(learning_rate=1.0, lr_scheduler="linear")
+    assert [learning_rate(step, 4, linear) for step in range(4)] == [1, 0.75, 0.5, 0.25]
+    cosine = Optimisation(learning_rate=1.0, lr_scheduler="cosine")
+    assert learning_rate(2, 4, cosine) == pytest.approx(0.5)
+
+
+def test_average_of_a_constant_is_exact_and_of_a_ramp_lags_by_its_decay() -> None:
+    averaged, net = nn.Linear(1, 1), nn.Linear(1, 1)
+    expected = averaged.weight.item()
+    for step in range(50):
+        nn.init.constant_(net.weight, float(step))
+        average(averaged, net, step, decay=0.9)
+        decay = min(0.9, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * step
+    assert averaged.weight.item() == pytest.approx(expected, rel=1e-5)
+    average(averaged, net, 50, decay=0.0)
+    assert torch.equal(averaged.weight, net.weight)
