@@ -1,7 +1,7 @@
 """Files and folders that appear whole or not at all.
 
 Everything is written under another name, flushed to the disk and renamed: a process killed at any
-moment leaves the previous version, the new one, or a hidden ``.NAME.partial`` that nobody reads.
+moment leaves nothing half written, only a hidden ``.NAME.partial`` that nobody reads.
 """
 
 import errno
@@ -49,7 +49,7 @@ def disk_errors_as_sentences(path: Path) -> Iterator[None]:
 def whole_folder(target: Path) -> Iterator[Path]:
     """Yields an empty folder that becomes `target` if, and only if, the block ends well.
 
-    A folder that is already at `target` is replaced.
+    A folder that is already at `target` is replaced by two renames, between which there is none.
 
     Raises:
         UserError: If the disk is full, read-only or not writable.
@@ -87,13 +87,18 @@ def write_whole_text(target: Path, text: str) -> None:
     Raises:
         UserError: If the disk is full, read-only or not writable.
     """
-    partial = target.with_name(f".{target.name}.partial")
+    # Several processes may write the same text; each writes its own copy first.
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     with disk_errors_as_sentences(target):
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
+        try:
+            with partial.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(target)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
         _flush_entry(target.parent)
 
 

@@ -78,14 +78,15 @@ def load_checkpoint(
         for turn, optimiser in optimisers.items():
             _restore_moments(optimiser, _read(folder / f"optimizer-{turn}.safetensors"))
         window = _read(folder / "window.safetensors")
+        step, plain = int(state["step"]), dict(state["plain"])
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise UserError(
             f"{folder} is damaged ({error}): remove it to go on from the checkpoint before"
         ) from error
     return (
-        int(state["step"]),
+        step,
         {name: sums.to(device) for name, sums in window.items()},
-        state["plain"],
+        plain,
     )
 
 

@@ -95,6 +95,11 @@ class AutoencoderKLConfig:
     latent_channels: int = 4
     """Channels of the latent map."""
 
+    def __post_init__(self) -> None:
+        _all_at_least("block_out_channels", self.block_out_channels, 1)
+        _at_least("layers_per_block", self.layers_per_block, 1)
+        _at_least("latent_channels", self.latent_channels, 1)
+
 
 @dataclass(frozen=True)
 class AutoencoderTinyConfig:
@@ -106,6 +111,11 @@ class AutoencoderTinyConfig:
     """Residual blocks of each resolution in the encoder; the decoder has them in reverse."""
     latent_channels: int = 4
     """Channels of the latent map."""
+
+    def __post_init__(self) -> None:
+        _all_at_least("block_out_channels", self.block_out_channels, 1)
+        _all_at_least("num_blocks", self.num_blocks, 1)
+        _at_least("latent_channels", self.latent_channels, 1)
 
 
 VAEModel = ConvVAEConfig | DenseVAEConfig | AutoencoderKLConfig | AutoencoderTinyConfig
@@ -229,6 +239,11 @@ def recipe_as_json(recipe: VAERecipe) -> dict[str, Any]:
 def _at_least(name: str, value: int | None, least: int) -> None:
     if value is not None and value < least:
         raise UserError(f"{name} must be at least {least}, got {value}")
+
+
+def _all_at_least(name: str, values: tuple[int, ...], least: int) -> None:
+    if not values or min(values) < least:
+        raise UserError(f"{name} must be one or more numbers of at least {least}, got {values}")
 
 
 def _positive(name: str, value: float) -> None:

@@ -16,7 +16,7 @@ from hf_gen.errors import UserError
 
 SMALLEST_SIDE = 8
 MOST_PIXELS = 50_000_000
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO", "PPM", "ICO", "TGA")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "TGA")
 
 
 class ImageError(UserError):
@@ -44,6 +44,8 @@ def open_image(source: bytes | Path) -> Image.Image:
             return _as_rgb(ImageOps.exif_transpose(image))
     except ImageError:
         raise
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"at most 50 megapixels are read ({error})") from error
     except UnidentifiedImageError:
         raise ImageError("not an image of a known format") from None
     except Exception as error:  # decoders raise whatever a damaged file leads them into

@@ -63,7 +63,7 @@ class RunFolder:
             saved = json.loads(run_file.read_text(encoding="utf-8"))
             differing = _differences(saved["identity"], identity)
             saved_format = saved["format"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{run_file} is damaged ({error}): choose another --output-dir"
             ) from error
@@ -179,7 +179,7 @@ def _differences(saved: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     return [
         f"{key.rpartition('.')[2]} was {old.get(key)!r} and is now {new.get(key)!r}"
         for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key) and not key.endswith(_FREE_TO_DIFFER)
+        if old.get(key) != new.get(key) and key not in _FREE_TO_DIFFER
     ]
 
 

@@ -13,6 +13,7 @@ from hf_gen.errors import UserError
 from hf_gen.runs import RunFolder
 
 VERSIONS = {"torch": "2.0"}
+COMMAND = "accelerate launch train_accelerate.py conv-vae"
 
 
 def identity(**changes: Any) -> dict[str, Any]:
@@ -24,13 +25,13 @@ def identity(**changes: Any) -> dict[str, Any]:
             values[group][field] = value
         else:
             values[group] = value
-    return {"recipe": "conv-vae", "processes": 1, "values": values}
+    return {"recipe": "conv-vae", "processes": 1, **values}
 
 
 def started(tmp_path: Path) -> RunFolder:
     run = RunFolder(tmp_path / "runs" / "conv-vae")
     run.check(identity())
-    run.start(identity(), VERSIONS)
+    run.start(identity(), COMMAND, VERSIONS)
     return run
 
 
@@ -43,11 +44,12 @@ def test_the_same_run_goes_on(tmp_path: Path) -> None:
     run = started(tmp_path)
     before = (run.path / "run.json").read_bytes()
     run.check(identity())
-    run.start(identity(), {"torch": "3.0"})
+    run.start(identity(), "another", {"torch": "3.0"})
     assert (run.path / "run.json").read_bytes() == before
     assert json.loads(before)["versions"] == VERSIONS
-    assert run.identity()["values.objective.kl_weight"] == 1.0
+    assert run.identity()["objective.kl_weight"] == 1.0
     assert run.identity()["recipe"] == "conv-vae"
+    assert run.command() == COMMAND
 
 
 def test_another_run_is_refused_with_each_field_that_differs(tmp_path: Path) -> None:
@@ -187,6 +189,6 @@ def test_the_last_checkpoints_are_kept(tmp_path: Path, limit: int, kept: list[in
 def test_results_and_progress_are_kept(tmp_path: Path) -> None:
     run = started(tmp_path)
     run.save_results({"psnr": 20.5})
-    assert json.loads((run.path / "results.json").read_text()) == {"psnr": 20.5}
+    assert run.results() == {"psnr": 20.5}
     run.save_progress(Image.new("RGB", (4, 4)), 100)
     assert (run.figures / "progress" / "step-000100.png").is_file()

@@ -180,7 +180,7 @@ def test_checkpoints_hold_what_training_needs_and_no_pickle(undisturbed: Path) -
         "checkpoint-40",
     ]
     kinds = {path.suffix for path in undisturbed.rglob("*") if path.is_file()}
-    assert kinds <= {".safetensors", ".json", ".jsonl", ".png"}
+    assert kinds <= {".safetensors", ".json", ".jsonl", ".png", ".md"}
 
 
 def test_export_holds_the_averaged_weights(undisturbed: Path) -> None:

@@ -158,7 +158,7 @@ def _decode(split: Split, resolution: int, folder: Path) -> None:
         report = f"{len(bad)} of {seen:,} images of {split.name} cannot be used: " + "; ".join(
             bad[:10]
         )
-        if len(bad) > BAD_SHARE * (expected or seen):
+        if len(bad) > BAD_SHARE * seen:
             raise UserError(f"{report}. More than 1 % is too many: repair or remove them")
         _log.warning("%s. They are left out.", report)
     np.save(folder / "held_out.npy", np.array(held_out))

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import re
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hf_gen.atomic import disk_errors_as_sentences, write_whole_text
 from hf_gen.config import Data
 from hf_gen.data.batches import Domain
-from hf_gen.data.faces import STYLES, TEST_START, drawing_version, drawn_faces
+from hf_gen.data.faces import SIZES, STYLES, TEST_START, drawing_version, drawn_faces
 from hf_gen.data.pixels import Item, Split, cached_pixels
 from hf_gen.errors import UserError
 from hf_gen.hub_lookup import ask_the_hub
@@ -56,6 +55,8 @@ def _drawn_splits(data: Data) -> tuple[Split, Split | None]:
     count = data.max_train_samples or DRAWN_COUNT
     column = data.image_column or "anime"
     size = max(DRAWN_SIZE, data.resolution)
+    if size > SIZES[1]:
+        raise UserError(f"faces are drawn up to {SIZES[1]} pixels, got a resolution of {size}")
     if column not in STYLES:
         raise UserError(f"faces has no image column {column!r}: it has {' and '.join(STYLES)}")
 
@@ -84,14 +85,17 @@ class _Dataset:
         """The split to train on, and the set's own held-out split if it has one."""
         data = self._data
         version, available = self._version_and_splits()
-        wanted = re.split(r"[\[+]", data.split)[0]
-        if available and wanted not in available:
+        wanted = [part.partition("[")[0] for part in data.split.split("+")]
+        if available and not set(wanted) <= set(available):
             raise UserError(
                 f"{self._name} has no split {data.split!r}: its splits are {', '.join(available)}"
             )
-        own = next((name for name in ("test", "validation") if name in available), wanted)
+        own = next(
+            (name for name in ("test", "validation") if name in available and name not in wanted),
+            None,
+        )
         train = self._split(data.split, version, data.max_train_samples)
-        return train, None if own == wanted else self._split(own, version, None)
+        return train, None if own is None else self._split(own, version, None)
 
     def _version_and_splits(self) -> tuple[str, list[str]]:
         """What changes with the images, and the names of the splits.
@@ -129,7 +133,7 @@ class _Dataset:
             module = type(self._builder).__module__
             follows_paths = module.startswith("datasets.packaged_modules.imagefolder")
             count = most if self._data.streaming else len(dataset)
-            return count, _encoded(dataset, column, follows_paths)
+            return count, self._checked(_encoded(dataset, column, follows_paths))
 
         key = f"{version} {name} {self._data.image_column} {most} {self._data.streaming}"
         return Split(f"{self._name} ({name})", key, read)
@@ -163,6 +167,7 @@ class _Dataset:
     def _open(self, name: str) -> Any:
         """The split as a `datasets.Dataset`, or an `IterableDataset` when streaming."""
         from datasets.exceptions import DatasetGenerationError
+        from pyarrow import ArrowInvalid  # type: ignore[import-untyped]
 
         try:
             if self._data.streaming:
@@ -170,13 +175,23 @@ class _Dataset:
                 return self._builder.as_streaming_dataset(split=name)._resolve_features()
             self._builder.download_and_prepare()
             return self._builder.as_dataset(split=name)
-        except DatasetGenerationError as error:
-            reason = str(error.__cause__ or error).strip().partition("\n")[0]
-            raise UserError(
-                f"{self._name} cannot be read ({reason}): one of its files is damaged"
-            ) from error
+        except (DatasetGenerationError, ArrowInvalid, OSError) as error:
+            raise self._damaged(error.__cause__ or error) from error
         except ValueError as error:
             raise UserError(f"{self._name} has no split {name!r}: {error}") from error
+
+    def _damaged(self, error: BaseException) -> Exception:
+        if isinstance(error, OSError) and error.errno is not None:
+            return error  # of the disk, not of what it holds
+        reason = str(error).strip().partition("\n")[0]
+        return UserError(f"{self._name} cannot be read ({reason}): one of its files is damaged")
+
+    def _checked(self, items: Iterator[Item]) -> Iterator[Item]:
+        """The same items; what is wrong with a stream shows only while it is read."""
+        try:
+            yield from items
+        except (ValueError, OSError) as error:
+            raise self._damaged(error) from error
 
     def _image_column(self, features: "datasets.Features") -> str:
         import datasets
@@ -217,7 +232,7 @@ def _listing(folder: Path) -> str:
     lines = []
     for parent, _, _ in os.walk(folder):
         for entry in os.scandir(parent):
-            state = entry.stat()
+            state = entry.stat(follow_symlinks=Path(entry.path).exists())
             lines.append(f"{entry.path} {state.st_size} {state.st_mtime_ns}")
     return f"{folder.resolve()} {sorted(lines)}"
 

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 _LIKELIHOODS = ("bernoulli", "gaussian", "laplace")
 _LARGEST = 4096
+_MOST_WEIGHTS = 2**27
 _DOWNSAMPLINGS = ("stride", "max_pool")
 _WHERE_TO_LOOK = ("subfolder", "revision", "cache_dir", "local_files_only", "token", "proxies")
 
@@ -88,9 +89,9 @@ class VectorVAE(ModelMixin, ConfigMixin):
         Takes what diffusers' `from_pretrained` takes. Weights are read from safetensors only.
 
         Raises:
-            ValueError: If the config names another class, or the weights are damaged, of other
-                shapes, incomplete, or more than the network has.
-            OSError: If there is no config or no safetensors file.
+            ValueError: If the config names another class, or the weights are of other shapes,
+                incomplete, or more than the network has.
+            OSError: If there is no config or no safetensors file, or one is damaged.
         """
         name = f"{pretrained_model_name_or_path}/{kwargs.get('subfolder') or ''}".rstrip("/")
         where = {key: kwargs[key] for key in _WHERE_TO_LOOK if key in kwargs}
@@ -196,12 +197,12 @@ class ConvVAE(VectorVAE):
         self.encoder = nn.Sequential(
             *down,  # (batch, filters[-1], sample_size / factor, sample_size / factor)
             nn.Flatten(),
-            nn.Linear(features, 2 * latent_channels),
+            _linear(features, 2 * latent_channels),
             nn.Unflatten(1, (2 * latent_channels, 1, 1)),
         )
         self.decoder = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(latent_channels, features),
+            _linear(latent_channels, features),
             nn.Unflatten(1, narrowest),
             *reversed(up),  # (batch, 3, sample_size, sample_size)
         )
@@ -239,16 +240,13 @@ class DenseVAE(VectorVAE):
         self.encoder = nn.Sequential(
             nn.Flatten(),
             *[_dense(*widths) for widths in itertools.pairwise(inward)],
-            nn.Linear(hidden[-1], 2 * latent_channels),
+            _linear(hidden[-1], 2 * latent_channels),
             nn.Unflatten(1, (2 * latent_channels, 1, 1)),
         )
         self.decoder = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(latent_channels, hidden[-1]),
-            *[
-                nn.Sequential(nn.ReLU(), nn.Linear(*widths))
-                for widths in itertools.pairwise(outward)
-            ],
+            _linear(latent_channels, hidden[-1]),
+            *[nn.Sequential(nn.ReLU(), _linear(*widths)) for widths in itertools.pairwise(outward)],
             nn.Unflatten(1, image),
         )
 
@@ -283,18 +281,27 @@ def _grow(incoming: int, outgoing: int, kernel_size: int, stride: int) -> nn.Mod
 
 
 def _dense(incoming: int, outgoing: int) -> nn.Module:
-    return nn.Sequential(nn.Linear(incoming, outgoing), nn.ReLU())
+    return nn.Sequential(_linear(incoming, outgoing), nn.ReLU())
+
+
+def _linear(incoming: int, outgoing: int) -> nn.Linear:
+    # A stranger's config.json must not ask for more memory than a machine has.
+    if incoming * outgoing > _MOST_WEIGHTS:
+        raise ValueError(
+            f"a layer from {incoming:,} to {outgoing:,} numbers has more than {_MOST_WEIGHTS:,} "
+            "weights: lower sample_size, hidden, filters or latent_channels"
+        )
+    return nn.Linear(incoming, outgoing)
 
 
 def _check_sizes(name: str, sizes: Sequence[int]) -> None:
-    if not sizes:
+    if not isinstance(sizes, list | tuple) or not sizes:
         raise ValueError(f"{name} must name at least one layer, got none: try {name}=(64, 32)")
     for size in sizes:
         _check_size(name, size)
 
 
 def _check_size(name: str, size: int) -> None:
-    # A bound keeps a stranger's config.json from asking for more memory than the machine has.
     if type(size) is not int or not 1 <= size <= _LARGEST:
         raise ValueError(f"{name} must be whole numbers from 1 to {_LARGEST}, got {size!r}")
 
@@ -306,5 +313,5 @@ def _check_shared(
     _check_size("latent_channels", latent_channels)
     if likelihood not in _LIKELIHOODS:
         raise ValueError(f"likelihood must be one of {_LIKELIHOODS}, got {likelihood!r}")
-    if not 0 < likelihood_scale < math.inf:
+    if not isinstance(likelihood_scale, int | float) or not 0 < likelihood_scale < math.inf:
         raise ValueError(f"likelihood_scale must be a positive number, got {likelihood_scale}")

@@ -76,7 +76,8 @@ class VAEPipeline(DiffusionPipeline):
     @torch.no_grad()
     def decode(self, codes: Tensor, output_type: OutputType = "pil") -> Pictures:
         """The images of codes, (batch, channels, height, width)."""
-        parts = [self.vae.decode(part).sample for part in codes.to(self.vae.dtype).split(_AT_ONCE)]
+        codes = codes.to(self._execution_device, self.vae.dtype)
+        parts = [self.vae.decode(part).sample for part in codes.split(_AT_ONCE)]
         return _postprocess(torch.cat(parts).float().clamp(-1, 1), output_type)
 
     def reconstruct(
@@ -273,6 +274,8 @@ def _arc(start: Tensor, end: Tensor, places: Tensor) -> Tensor:
 
 def _square(image: Image.Image, size: int) -> Image.Image:
     image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):  # 16 bits a pixel: keep the upper eight
+        image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype("u1"))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -280,6 +283,8 @@ def _square(image: Image.Image, size: int) -> Image.Image:
 
 
 def _postprocess(images: Tensor, output_type: OutputType) -> Pictures:
+    if output_type not in ("pil", "pt"):
+        raise ValueError(f"output_type must be pil or pt, got {output_type!r}")
     if output_type == "pt":
         return images
     pixels = images.add(1).mul(127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
