@@ -95,6 +95,7 @@ def run_recipe(name: str, recipe: VAERecipe, command: str) -> None:
     import torch
 
     from hf_gen import report
+    from hf_gen.data.batches import Loader
     from hf_gen.data.sources import load_domain
     from hf_gen.evaluation.reconstruction import evaluate_reconstruction
     from hf_gen.hub import write_vae_card
@@ -112,18 +113,20 @@ def run_recipe(name: str, recipe: VAERecipe, command: str) -> None:
         torch.manual_seed(recipe.optimisation.seed)
         task = VAETask(recipe)
         domain = load_domain(recipe.data)
+        loader = Loader(
+            (domain,),
+            recipe.optimisation.seed,
+            recipe.optimisation.train_batch_size,
+            recipe.optimisation.gradient_accumulation_steps,
+            recipe.data.random_flip,
+            accelerator.process_index,
+            accelerator.num_processes,
+            accelerator.device,
+        )
         if accelerator.is_main_process:
             run.start(identity, command, _versions())
         accelerator.wait_for_everyone()
-        pipeline = train(
-            task,
-            (domain,),
-            recipe.optimisation,
-            recipe.output,
-            recipe.data.random_flip,
-            run,
-            accelerator,
-        )
+        pipeline = train(task, loader, recipe.optimisation, recipe.output, run, accelerator)
         if accelerator.is_main_process:
             results = evaluate_reconstruction(pipeline, domain.held_out)
             results |= {

@@ -18,6 +18,11 @@ from hf_gen.atomic import whole_folder
 from hf_gen.errors import UserError
 
 FORMAT = 1
+# What reading a file that is cut short, or holds something else, ends in.
+_DAMAGED = (
+    *(OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError),
+    SafetensorError,
+)
 
 
 def save_checkpoint(
@@ -25,8 +30,8 @@ def save_checkpoint(
     step: int,
     modules: Mapping[str, nn.Module],
     optimisers: Mapping[str, torch.optim.Optimizer],
-    window: Mapping[str, Tensor],
-    plain: Mapping[str, float],
+    window: Mapping[str, tuple[float, float]],
+    scale: Mapping[str, float],
 ) -> None:
     """Writes `folder`, which appears when it is whole.
 
@@ -35,8 +40,8 @@ def save_checkpoint(
         step: Optimiser steps taken.
         modules: Networks and averages by name.
         optimisers: By the name of their turn.
-        window: Sums of what is logged next.
-        plain: Further numbers, such as the gradient scaler's.
+        window: Sums and weights of what is logged next.
+        scale: The state of the gradient scaler, if there is one.
 
     Raises:
         UserError: If the disk is full or not writable.
@@ -46,22 +51,19 @@ def save_checkpoint(
             _write(partial / f"{name}.safetensors", module.state_dict())
         for turn, optimiser in optimisers.items():
             _write(partial / f"optimizer-{turn}.safetensors", _moments(optimiser))
-        _write(partial / "window.safetensors", window)
-        (partial / "state.json").write_text(
-            json.dumps({"format": FORMAT, "step": step, "plain": dict(plain)}, indent=2)
-        )
+        state = {"format": FORMAT, "step": step, "window": dict(window), "scale": dict(scale)}
+        (partial / "state.json").write_text(json.dumps(state, indent=2), encoding="utf-8")
 
 
 def load_checkpoint(
     folder: Path,
     modules: Mapping[str, nn.Module],
     optimisers: Mapping[str, torch.optim.Optimizer],
-    device: torch.device,
-) -> tuple[int, dict[str, Tensor], dict[str, float]]:
+) -> tuple[int, dict[str, tuple[float, float]], dict[str, float]]:
     """Restores `modules` and `optimisers` in place.
 
     Returns:
-        The step, the sums of what is logged next, and the further numbers.
+        The step, the sums and weights of what is logged next, and the state of the gradient scaler.
 
     Raises:
         UserError: If the checkpoint is damaged or of another format.
@@ -77,17 +79,14 @@ def load_checkpoint(
             module.load_state_dict(_read(folder / f"{name}.safetensors"))
         for turn, optimiser in optimisers.items():
             _restore_moments(optimiser, _read(folder / f"optimizer-{turn}.safetensors"))
-        window = _read(folder / "window.safetensors")
-        step, plain = int(state["step"]), dict(state["plain"])
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        window = {
+            name: (float(sum_), float(weight)) for name, (sum_, weight) in state["window"].items()
+        }
+        return int(state["step"]), window, dict(state["scale"])
+    except _DAMAGED as error:
         raise UserError(
             f"{folder} is damaged ({error}): remove it to go on from the checkpoint before"
         ) from error
-    return (
-        step,
-        {name: sums.to(device) for name, sums in window.items()},
-        plain,
-    )
 
 
 def _moments(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

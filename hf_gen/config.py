@@ -15,13 +15,13 @@ from hf_gen.errors import UserError
 Likelihood = Literal["bernoulli", "gaussian", "laplace"]
 
 
+# The text of a field stays on one line: its line breaks would come out in `--help`.
 @dataclass(frozen=True)
 class Data:
     """Where the images come from and how they become pixels."""
 
     dataset_name: str = "faces"
-    """"faces" (drawn by hf_gen, nothing is downloaded), a Hub id such as huggan/anime-faces, or a
-    local folder of images or parquet files."""
+    """faces (drawn by hf_gen), a Hub id, or a local folder of images or parquet files."""
     dataset_config_name: str | None = None
     """The configuration of a Hub dataset that has several."""
     revision: str | None = None
@@ -35,8 +35,7 @@ class Data:
     split: str = "train"
     """The split to train on. Held out: the set's own test or validation split, else a fixed 5 %."""
     max_train_samples: int | None = None
-    """Train on so many images only, a fixed random choice (when streaming: the first ones).
-    With faces: how many to draw, 10,000 by default."""
+    """Use so many images: a fixed random choice, the first of a stream; faces: draw so many."""
     streaming: bool = False
     """Read a Hub dataset as it arrives, keeping only the pixels and no second copy on the disk."""
     resolution: int = 32
@@ -126,8 +125,7 @@ class Objective:
     """What is minimised: reconstruction + kl_weight x KL, in nats per image."""
 
     likelihood: Likelihood = "bernoulli"
-    """How a pixel is scored given its reconstruction: Bernoulli cross-entropy as in the reports,
-    Gaussian (squared error) or Laplace (absolute error)."""
+    """Of a pixel: Bernoulli (cross-entropy, as in the reports), Gaussian or Laplace."""
     likelihood_scale: float = 0.2
     """Standard deviation (Gaussian) or scale (Laplace) of a pixel whose range is -1 to 1."""
     kl_weight: float = 1.0
@@ -167,8 +165,7 @@ class Optimisation:
     max_grad_norm: float = 0.0
     """Clip the gradients of a turn to this norm; 0 leaves them as they are."""
     ema_decay: float = 0.999
-    """Decay of the moving average of the weights, which is what is evaluated and exported; it is
-    warmed up as (1 + step) / (10 + step). 0 exports the raw weights."""
+    """Decay of the averaged weights, which are evaluated and exported; 0 takes the raw ones."""
     mixed_precision: Literal["no", "fp16", "bf16"] = "no"
     """Arithmetic of the forward pass; the weights stay in float32."""
     seed: int = 0
@@ -224,8 +221,7 @@ class VAERecipe:
     optimisation: Optimisation = field(default_factory=Optimisation)
     output: Output = field(default_factory=Output)
     pretrained_model_name_or_path: str | None = None
-    """Fine-tune this model in place of a new one: a Hub id or a folder that holds an AutoencoderKL,
-    an AutoencoderTiny or one of hf_gen's, by its own architecture."""
+    """Fine-tune this AutoencoderKL, AutoencoderTiny, ConvVAE or DenseVAE: a Hub id or a folder."""
     subfolder: str | None = None
     """The sub-folder of the pretrained model, such as "vae" within a pipeline."""
 

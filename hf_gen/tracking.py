@@ -13,13 +13,10 @@ class Window:
     """Weighted means of named numbers since the last log line.
 
     Everything stays on the device until it is asked for, so that no step waits for the host.
-
-    Attributes:
-        sums: For each name (weighted sum, sum of the weights), (2,): what a checkpoint holds.
     """
 
     def __init__(self, device: torch.device) -> None:
-        self.sums: dict[str, Tensor] = {}
+        self._sums: dict[str, Tensor] = {}  # (weighted sum, sum of the weights)
         self._first_bad = torch.full((), torch.inf, device=device)
 
     @torch.no_grad()
@@ -27,22 +24,30 @@ class Window:
         """Adds the numbers of step `step`, means over `weight` of whatever is counted."""
         for name, value in losses.items():
             pair = torch.stack((value * weight, torch.full_like(value, weight)))
-            self.sums[name] = self.sums[name] + pair if name in self.sums else pair
+            self._sums[name] = self._sums[name] + pair if name in self._sums else pair
             bad_since = torch.full_like(self._first_bad, step)
             bad_since = bad_since.where(~value.isfinite(), self._first_bad)
             self._first_bad = self._first_bad.minimum(bad_since)
 
     def means(self, prefix: str) -> dict[str, float]:
         """The means over all processes as "prefix/name", and starts the next window."""
-        mine = {name: pair.tolist() for name, pair in self.sums.items()}
-        self.sums = {}
+        totals = self.totals()
+        self._sums = {}
+        return {f"{prefix}/{name}": value / weight for name, (value, weight) in totals.items()}
+
+    def totals(self) -> dict[str, tuple[float, float]]:
+        """The weighted sum and the sum of the weights over all processes, by name in order."""
         totals: dict[str, tuple[float, float]] = {}
-        for sums in gather_object([mine]):
+        for sums in gather_object([{name: pair.tolist() for name, pair in self._sums.items()}]):
             for name, (value, weight) in sums.items():
                 before = totals.get(name, (0.0, 0.0))
                 totals[name] = (before[0] + value, before[1] + weight)
-        # In order of their names, whatever order a checkpoint gave the sums back in.
-        return {f"{prefix}/{name}": totals[name][0] / totals[name][1] for name in sorted(totals)}
+        return dict(sorted(totals.items()))
+
+    def resume(self, totals: Mapping[str, tuple[float, float]]) -> None:
+        """Goes on from the `totals` of a checkpoint, in one process for all."""
+        device = self._first_bad.device
+        self._sums = {name: torch.tensor(pair, device=device) for name, pair in totals.items()}
 
     def first_bad_step(self) -> int | None:
         """The first step with a number that was not finite, in any process."""

@@ -1,9 +1,7 @@
 """The one loop, over Accelerate: it knows no task, only the few names of `Task`."""
 
-import copy
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -11,18 +9,17 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from diffusers import DiffusionPipeline
 from torch import Tensor, nn
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
 from hf_gen.atomic import whole_folder
-from hf_gen.checkpoints import load_checkpoint, save_checkpoint
 from hf_gen.config import Optimisation, Output
-from hf_gen.data.batches import Batch, Domain, held_out_batches, training_batch
+from hf_gen.data.batches import Batch, Loader
 from hf_gen.errors import UserError
 from hf_gen.images import grid
 from hf_gen.runs import RunFolder
 from hf_gen.stopping import Interrupted, stop_signals
 from hf_gen.tracking import Window, start_tracker
+from hf_gen.trained import Trained
 
 PREVIEWED = 16
 
@@ -55,31 +52,11 @@ class Task(Protocol):
         """What a run exports."""
 
 
-@dataclass(frozen=True)
-class Trained:
-    """The networks of a task as Accelerate wraps them, and what else training changes.
-
-    Attributes:
-        nets: Wrapped networks, for `Task.losses`.
-        modules: The same unwrapped, and each average as "NAME.ema": what a checkpoint holds.
-        optimisers: By turn.
-    """
-
-    nets: dict[str, nn.Module]
-    modules: dict[str, nn.Module]
-    optimisers: dict[str, torch.optim.Optimizer]
-
-    def averages(self) -> dict[str, nn.Module]:
-        """The networks to evaluate and export: averaged where there is an average."""
-        return {name: self.modules.get(f"{name}.ema", self.modules[name]) for name in self.nets}
-
-
 def train(
     task: Task,
-    domains: tuple[Domain, ...],
+    loader: Loader,
     optimisation: Optimisation,
     output: Output,
-    random_flip: bool,
     run: RunFolder,
     accelerator: Accelerator,
 ) -> DiffusionPipeline:
@@ -87,10 +64,9 @@ def train(
 
     Args:
         task: What is trained.
-        domains: The images, one domain or two.
+        loader: The images of this process, on the accelerator's device.
         optimisation: How the weights are found.
         output: What is left behind, and how often.
-        random_flip: Whether training images are mirrored at random.
         run: The folder of the run, started.
         accelerator: Made with the same optimisation and output.
 
@@ -98,25 +74,21 @@ def train(
         The pipeline of the averaged weights, as `run.pipeline` holds it.
 
     Raises:
-        UserError: If there are fewer images than a batch, a loss or a weight is no longer a number,
-            or the disk cannot be written.
+        UserError: If a loss or a weight is no longer a number, a checkpoint is damaged, or the disk
+            cannot be written.
         Interrupted: If SIGTERM or Ctrl-C asked for it.
     """
-    accumulation = optimisation.gradient_accumulation_steps
-    per_process = optimisation.train_batch_size
-    total = per_process * accelerator.num_processes * accumulation
-    epoch = _images_per_epoch(domains, total)
-    steps = optimisation.max_train_steps or math.ceil(optimisation.num_train_epochs * epoch / total)
-    trained = _prepare(task, optimisation, accelerator)
+    images = optimisation.num_train_epochs * loader.images_per_epoch
+    steps = optimisation.max_train_steps or math.ceil(images / loader.total)
+    trained = Trained.prepare(task.networks, task.turns, task.averaged, optimisation, accelerator)
     window = Window(accelerator.device)
-    first = _restore(trained, window, output, run, accelerator)
+    first = trained.restore(run.checkpoint_to_resume(output.resume_from_checkpoint), window)
+    if accelerator.is_main_process:
+        run.forget_metrics_after(first)
     start_tracker(accelerator, output.report_to, first, run.identity())
-    previewed = next(
-        held_out_batches(domains, optimisation.seed, 0, 1, PREVIEWED, accelerator.device)
-    )
     bar = tqdm(
-        initial=first * total,
-        total=steps * total,
+        initial=first * loader.total,
+        total=steps * loader.total,
         desc=run.path.name,
         unit=" images",
         unit_scale=True,
@@ -125,38 +97,15 @@ def train(
     with bar, stop_signals() as received:
         for step in range(first, steps):
             rate = learning_rate(step, steps, optimisation)
-            for optimiser in trained.optimisers.values():
-                for group in optimiser.param_groups:
-                    group["lr"] = rate
-            for part in range(accumulation):
-                start = (part * accelerator.num_processes + accelerator.process_index) * per_process
-                batch = training_batch(
-                    domains,
-                    optimisation.seed,
-                    step,
-                    slice(start, start + per_process),
-                    total,
-                    random_flip,
-                    accelerator.device,
-                )
+            trained.set_learning_rate(rate)
+            for batch in loader.training_batches(step):
                 with accelerator.accumulate(*trained.nets.values()):
                     for turn, losses in task.losses(trained.nets, batch):
-                        optimiser = trained.optimisers[turn]
                         accelerator.backward(losses["objective"])
-                        if accelerator.sync_gradients and optimisation.max_grad_norm:
-                            accelerator.clip_grad_norm_(
-                                _weights(optimiser), optimisation.max_grad_norm
-                            )
-                        optimiser.step()
-                        optimiser.zero_grad()
+                        trained.step(turn, optimisation.max_grad_norm)
                         window.add(_named(turn, losses, task), step + 1)
-            for name in task.averaged:
-                average(
-                    trained.modules[f"{name}.ema"],
-                    trained.modules[name],
-                    step,
-                    optimisation.ema_decay,
-                )
+            trained.average(step, optimisation.ema_decay)
+            bar.update(loader.total)
 
             done = step + 1
             last = done == steps
@@ -166,25 +115,25 @@ def train(
             asks = logs or accelerator.num_processes == 1
             stopped_by = _agreed(received) if asks else 0
             saves = last or stopped_by or done % output.checkpointing_steps == 0
-            bar.update(total)
             if logs or validates or saves:
                 _refuse_bad_numbers(window, trained.modules if saves else {}, run)
             numbers = window.means("train") if logs else {}
             if logs:
                 bar.set_postfix_str(f"objective {_objective(numbers):,.1f}")
             if validates:
-                numbers |= evaluate(accelerator, task, trained, domains, optimisation)
+                numbers |= evaluate(task, trained.averages(), loader)
                 if accelerator.is_main_process:
-                    picture = grid(task.preview(trained.averages(), previewed), PREVIEWED, 2)
-                    run.save_progress(picture, done)
+                    preview = task.preview(trained.averages(), loader.first_held_out(PREVIEWED))
+                    run.save_progress(grid(preview, PREVIEWED, enlarge=2), done)
             if numbers:
                 accelerator.log(numbers, step=done)
                 if accelerator.is_main_process:
-                    place = {"step": done, "epoch": done * total / epoch, "learning_rate": rate}
-                    run.log(place | numbers)
-            if saves and accelerator.is_main_process:
-                _save(trained, window, done, run, accelerator)
-                run.forget_checkpoints_before(output.checkpoints_total_limit)
+                    epoch = done * loader.total / loader.images_per_epoch
+                    run.log({"step": done, "epoch": epoch, "learning_rate": rate} | numbers)
+            if saves:
+                trained.save(run.checkpoint(done), done, window)
+                if accelerator.is_main_process:
+                    run.forget_checkpoints_before(output.checkpoints_total_limit)
             if stopped_by and not last:
                 raise Interrupted(stopped_by, done, run.path)
     pipeline = task.pipeline(trained.averages())
@@ -196,26 +145,12 @@ def train(
 
 
 @torch.no_grad()
-def evaluate(
-    accelerator: Accelerator,
-    task: Task,
-    trained: Trained,
-    domains: tuple[Domain, ...],
-    optimisation: Optimisation,
-) -> dict[str, float]:
-    """The losses of the averaged weights on all held-out images, as "validation/NAME"."""
-    window = Window(accelerator.device)
-    batches = held_out_batches(
-        domains,
-        optimisation.seed,
-        accelerator.process_index,
-        accelerator.num_processes,
-        optimisation.train_batch_size,
-        accelerator.device,
-    )
-    for batch in batches:
-        for turn, losses in task.losses(trained.averages(), batch):
-            window.add(_named(turn, losses, task), 0, len(batch.images[0]))
+def evaluate(task: Task, nets: Mapping[str, nn.Module], loader: Loader) -> dict[str, float]:
+    """The losses of `nets` on all held-out images, as "validation/NAME"."""
+    window = Window(loader.device)
+    for batch in loader.held_out_batches():
+        for turn, losses in task.losses(nets, batch):
+            window.add(_named(turn, losses, task), step=0, weight=len(batch.images[0]))
     return window.means("validation")
 
 
@@ -233,86 +168,11 @@ def learning_rate(step: int, steps: int, optimisation: Optimisation) -> float:
     return optimisation.learning_rate * factor
 
 
-@torch.no_grad()
-def average(averaged: nn.Module, net: nn.Module, step: int, decay: float) -> None:
-    """Moves `averaged` towards `net` by a decay that is warmed up as (1 + step) / (10 + step)."""
-    warmed_up = min(decay, (1 + step) / (10 + step))
-    move = get_ema_multi_avg_fn(warmed_up)
-    move(list(averaged.parameters()), list(net.parameters()), step)
-    for kept, now in zip(averaged.buffers(), net.buffers(), strict=True):
-        kept.copy_(now)
-
-
 def _named(turn: str, losses: dict[str, Tensor], task: Task) -> dict[str, Tensor]:
     """Of a task with several turns, each number says whose it is."""
     if len(task.turns) == 1:
         return losses
     return {f"{turn}/{name}": value for name, value in losses.items()}
-
-
-def _images_per_epoch(domains: tuple[Domain, ...], total: int) -> int:
-    for domain in domains:
-        if len(domain.train) < total:
-            raise UserError(
-                f"{len(domain.train):,} images are fewer than a batch of {total:,}: "
-                "lower --train-batch-size or give more images"
-            )
-    return max(len(domain.train) for domain in domains)
-
-
-def _prepare(task: Task, optimisation: Optimisation, accelerator: Accelerator) -> Trained:
-    # Images come with their channels last, and convolutions are faster that way.
-    modules = {
-        name: net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        for name, net in task.networks.items()
-    }
-    for name in task.averaged:
-        average = copy.deepcopy(task.networks[name]).requires_grad_(False).eval()
-        modules[f"{name}.ema"] = average.to(accelerator.device)
-    nets = {name: accelerator.prepare(net) for name, net in task.networks.items()}
-    optimisers = {
-        turn: accelerator.prepare(
-            torch.optim.AdamW(
-                [weight for name in names for weight in nets[name].parameters()],
-                lr=optimisation.learning_rate,
-                betas=(optimisation.adam_beta1, optimisation.adam_beta2),
-                eps=optimisation.adam_epsilon,
-                weight_decay=optimisation.adam_weight_decay,
-                fused=True,
-            )
-        )
-        for turn, names in task.turns.items()
-    }
-    return Trained(nets, modules, optimisers)
-
-
-def _restore(
-    trained: Trained, window: Window, output: Output, run: RunFolder, accelerator: Accelerator
-) -> int:
-    checkpoint = run.checkpoint_to_resume(output.resume_from_checkpoint)
-    step = 0
-    if checkpoint is not None:
-        step, window.sums, scaler = load_checkpoint(
-            checkpoint, trained.modules, trained.optimisers, accelerator.device
-        )
-        if accelerator.scaler is not None:
-            accelerator.scaler.load_state_dict(scaler)
-    if accelerator.is_main_process:
-        run.forget_metrics_after(step)
-    return step
-
-
-def _save(
-    trained: Trained, window: Window, step: int, run: RunFolder, accelerator: Accelerator
-) -> None:
-    scaler = {} if accelerator.scaler is None else accelerator.scaler.state_dict()
-    save_checkpoint(
-        run.checkpoint(step), step, trained.modules, trained.optimisers, window.sums, scaler
-    )
-
-
-def _weights(optimiser: torch.optim.Optimizer) -> list[Tensor]:
-    return [weight for group in optimiser.param_groups for weight in group["params"]]
 
 
 def _refuse_bad_numbers(window: Window, modules: Mapping[str, nn.Module], run: RunFolder) -> None:

@@ -1,5 +1,7 @@
 """The numbers between two log lines."""
 
+import json
+
 import torch
 
 from hf_gen.tracking import Window
@@ -11,6 +13,15 @@ def test_means_are_weighted_and_start_anew() -> None:
     window.add({"objective": torch.tensor(5.0), "kl": torch.tensor(8.0)}, step=2, weight=1)
     assert window.means("train") == {"train/kl": 5.0, "train/objective": 2.0}
     assert window.means("train") == {}
+
+
+def test_a_window_goes_on_from_its_totals() -> None:
+    window, resumed = Window(torch.device("cpu")), Window(torch.device("cpu"))
+    window.add({"kl": torch.tensor(0.1), "objective": torch.tensor(1 / 3)}, step=1)
+    resumed.resume(json.loads(json.dumps(window.totals())))
+    for each in (window, resumed):
+        each.add({"objective": torch.tensor(0.7), "kl": torch.tensor(1e-9)}, step=2)
+    assert list(resumed.means("train").items()) == list(window.means("train").items())
 
 
 def test_the_first_step_with_a_bad_number_is_remembered() -> None:

@@ -12,22 +12,24 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from hf_gen.config import Optimisation, Output, VAERecipe
-from hf_gen.data.batches import Batch, Domain
+from hf_gen.data.batches import Batch, Domain, Loader
 from hf_gen.data.pixels import Pixels
 from hf_gen.errors import UserError
 from hf_gen.runs import RunFolder
 from hf_gen.tasks.vae import VAETask
-from hf_gen.trainer import average, learning_rate, train
+from hf_gen.trained import move_average
+from hf_gen.trainer import learning_rate, train
 
 
-def some_domain(count: int = 40, resolution: int = 32) -> Domain:
+def some_loader(count: int = 40, resolution: int = 32) -> Loader:
     size = resolution * resolution * 3
     rows = torch.randint(0, 256, (count, size), generator=torch.Generator().manual_seed(0))
     pixels = rows.to(torch.uint8)
     held_out = torch.arange(count - 4, count)
-    return Domain(
+    domain = Domain(
         Pixels(pixels, torch.arange(count - 4), resolution), Pixels(pixels, held_out, resolution)
     )
+    return Loader((domain,), 0, 8, 1, False, 0, 1, torch.device("cpu"))
 
 
 def run_in(folder: Path) -> RunFolder:
@@ -54,9 +56,7 @@ def test_a_loss_that_is_no_number_names_its_step_and_keeps_the_last_good_checkpo
     optimisation = Optimisation(train_batch_size=8, max_train_steps=20)
     output = Output(logging_steps=100, checkpointing_steps=3, report_to="none")
     with pytest.raises(UserError, match=r"the loss of step 7 is not .*checkpoint-6 is the last"):
-        train(
-            Spoilt(VAERecipe()), (some_domain(),), optimisation, output, False, run, Accelerator()
-        )
+        train(Spoilt(VAERecipe()), some_loader(), optimisation, output, run, Accelerator())
     assert [path.name for path in run.checkpoints()] == ["checkpoint-3", "checkpoint-6"]
     for path in run.checkpoint(6).glob("*.safetensors"):
         assert all(tensor.isfinite().all() for tensor in load_file(path).values())
@@ -102,7 +102,7 @@ def test_a_turn_is_taken_before_the_next_one_is_computed(tmp_path: Path) -> None
     optimisation = Optimisation(train_batch_size=8, max_train_steps=3, learning_rate=0.5)
     output = Output(logging_steps=1, report_to="none")
     run = run_in(tmp_path / "run")
-    train(task, (some_domain(),), optimisation, output, False, run, Accelerator())
+    train(task, some_loader(), optimisation, output, run, Accelerator())
     # Adam's steps are as long as its learning rate, here half a unit.
     assert [leader for leader, _ in task.seen] == pytest.approx([0.5, 1.0, 1.5])
     assert [follower for _, follower in task.seen] == pytest.approx([0.0, 0.5, 1.0], abs=0.1)
@@ -123,9 +123,9 @@ def test_average_of_a_constant_is_exact_and_of_a_ramp_lags_by_its_decay() -> Non
     expected = averaged.weight.item()
     for step in range(50):
         nn.init.constant_(net.weight, float(step))
-        average(averaged, net, step, decay=0.9)
+        move_average(averaged, net, step, decay=0.9)
         decay = min(0.9, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * step
     assert averaged.weight.item() == pytest.approx(expected, rel=1e-5)
-    average(averaged, net, 50, decay=0.0)
+    move_average(averaged, net, 50, decay=0.0)
     assert torch.equal(averaged.weight, net.weight)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from hf_gen.data.pixels import Pixels
+from hf_gen.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,71 @@ class Batch:
         device = self.images[0].device
         generator = _generator((*self.key, stream), device)
         return torch.randn((self.total, *shape), generator=generator, device=device)[self.rows]
+
+
+@dataclass(frozen=True)
+class Loader:
+    """The batches of one process.
+
+    Attributes:
+        domains: One or two.
+        seed: Of the order, the flips and the noise.
+        batch_size: Images of one process and forward pass.
+        accumulation: Forward passes of one step.
+        random_flip: Whether training images are mirrored at random.
+        rank: Of this process.
+        processes: How many there are.
+        device: Where the images go.
+
+    Raises:
+        UserError: If a domain has fewer images than a step takes.
+    """
+
+    domains: tuple[Domain, ...]
+    seed: int
+    batch_size: int
+    accumulation: int
+    random_flip: bool
+    rank: int
+    processes: int
+    device: torch.device
+
+    def __post_init__(self) -> None:
+        for domain in self.domains:
+            if len(domain.train) < self.total:
+                raise UserError(
+                    f"{len(domain.train):,} images are fewer than a batch of {self.total:,}: "
+                    "lower --train-batch-size or give more images"
+                )
+
+    @property
+    def total(self) -> int:
+        """Images of one step, of all processes."""
+        return self.batch_size * self.accumulation * self.processes
+
+    @property
+    def images_per_epoch(self) -> int:
+        """Images of the largest domain."""
+        return max(len(domain.train) for domain in self.domains)
+
+    def training_batches(self, step: int) -> Iterator[Batch]:
+        """What this process takes of optimiser step `step`, from 0, a forward pass each."""
+        for part in range(self.accumulation):
+            start = (part * self.processes + self.rank) * self.batch_size
+            rows = slice(start, start + self.batch_size)
+            yield training_batch(
+                self.domains, self.seed, step, rows, self.total, self.random_flip, self.device
+            )
+
+    def held_out_batches(self) -> Iterator[Batch]:
+        """This process's share of the held-out images."""
+        return held_out_batches(
+            self.domains, self.seed, self.rank, self.processes, self.batch_size, self.device
+        )
+
+    def first_held_out(self, count: int) -> Batch:
+        """The first `count` held-out images, the same in every process."""
+        return next(held_out_batches(self.domains, self.seed, 0, 1, count, self.device))
 
 
 def training_batch(

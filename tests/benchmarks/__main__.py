@@ -15,11 +15,12 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from hf_gen.config import Data, Optimisation, Output, VAERecipe
-from hf_gen.data.batches import Batch, Domain, training_batch
+from hf_gen.data.batches import Batch, Domain, Loader
 from hf_gen.data.sources import load_domain
 from hf_gen.runs import RunFolder
 from hf_gen.tasks.vae import VAETask
-from hf_gen.trainer import average, train
+from hf_gen.trained import move_average
+from hf_gen.trainer import train
 
 ROUNDS, STEPS, WARM_UP = 5, 120, 20
 RECIPE = VAERecipe(data=Data(max_train_samples=4000))
@@ -45,6 +46,11 @@ def images_per_second(times: list[float]) -> float:
     return steps * RECIPE.optimisation.train_batch_size / (times[-1] - times[WARM_UP])
 
 
+def loader(domain: Domain) -> Loader:
+    size = RECIPE.optimisation.train_batch_size
+    return Loader((domain,), 0, size, 1, False, 0, 1, torch.device("cpu"))
+
+
 def loop(domain: Domain) -> float:
     optimisation = Optimisation(max_train_steps=STEPS)
     output = Output(validation_steps=10 * STEPS, checkpointing_steps=10 * STEPS, report_to="none")
@@ -52,7 +58,7 @@ def loop(domain: Domain) -> float:
     with tempfile.TemporaryDirectory() as folder:
         run = RunFolder(Path(folder) / "run")
         run.start({}, "", {})
-        train(task, (domain,), optimisation, output, False, run, Accelerator())
+        train(task, loader(domain), optimisation, output, run, Accelerator())
     return images_per_second(task.times)
 
 
@@ -61,14 +67,13 @@ def step_in_memory(domain: Domain) -> float:
     net = task.networks["vae"].to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = VAETask(RECIPE).networks["vae"].to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(net.parameters(), fused=True, weight_decay=0.0)
-    size = RECIPE.optimisation.train_batch_size
-    batch = training_batch((domain,), 0, 0, slice(0, size), size, False, torch.device("cpu"))
+    (batch,) = loader(domain).training_batches(0)
     for step in range(STEPS):
         for _, losses in task.losses({"vae": net}, batch):
             losses["objective"].backward()
             optimiser.step()
             optimiser.zero_grad()
-        average(averaged, net, step, RECIPE.optimisation.ema_decay)
+        move_average(averaged, net, step, RECIPE.optimisation.ema_decay)
     return images_per_second(task.times)
 
 

@@ -1,0 +1,136 @@
+"""What training changes: networks, their averages and their optimisers."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from hf_gen.checkpoints import load_checkpoint, save_checkpoint
+from hf_gen.config import Optimisation
+from hf_gen.tracking import Window
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The networks of a task as Accelerate wraps them, and what else training changes.
+
+    Attributes:
+        nets: Wrapped networks, to compute losses with.
+        modules: The same unwrapped, and each average as "NAME.ema": what a checkpoint holds.
+        optimisers: By turn.
+        accelerator: What wrapped them.
+    """
+
+    nets: dict[str, nn.Module]
+    modules: dict[str, nn.Module]
+    optimisers: dict[str, torch.optim.Optimizer]
+    accelerator: Accelerator
+
+    @classmethod
+    def prepare(
+        cls,
+        networks: Mapping[str, nn.Module],
+        turns: Mapping[str, tuple[str, ...]],
+        averaged: tuple[str, ...],
+        optimisation: Optimisation,
+        accelerator: Accelerator,
+    ) -> Self:
+        """Moves networks to the device and makes their averages and optimisers.
+
+        Args:
+            networks: By name.
+            turns: For each optimiser the networks it updates.
+            averaged: The networks to keep an average of.
+            optimisation: Of Adam.
+            accelerator: Which wraps.
+        """
+        # Images come with their channels last, and convolutions are faster that way.
+        modules = {
+            name: net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            for name, net in networks.items()
+        }
+        for name in averaged:
+            average = copy.deepcopy(networks[name]).requires_grad_(False).eval()
+            modules[f"{name}.ema"] = average.to(accelerator.device)
+        nets = {name: accelerator.prepare(net) for name, net in networks.items()}
+        optimisers = {
+            turn: accelerator.prepare(
+                torch.optim.AdamW(
+                    [weight for name in names for weight in nets[name].parameters()],
+                    lr=optimisation.learning_rate,
+                    betas=(optimisation.adam_beta1, optimisation.adam_beta2),
+                    eps=optimisation.adam_epsilon,
+                    weight_decay=optimisation.adam_weight_decay,
+                    fused=True,
+                )
+            )
+            for turn, names in turns.items()
+        }
+        return cls(nets, modules, optimisers, accelerator)
+
+    def averages(self) -> dict[str, nn.Module]:
+        """The networks to evaluate and export: averaged where there is an average."""
+        return {name: self.modules.get(f"{name}.ema", self.modules[name]) for name in self.nets}
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Sets the rate of every optimiser."""
+        for optimiser in self.optimisers.values():
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+
+    def step(self, turn: str, max_grad_norm: float) -> None:
+        """Clips to `max_grad_norm`, if that is not 0, and updates the networks of `turn`.
+
+        Does nothing while gradients are still being accumulated.
+        """
+        optimiser = self.optimisers[turn]
+        if self.accelerator.sync_gradients and max_grad_norm:
+            weights = [weight for group in optimiser.param_groups for weight in group["params"]]
+            self.accelerator.clip_grad_norm_(weights, max_grad_norm)
+        optimiser.step()
+        optimiser.zero_grad()
+
+    def average(self, step: int, decay: float) -> None:
+        """Moves every average towards its network after step `step`, from 0."""
+        for name, module in self.modules.items():
+            if name.endswith(".ema"):
+                move_average(module, self.modules[name.removesuffix(".ema")], step, decay)
+
+    def save(self, folder: Path, step: int, window: Window) -> None:
+        """Writes a checkpoint from the first process; every process must call it."""
+        totals = window.totals()
+        if self.accelerator.is_main_process:
+            scaler = self.accelerator.scaler
+            scale = {} if scaler is None else scaler.state_dict()
+            save_checkpoint(folder, step, self.modules, self.optimisers, totals, scale)
+
+    def restore(self, folder: Path | None, window: Window) -> int:
+        """Restores a checkpoint, if there is one, and returns the steps it had taken.
+
+        Raises:
+            UserError: If the checkpoint is damaged or of another format.
+        """
+        if folder is None:
+            return 0
+        step, totals, scale = load_checkpoint(folder, self.modules, self.optimisers)
+        if self.accelerator.is_main_process:
+            window.resume(totals)
+        if self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(scale)
+        return step
+
+
+@torch.no_grad()
+def move_average(averaged: nn.Module, net: nn.Module, step: int, decay: float) -> None:
+    """Moves `averaged` towards `net` by a decay that is warmed up as (1 + step) / (10 + step)."""
+    warmed_up = min(decay, (1 + step) / (10 + step))
+    move = get_ema_multi_avg_fn(warmed_up)
+    move(list(averaged.parameters()), list(net.parameters()), step)
+    for kept, now in zip(averaged.buffers(), net.buffers(), strict=True):
+        kept.copy_(now)
