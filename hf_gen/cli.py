@@ -19,6 +19,10 @@ def main() -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except ModuleNotFoundError as error:
+        remedy = "pip install 'hf_gen[train]'"
+        print(f"error: this needs {error.name}, which is not installed: {remedy}", file=sys.stderr)
+        sys.exit(2)
 
 
 def draw_faces(

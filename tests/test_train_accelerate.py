@@ -229,6 +229,26 @@ def test_two_processes_train_as_one(cache: tuple[str, str], tmp_path: Path) -> N
     same_numbers(one, two)
 
 
+def test_two_processes_stop_at_the_same_step_and_go_on(
+    cache: tuple[str, str], tmp_path: Path
+) -> None:
+    run = tmp_path / "two"
+    launcher = (sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu")
+    launcher += ("--num_processes", "2", "--main_process_port", str(free_port()))
+    arguments = ("conv-vae", *SMALL, *cache, "--output-dir", str(run), "--logging-steps", "2")
+    arguments += ("--checkpointing-steps", "5", "--max-train-steps", "60")
+    process = start(*arguments, launcher=launcher, ACCELERATE_USE_CPU="true")
+    wait_for(process, run / "checkpoint-10")
+    process.terminate()
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "stopped by SIGTERM after step" in output
+    stopped_at = int(re.search(r"after step (\d+)", output)[1])  # type: ignore[index]
+    assert (run / f"checkpoint-{stopped_at}").is_dir()
+    finish(start(*arguments, launcher=launcher, ACCELERATE_USE_CPU="true"))
+    assert [line["step"] for line in metrics(run)] == list(range(2, 61, 2))
+
+
 def test_two_machines_train_as_one(cache: tuple[str, str], tmp_path: Path) -> None:
     common = ("conv-vae", "--max-train-samples", "150", "--max-train-steps", "12", *cache)
     common += ("--report-to", "none", "--logging-steps", "3")

@@ -2,22 +2,21 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
-from diffusers import DiffusionPipeline
+from diffusers import AutoencoderKL, AutoencoderTiny, DiffusionPipeline, ModelMixin
+from diffusers.utils import is_accelerate_available
 from safetensors import SafetensorError
 
 from hf_gen.errors import UserError
-from hf_gen.models import vae as vae_models
+from hf_gen.models.vae import ConvVAE, DenseVAE, VectorVAE
 from hf_gen.pipelines.vae import VAEPipeline
 
 _LARGEST_RESOLUTION = 1024
 _PIPELINES: dict[str, type[DiffusionPipeline]] = {"VAEPipeline": VAEPipeline}
-_COMPONENTS = {
-    (vae_models.__name__, "ConvVAE"),
-    (vae_models.__name__, "DenseVAE"),
-    ("diffusers", "AutoencoderKL"),
-    ("diffusers", "AutoencoderTiny"),
+_NETWORKS: dict[str, type[ModelMixin]] = {
+    network.__name__: network for network in (ConvVAE, DenseVAE, AutoencoderKL, AutoencoderTiny)
 }
 
 
@@ -42,47 +41,86 @@ def load(folder: str | Path) -> DiffusionPipeline:
         )
     try:
         index = json.loads(index_file.read_text(encoding="utf-8"))
-        name = index["_class_name"]
+        name, resolution = index["_class_name"], index["resolution"]
+        pipeline_class = _PIPELINES.get(name)
         components = {
-            key: tuple(value)
+            key: value
             for key, value in index.items()
             if isinstance(value, list) and not key.startswith("_")
         }
-        pipeline_class = _PIPELINES.get(name)
-        foreign = [key for key, component in components.items() if component not in _COMPONENTS]
-        resolution = index["resolution"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{index_file} is damaged ({error}): export the pipeline again") from error
     if pipeline_class is None:
         raise UserError(f"{path} holds a {name}, and hf_gen loads {' and '.join(_PIPELINES)}")
-    for key in foreign:
-        raise UserError(
-            f"{path} names {'.'.join(map(str, components[key]))} for its {key}, which hf_gen does "
-            "not load: a pipeline may only hold hf_gen's and diffusers' autoencoders"
-        )
     if type(resolution) is not int or not 1 <= resolution <= _LARGEST_RESOLUTION:
         raise UserError(
             f"the resolution in {index_file} must be a whole number from 1 to "
             f"{_LARGEST_RESOLUTION}, got {resolution!r}: export the pipeline again"
         )
+    networks = {key: _component(path, key, value) for key, value in components.items()}
     try:
-        pipeline = pipeline_class.from_pretrained(
-            str(path), use_safetensors=True, local_files_only=True
-        )
-    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
-        raise UserError(f"{path} cannot be loaded: {error}") from error
-    for key in components:
-        if key not in pipeline.components:
-            raise UserError(f"{path} names a {key}, which a {name} does not have")
-        if any(weight.is_meta for weight in getattr(pipeline, key).parameters()):
-            raise UserError(
-                f"the weights of {key} in {path} are not those of its network: some are missing; "
-                "export or download them again"
-            )
-    try:
+        pipeline = pipeline_class(**networks, resolution=resolution)
         pipeline.reconstruct(torch.zeros(1, 3, resolution, resolution), output_type="pt")
+    except TypeError as error:
+        raise UserError(f"{path} does not hold the networks of a {name}: {error}") from error
     except (ValueError, RuntimeError) as error:
         raise UserError(
             f"the network in {path} does not take its resolution, {resolution}: {error}"
         ) from error
     return pipeline
+
+
+def load_network(name: str, subfolder: str | None = None) -> ModelMixin:
+    """Loads an autoencoder of hf_gen's or diffusers', with exactly the weights that it has.
+
+    Args:
+        name: A folder or a Hub id.
+        subfolder: Where in it the network lies, such as "vae" in a pipeline.
+
+    Raises:
+        UserError: If there is none, it is of another class, or its weights are missing, damaged or
+            of another network. Only safetensors are read.
+    """
+    where: dict[str, Any] = {} if subfolder is None else {"subfolder": subfolder}
+    shown = f"{name}/{subfolder or ''}".rstrip("/")
+    try:
+        class_name = VectorVAE.load_config(name, **where).get("_class_name")
+        if class_name not in _NETWORKS:
+            raise UserError(
+                f"{shown} holds a {class_name}, and hf_gen loads {', '.join(_NETWORKS)}"
+            )
+        network, report = _NETWORKS[class_name].from_pretrained(
+            name,
+            use_safetensors=True,
+            output_loading_info=True,
+            low_cpu_mem_usage=is_accelerate_available(),
+            **where,
+        )
+    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
+        raise UserError(f"{shown} cannot be loaded: {error}") from error
+    for problem in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+        if report[problem]:
+            raise UserError(
+                f"the weights of {shown} are not those of its network "
+                f"({problem.replace('_', ' ')}, {min(map(str, report[problem]))} for one): export "
+                "or download them again"
+            )
+    return network
+
+
+def _component(path: Path, key: str, entry: list[Any]) -> ModelMixin:
+    module, class_name = entry if len(entry) == 2 else (None, None)
+    network_class = _NETWORKS.get(class_name) if isinstance(class_name, str) else None
+    # diffusers' networks are named by their package, ours by their module.
+    if network_class is None or module not in ("diffusers", network_class.__module__):
+        raise UserError(
+            f"{path} names {entry} for its {key}, which hf_gen does not load: a pipeline may only "
+            f"hold {', '.join(_NETWORKS)}"
+        )
+    network = load_network(str(path), key)
+    if type(network) is not network_class:
+        raise UserError(
+            f"{path} names a {class_name} for its {key}, and its folder holds a "
+            f"{type(network).__name__}: export the pipeline again"
+        )
+    return network

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, ModelMixin
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from hf_gen.config import (
@@ -28,10 +27,7 @@ from hf_gen.hub_lookup import ask_the_hub
 from hf_gen.losses import kl_to_standard_normal, reconstruction_nll
 from hf_gen.models.vae import ConvVAE, DenseVAE, VectorVAE
 from hf_gen.pipelines import VAEPipeline
-
-_PRETRAINED: dict[str, type[ModelMixin]] = {
-    network.__name__: network for network in (ConvVAE, DenseVAE, AutoencoderKL, AutoencoderTiny)
-}
+from hf_gen.pipelines.loading import load_network
 
 
 class Autoencoder(nn.Module):
@@ -161,21 +157,7 @@ def _pretrained_network(name: str, subfolder: str | None) -> ModelMixin:
         if name.startswith(("/", ".", "~")):
             raise UserError(f"there is no folder {name}: check --pretrained-model-name-or-path")
         ask_the_hub(name, "model")
-    where = {} if subfolder is None else {"subfolder": subfolder}
-    try:
-        config = VectorVAE.load_config(name, **where)
-        class_name = config.get("_class_name")
-        if class_name not in _PRETRAINED:
-            raise UserError(
-                f"{name} holds a {class_name}, and {', '.join(_PRETRAINED)} can be fine-tuned: "
-                "name its --subfolder if it is a pipeline"
-            )
-        network = _PRETRAINED[class_name].from_pretrained(name, use_safetensors=True, **where)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise UserError(f"{name} cannot be loaded: {error}") from error
-    if any(weight.is_meta for weight in network.parameters()):
-        raise UserError(f"{name} has not all the weights of its network: download it again")
-    return network
+    return load_network(name, subfolder)
 
 
 @torch.no_grad()
