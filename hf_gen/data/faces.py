@@ -200,7 +200,18 @@ def drawn_faces(
 def drawing_version() -> str:
     """Names the drawing: a short SHA-256 of the source text of the files that make it."""
     digest = hashlib.sha256()
-    for name in ("faces.py", "svg.py", "anime_style.py", "cartoon_style.py"):
+    names = (
+        "faces.py",
+        "svg.py",
+        "anime_palette.py",
+        "anime_back_hair.py",
+        "anime_front_hair.py",
+        "anime_style.py",
+        "cartoon_palette.py",
+        "cartoon_hair.py",
+        "cartoon_style.py",
+    )
+    for name in names:
         digest.update(Path(__file__).with_name(name).read_text(encoding="utf-8").encode())
     return digest.hexdigest()[:16]
 
