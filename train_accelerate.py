@@ -9,20 +9,33 @@ import logging
 import os
 import shlex
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tyro
 
 from hf_gen import __version__
-from hf_gen.config import Optimisation, Output, VAERecipe, recipe_as_json
+from hf_gen.config import (
+    CycleGANRecipe,
+    Optimisation,
+    Output,
+    Recipe,
+    VAERecipe,
+    recipe_as_json,
+)
 from hf_gen.errors import UserError
 from hf_gen.recipes import RECIPES
 
 if TYPE_CHECKING:
+    import torch
     from accelerate import Accelerator
+    from diffusers import DiffusionPipeline
 
+    from hf_gen.data.batches import Domain
     from hf_gen.runs import RunFolder
+    from hf_gen.trainer import Task
 
 MODEL_CARDS = Path(__file__).parent / "model_cards"
 PINNED_IN_RUN = ("torch", "diffusers", "accelerate", "datasets")
@@ -50,7 +63,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def parse(arguments: list[str]) -> tuple[str, VAERecipe]:
+def parse(arguments: list[str]) -> tuple[str, Recipe]:
     """The recipe's name, and the recipe with the flags' values in it.
 
     Raises:
@@ -63,7 +76,7 @@ def parse(arguments: list[str]) -> tuple[str, VAERecipe]:
         {name: description for name, (description, _) in RECIPES.items()},
         prefix_names=False,
     )
-    recipe: VAERecipe = tyro.cli(
+    recipe: Recipe = tyro.cli(
         choices,
         prog="train_accelerate.py",
         description="Train a model of faces. RECIPE --help lists the flags of a recipe.",
@@ -71,7 +84,8 @@ def parse(arguments: list[str]) -> tuple[str, VAERecipe]:
         config=(tyro.conf.AvoidSubcommands, tyro.conf.OmitArgPrefixes),
     )
     name = arguments[0]
-    if recipe.pretrained_model_name_or_path and recipe.model != RECIPES[name][1].model:
+    pretrained = isinstance(recipe, VAERecipe) and recipe.pretrained_model_name_or_path
+    if pretrained and recipe.model != RECIPES[name][1].model:
         raise UserError(
             "a pretrained model brings its own architecture: leave out the flags of the model, or "
             "--pretrained-model-name-or-path"
@@ -85,7 +99,7 @@ def parse(arguments: list[str]) -> tuple[str, VAERecipe]:
     return name, recipe
 
 
-def run_recipe(name: str, recipe: VAERecipe, command: str) -> None:
+def run_recipe(name: str, recipe: Recipe, command: str) -> None:
     """Trains, exports, evaluates and draws one recipe into its run folder.
 
     Raises:
@@ -94,13 +108,9 @@ def run_recipe(name: str, recipe: VAERecipe, command: str) -> None:
     """
     import torch
 
-    from hf_gen import report
     from hf_gen.data.batches import Loader
-    from hf_gen.data.sources import load_domain
-    from hf_gen.evaluation.reconstruction import evaluate_reconstruction
-    from hf_gen.hub import write_vae_card
+    from hf_gen.pipelines import load
     from hf_gen.runs import RunFolder
-    from hf_gen.tasks.vae import VAETask
     from hf_gen.trainer import train
 
     run = RunFolder(recipe.output.output_dir or Path("runs") / name)
@@ -111,10 +121,12 @@ def run_recipe(name: str, recipe: VAERecipe, command: str) -> None:
         identity |= recipe_as_json(recipe)
         run.check(identity)
         torch.manual_seed(recipe.optimisation.seed)
-        task = VAETask(recipe)
-        domain = load_domain(recipe.data)
+        if isinstance(recipe, VAERecipe):
+            experiment = _vae_experiment(recipe)
+        else:
+            experiment = _cyclegan_experiment(recipe, accelerator.device)
         loader = Loader(
-            (domain,),
+            experiment.domains,
             recipe.optimisation.seed,
             recipe.optimisation.train_batch_size,
             recipe.optimisation.gradient_accumulation_steps,
@@ -126,22 +138,87 @@ def run_recipe(name: str, recipe: VAERecipe, command: str) -> None:
         if accelerator.is_main_process:
             run.start(identity, command, _versions())
         accelerator.wait_for_everyone()
-        pipeline = train(task, loader, recipe.optimisation, recipe.output, run, accelerator)
+        train(
+            experiment.task,
+            loader,
+            recipe.optimisation,
+            recipe.output,
+            run,
+            accelerator,
+            experiment.measure,
+            experiment.best,
+        )
         if accelerator.is_main_process:
-            results = evaluate_reconstruction(pipeline, domain.held_out)
-            results |= {
-                key.removeprefix("validation/"): value
-                for key, value in run.metrics()[-1].items()
-                if key.startswith("validation/")
-            }
-            run.save_results(results)
-            report.draw_vae_figures(run, pipeline, domain.held_out, recipe.optimisation.seed)
             device = f"on {accelerator.num_processes} x {accelerator.device.type}"
-            write_vae_card(run, MODEL_CARDS / "vae.md", device)
-            numbers = ", ".join(f"{name} {value:,.4g}" for name, value in results.items())
+            experiment.conclude(run, load(run.path).to(accelerator.device), device)
+            numbers = ", ".join(f"{key} {value:,.4g}" for key, value in run.results().items())
             print(f"{run.path} is done. On the held-out images: {numbers}")
     finally:
         accelerator.end_training()
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What differs from family to family.
+
+    Attributes:
+        task: What is trained.
+        domains: The images.
+        measure: What else is measured at each evaluation.
+        best: Which of those numbers decides what is exported.
+        conclude: Writes the results, the figures and the card of a finished run.
+    """
+
+    task: "Task"
+    domains: tuple["Domain", ...]
+    measure: "Callable[[DiffusionPipeline], dict[str, float]] | None"
+    best: str | None
+    conclude: "Callable[[RunFolder, DiffusionPipeline, str], None]"
+
+
+def _vae_experiment(recipe: VAERecipe) -> Experiment:
+    from hf_gen import report
+    from hf_gen.data.sources import load_domain
+    from hf_gen.evaluation.reconstruction import evaluate_reconstruction
+    from hf_gen.hub import VAE_NUMBERS, write_card
+    from hf_gen.tasks.vae import VAETask
+
+    task = VAETask(recipe)
+    domain = load_domain(recipe.data)
+
+    def conclude(run: "RunFolder", pipeline: "DiffusionPipeline", device: str) -> None:
+        measured = evaluate_reconstruction(pipeline, domain.held_out)
+        run.save_results(measured | run.last_validation())
+        report.draw_vae_figures(run, pipeline, domain.held_out, recipe.optimisation.seed)
+        template = MODEL_CARDS / "vae.md"
+        write_card(run, template, device, "unconditional-image-generation", VAE_NUMBERS)
+
+    return Experiment(task, (domain,), None, None, conclude)
+
+
+def _cyclegan_experiment(recipe: CycleGANRecipe, device: "torch.device") -> Experiment:
+    from hf_gen.data.domains import are_drawn, load_domains
+    from hf_gen.data.sources import cache_folder
+    from hf_gen.evaluation.monitor import TranslationMonitor, measure_truth
+    from hf_gen.hub import TRANSLATION_NUMBERS, write_card
+    from hf_gen.tasks.cyclegan import CycleGANTask
+    from hf_gen.translation_report import draw_translation_figures
+
+    task = CycleGANTask(recipe, device)
+    a, b = load_domains(recipe.data, recipe.domains)
+    measure = TranslationMonitor(a, b)
+
+    def conclude(run: "RunFolder", pipeline: "DiffusionPipeline", device: str) -> None:
+        pipeline.set_progress_bar_config(disable=True)
+        results = {"images": measure.images} | measure(pipeline)
+        if are_drawn(recipe.data, recipe.domains):
+            results |= measure_truth(pipeline, a, b, cache_folder(recipe.data))
+        run.save_results(results)
+        draw_translation_figures(run, pipeline, a, b)
+        template = MODEL_CARDS / "cyclegan.md"
+        write_card(run, template, device, "image-to-image", TRANSLATION_NUMBERS)
+
+    return Experiment(task, (a, b), measure, "kid", conclude)
 
 
 def _make_accelerator(

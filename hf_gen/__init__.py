@@ -1,18 +1,30 @@
-"""Image VAEs on anime faces: train, load, reconstruct, sample and walk between faces."""
+"""Image VAEs and CycleGANs on anime faces: train, load, sample, walk and translate."""
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0.dev0"
-__all__ = ["ConvVAE", "DenseVAE", "VAEPipeline", "load"]
+__all__ = [
+    "ConvVAE",
+    "DenseVAE",
+    "PatchDiscriminator",
+    "ResnetGenerator",
+    "TranslationPipeline",
+    "VAEPipeline",
+    "load",
+]
 
 if TYPE_CHECKING:
+    from hf_gen.models.cyclegan import PatchDiscriminator, ResnetGenerator
     from hf_gen.models.vae import ConvVAE, DenseVAE
-    from hf_gen.pipelines import VAEPipeline, load
+    from hf_gen.pipelines import TranslationPipeline, VAEPipeline, load
 
 _HOMES = {
     "ConvVAE": "hf_gen.models.vae",
     "DenseVAE": "hf_gen.models.vae",
+    "PatchDiscriminator": "hf_gen.models.cyclegan",
+    "ResnetGenerator": "hf_gen.models.cyclegan",
+    "TranslationPipeline": "hf_gen.pipelines",
     "VAEPipeline": "hf_gen.pipelines",
     "load": "hf_gen.pipelines",
 }

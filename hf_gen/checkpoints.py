@@ -5,7 +5,7 @@ optimisers' moments, the numbers of the log that is being filled and the step ar
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ def save_checkpoint(
     step: int,
     modules: Mapping[str, nn.Module],
     optimisers: Mapping[str, torch.optim.Optimizer],
+    state: Mapping[str, Mapping[str, Tensor]],
     window: Mapping[str, tuple[float, float]],
     scale: Mapping[str, float],
 ) -> None:
@@ -40,6 +41,7 @@ def save_checkpoint(
         step: Optimiser steps taken.
         modules: Networks and averages by name.
         optimisers: By the name of their turn.
+        state: Further tensors by name.
         window: Sums and weights of what is logged next.
         scale: The state of the gradient scaler, if there is one.
 
@@ -51,28 +53,32 @@ def save_checkpoint(
             _write(partial / f"{name}.safetensors", module.state_dict())
         for turn, optimiser in optimisers.items():
             _write(partial / f"optimizer-{turn}.safetensors", _moments(optimiser))
-        state = {"format": FORMAT, "step": step, "window": dict(window), "scale": dict(scale)}
-        (partial / "state.json").write_text(json.dumps(state, indent=2), encoding="utf-8")
+        for name, tensors in state.items():
+            _write(partial / f"{name}.safetensors", tensors)
+        plain = {"format": FORMAT, "step": step, "window": dict(window), "scale": dict(scale)}
+        (partial / "state.json").write_text(json.dumps(plain, indent=2), encoding="utf-8")
 
 
 def load_checkpoint(
     folder: Path,
     modules: Mapping[str, nn.Module],
     optimisers: Mapping[str, torch.optim.Optimizer],
-) -> tuple[int, dict[str, tuple[float, float]], dict[str, float]]:
+    state_names: Iterable[str],
+) -> tuple[int, dict[str, dict[str, Tensor]], dict[str, tuple[float, float]], dict[str, float]]:
     """Restores `modules` and `optimisers` in place.
 
     Returns:
-        The step, the sums and weights of what is logged next, and the state of the gradient scaler.
+        The step, the further tensors, the sums and weights of what is logged next, and the state of
+        the gradient scaler.
 
     Raises:
         UserError: If the checkpoint is damaged or of another format.
     """
     try:
-        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        if state["format"] != FORMAT:
+        plain = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        if plain["format"] != FORMAT:
             raise UserError(
-                f"{folder} has format {state['format']}, and this version of hf_gen reads format "
+                f"{folder} has format {plain['format']}, and this version of hf_gen reads format "
                 f"{FORMAT}: start anew in another --output-dir"
             )
         for name, module in modules.items():
@@ -80,9 +86,10 @@ def load_checkpoint(
         for turn, optimiser in optimisers.items():
             _restore_moments(optimiser, _read(folder / f"optimizer-{turn}.safetensors"))
         window = {
-            name: (float(sum_), float(weight)) for name, (sum_, weight) in state["window"].items()
+            name: (float(sum_), float(weight)) for name, (sum_, weight) in plain["window"].items()
         }
-        return int(state["step"]), window, dict(state["scale"])
+        state = {name: _read(folder / f"{name}.safetensors") for name in state_names}
+        return int(plain["step"]), state, window, dict(plain["scale"])
     except _DAMAGED as error:
         raise UserError(
             f"{folder} is damaged ({error}): remove it to go on from the checkpoint before"

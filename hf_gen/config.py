@@ -13,6 +13,7 @@ from typing import Any, Literal
 from hf_gen.errors import UserError
 
 Likelihood = Literal["bernoulli", "gaussian", "laplace"]
+AdversarialGame = Literal["least_squares", "hinge", "non_saturating"]
 
 
 # The text of a field stays on one line: its line breaks would come out in `--help`.
@@ -150,8 +151,8 @@ class Optimisation:
     """Forward passes whose gradients are added up before a step."""
     learning_rate: float = 1e-3
     """Step size of Adam after the warm-up."""
-    lr_scheduler: Literal["constant", "linear", "cosine"] = "constant"
-    """How the learning rate goes on after the warm-up; linear and cosine end at zero."""
+    lr_scheduler: Literal["constant", "linear", "late_linear", "cosine"] = "constant"
+    """How the learning rate goes on to zero, late_linear in the second half; or stays constant."""
     lr_warmup_steps: int = 0
     """Steps in which the learning rate rises from zero."""
     adam_beta1: float = 0.9
@@ -226,7 +227,127 @@ class VAERecipe:
     """The sub-folder of the pretrained model, such as "vae" within a pipeline."""
 
 
-def recipe_as_json(recipe: VAERecipe) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Domains:
+    """The second domain, and what the two are called."""
+
+    dataset_name_b: str | None = None
+    """The dataset of domain b. Default: --dataset-name holds both domains."""
+    dataset_config_name_b: str | None = None
+    """The configuration of domain b's dataset."""
+    revision_b: str | None = None
+    """Branch, tag or commit of domain b's dataset."""
+    data_files_b: tuple[str, ...] = ()
+    """Only these files of domain b's dataset."""
+    train_data_dir_b: Path | None = None
+    """A local folder with the images of domain b."""
+    image_column_b: str | None = None
+    """The column with domain b's images, in its own dataset or in the one that holds both."""
+    split_b: str = "train"
+    """The split of domain b's dataset."""
+    label_column: str | None = None
+    """A column that says which domain an image belongs to, where one dataset holds both."""
+    label_a: str | None = None
+    """The label of domain a in that column."""
+    label_b: str | None = None
+    """The label of domain b in that column."""
+    domain_a: str = "anime"
+    """What domain a is called."""
+    domain_b: str = "cartoon"
+    """What domain b is called."""
+
+    def __post_init__(self) -> None:
+        labels = (self.label_column, self.label_a, self.label_b)
+        if any(labels) and not all(labels):
+            raise UserError(
+                "label_column, label_a and label_b belong together, got "
+                f"{self.label_column!r}, {self.label_a!r} and {self.label_b!r}: give all three"
+            )
+        if self.label_a is not None and self.label_a == self.label_b:
+            raise UserError(f"label_a and label_b are both {self.label_a!r}: name two domains")
+        if self.domain_a == self.domain_b:
+            raise UserError(f"domain_a and domain_b are both {self.domain_a!r}: name them apart")
+
+
+@dataclass(frozen=True)
+class CycleGANModel:
+    """Two generators with residual blocks, two discriminators of patches."""
+
+    generator_channels: int = 32
+    """Channels of the generators at full resolution."""
+    generator_downsamples: int = 2
+    """How often the generators halve the image before their residual blocks."""
+    generator_residual_blocks: int = 2
+    """Residual blocks of the generators."""
+    generator_normalization: Literal["instance", "none"] = "instance"
+    """Normalisation of the generators."""
+    upsample: Literal["resize", "transposed"] = "transposed"
+    """How the generators grow: resize and convolve (no checkerboard), or convolve transposed."""
+    discriminator_channels: int = 32
+    """Channels of the discriminators' first layer."""
+    discriminator_layers: int = 3
+    """Layers that halve the image in the discriminators."""
+    discriminator_residual_blocks: int = 2
+    """Residual blocks of the discriminators."""
+    discriminator_normalization: Literal["instance", "none"] = "instance"
+    """Normalisation of the discriminators."""
+    spectral_norm: bool = False
+    """Bound the discriminators' weights by their spectral norm."""
+
+
+@dataclass(frozen=True)
+class AdversarialObjective:
+    """What the generators and the discriminators are after."""
+
+    adversarial: AdversarialGame = "least_squares"
+    """The game: least squares as in the paper, hinge, or non-saturating cross-entropy."""
+    cycle_weight: float = 10.0
+    """Lambda: the weight of the way there and back again."""
+    identity_weight: float = 0.0
+    """Weight of leaving an image of the target domain as it is."""
+    pool_size: int = 50
+    """Earlier translations from which the discriminators see every second one; 0 for none."""
+    augment: bool = False
+    """Show the discriminators coloured, shifted and cut images, real and translated alike."""
+
+    def __post_init__(self) -> None:
+        for name in ("cycle_weight", "identity_weight", "pool_size"):
+            _not_negative(name, getattr(self, name))
+
+
+@dataclass(frozen=True)
+class DiscriminatorOptimisation:
+    """What differs from the generators' optimiser."""
+
+    discriminator_learning_rate: float | None = None
+    """Step size of the discriminators. Default: --learning-rate."""
+    discriminator_adam_beta1: float | None = None
+    """Decay of their first moment. Default: --adam-beta1."""
+    discriminator_adam_beta2: float | None = None
+    """Decay of their second moment. Default: --adam-beta2."""
+
+
+@dataclass(frozen=True)
+class CycleGANRecipe:
+    """An experiment with unpaired translation between two domains."""
+
+    data: Data = field(default_factory=lambda: Data(resolution=64))
+    domains: Domains = field(default_factory=Domains)
+    model: CycleGANModel = field(default_factory=CycleGANModel)
+    objective: AdversarialObjective = field(default_factory=AdversarialObjective)
+    optimisation: Optimisation = field(
+        default_factory=lambda: Optimisation(
+            train_batch_size=100, learning_rate=1e-4, adam_beta1=0.5
+        )
+    )
+    discriminators: DiscriminatorOptimisation = field(default_factory=DiscriminatorOptimisation)
+    output: Output = field(default_factory=Output)
+
+
+Recipe = VAERecipe | CycleGANRecipe
+
+
+def recipe_as_json(recipe: Recipe) -> dict[str, Any]:
     """The recipe as nested plain values: what run.json holds and a resumed run must equal."""
     values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(recipe), default=str))
     return values

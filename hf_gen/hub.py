@@ -1,18 +1,31 @@
 """Model cards: what a run measured about itself, as the Hub shows it."""
 
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from hf_gen.atomic import write_whole_text
 from hf_gen.runs import RunFolder
 
-_SHOWN = {
+VAE_NUMBERS = {
     "negative_elbo": ("negative ELBO", "nats per image"),
     "reconstruction": ("reconstruction term", "nats per image"),
     "kl": ("KL term", "nats per image"),
     "psnr": ("PSNR", "dB"),
     "ssim": ("SSIM", "1 at most"),
+}
+_OF_TRANSLATIONS = {
+    "kid": ("KID (EfficientNet-Lite0 features)", "0 at best"),
+    "diversity": ("diversity", "relative to the real images"),
+    "coverage": ("coverage of the real images", "share"),
+    "nearest_translation_share": ("near-identical translations", "share"),
+    "cycle": ("error of the way there and back", "mean absolute, of [-1, 1]"),
+}
+TRANSLATION_NUMBERS = {
+    f"{direction}/{key}": (f"{direction}: {name}", unit)
+    for direction in ("a_to_b", "b_to_a")
+    for key, (name, unit) in _OF_TRANSLATIONS.items()
 }
 _DRAWN_TERMS = (
     "The data is drawn by code under the Apache-2.0 license; no photograph or artwork is in it."
@@ -20,47 +33,52 @@ _DRAWN_TERMS = (
 _OTHER_TERMS = "The terms of the data are those of its source; none of it is included here."
 
 
-def write_vae_card(run: RunFolder, template: Path, device: str) -> None:
+def write_card(
+    run: RunFolder,
+    template: Path,
+    device: str,
+    pipeline_tag: str,
+    numbers: dict[str, tuple[str, str]],
+) -> None:
     """Writes the run's README.md from its run.json, metrics.jsonl and results.json.
 
     Args:
         run: A finished run.
-        template: The Jinja template of the card.
+        template: The Jinja template of the card; it also gets every field of the recipe.
         device: What it was trained on.
+        pipeline_tag: What the Hub calls such a pipeline.
+        numbers: The results to show: key -> (name, unit).
     """
     values, results, last = run.identity(), run.results(), run.metrics()[-1]
-    drawn = values["data.train_data_dir"] is None and values["data.dataset_name"] == "faces"
-    source = values["data.train_data_dir"] or values["data.dataset_name"]
-    dataset = "the faces that hf_gen draws" if drawn else f"`{source}`"
-    local = not drawn and Path(source).exists()
-    metrics = [
-        EvalResult(
-            task_type="unconditional-image-generation",
-            dataset_type="faces" if drawn or local else source,
-            dataset_name=dataset.strip("`"),
-            dataset_split="held out",
-            metric_type=key,
-            metric_name=name,
-            metric_value=results[key],
-        )
-        for key, (name, _) in _SHOWN.items()
-    ]
+    sources = _sources(values)
+    drawn = sources == ["faces"]
+    on_the_hub = [] if drawn else [name for name in sources if not Path(name).exists()]
+    dataset = "the faces that hf_gen draws" if drawn else " and ".join(f"`{s}`" for s in sources)
     data = ModelCardData(
         model_name=run.path.name,
         library_name="diffusers",
-        pipeline_tag="unconditional-image-generation",
+        pipeline_tag=pipeline_tag,
         license="apache-2.0" if drawn else None,
-        datasets=None if drawn or local else [source],
-        tags=["hf_gen", "vae", "faces"],
-        metrics=list(_SHOWN),
-        eval_results=metrics,
+        datasets=on_the_hub or None,
+        tags=["hf_gen", "faces", "anime"],
+        metrics=sorted({key.rpartition("/")[2] for key in numbers}),
+        eval_results=[
+            EvalResult(
+                task_type=pipeline_tag,
+                dataset_type=on_the_hub[0] if on_the_hub else "faces",
+                dataset_name=dataset.replace("`", ""),
+                dataset_split="held out",
+                metric_type=key,
+                metric_name=name,
+                metric_value=results[key],
+            )
+            for key, (name, _) in numbers.items()
+        ],
     )
     card = ModelCard.from_template(
         data,
         template_path=str(template),
         model_name=run.path.name,
-        recipe=values["recipe"],
-        resolution=values["data.resolution"],
         folder=run.path,
         steps=f"{last['step']:,}",
         epochs=f"{last['epoch']:.4g}",
@@ -69,7 +87,14 @@ def write_vae_card(run: RunFolder, template: Path, device: str) -> None:
         device=device,
         command=run.command(),
         images=f"{results['images']:,}",
-        kl_weight=values["objective.kl_weight"],
-        results=[(name, f"{results[key]:,.4g}", unit) for key, (name, unit) in _SHOWN.items()],
+        results=[(name, f"{results[key]:,.4g}", unit) for key, (name, unit) in numbers.items()],
+        **{key.replace(".", "_"): value for key, value in values.items()},
     )
     write_whole_text(run.path / "README.md", str(card))
+
+
+def _sources(values: dict[str, Any]) -> list[str]:
+    """The datasets of a run, of one domain or of two."""
+    first = values["data.train_data_dir"] or values["data.dataset_name"]
+    second = values.get("domains.train_data_dir_b") or values.get("domains.dataset_name_b")
+    return [first] if second in (None, first) else [first, second]

@@ -1,7 +1,7 @@
-"""The terms of the objectives, as pure functions with one convention.
+"""The terms of the objectives, as pure functions.
 
-Every term is summed over the pixels or latents of an image and returned per image, in nats; who
-optimises averages over the batch.
+Those of a VAE are summed over the pixels or latents of an image and returned per image, in nats;
+who optimises averages over the batch. The adversarial ones are means.
 
 Source: Kingma and Welling, Auto-Encoding Variational Bayes, 2013, equation 10 and appendices B, C.
 """
@@ -11,7 +11,7 @@ import math
 from torch import Tensor
 from torch.nn import functional
 
-from hf_gen.config import Likelihood
+from hf_gen.config import AdversarialGame, Likelihood
 
 
 def reconstruction_nll(
@@ -54,3 +54,45 @@ def kl_to_standard_normal(mean: Tensor, logvar: Tensor) -> Tensor:
         Nats per image, (batch,).
     """
     return 0.5 * (mean.square() + logvar.exp() - 1 - logvar).sum(dim=(1, 2, 3))
+
+
+def generator_loss(logits: Tensor, game: AdversarialGame) -> Tensor:
+    """What a generator minimises, given how real its images look to the discriminator.
+
+    Args:
+        logits: Of translated images, any shape; higher is more real.
+        game: "least_squares" (Mao et al., 2017, as CycleGAN), "hinge" (Lim and Ye, 2017) or
+            "non_saturating" (Goodfellow et al., 2014).
+
+    Returns:
+        The mean over all logits, a scalar.
+    """
+    match game:
+        case "least_squares":
+            return (logits - 1).square().mean()
+        case "hinge":
+            return -logits.mean()
+        case "non_saturating":
+            return functional.softplus(-logits).mean()
+
+
+def discriminator_loss(real: Tensor, fake: Tensor, game: AdversarialGame) -> Tensor:
+    """What a discriminator minimises: half the loss on real and half that on translated images.
+
+    The half is CycleGAN's (Zhu et al., 2017, section 4); it slows the discriminator down.
+
+    Args:
+        real: Logits of real images.
+        fake: Logits of translated ones.
+        game: As for `generator_loss`.
+
+    Returns:
+        A scalar.
+    """
+    match game:
+        case "least_squares":
+            return 0.5 * ((real - 1).square().mean() + fake.square().mean())
+        case "hinge":
+            return 0.5 * (functional.relu(1 - real).mean() + functional.relu(1 + fake).mean())
+        case "non_saturating":
+            return 0.5 * (functional.softplus(-real).mean() + functional.softplus(fake).mean())

@@ -7,14 +7,17 @@ filters, latents and KL factors are those of the two reports that hf_gen repeats
 from dataclasses import replace
 
 from hf_gen.config import (
+    AdversarialObjective,
     AutoencoderKLConfig,
     AutoencoderTinyConfig,
     ConvVAEConfig,
+    CycleGANRecipe,
     Data,
     DenseVAEConfig,
     Objective,
     Optimisation,
     Output,
+    Recipe,
     VAERecipe,
 )
 
@@ -24,8 +27,9 @@ _LATENT_MAP = VAERecipe(
     objective=Objective(likelihood="laplace"),
     optimisation=Optimisation(train_batch_size=32, learning_rate=3e-4, max_grad_norm=1.0),
 )
+_CYCLEGAN = CycleGANRecipe()
 
-RECIPES: dict[str, tuple[str, VAERecipe]] = {
+RECIPES: dict[str, tuple[str, Recipe]] = {
     "quickstart": (
         "a short conv-vae on 4,000 drawn faces: a first result in a minute or two",
         replace(
@@ -66,5 +70,13 @@ RECIPES: dict[str, tuple[str, VAERecipe]] = {
     "autoencoder-tiny": (
         "diffusers' AutoencoderTiny, small, at 64x64: no posterior, no KL term",
         replace(_LATENT_MAP, model=AutoencoderTinyConfig()),
+    ),
+    "cyclegan-lambda10": (
+        "CycleGAN anime <-> cartoon, 2 residual blocks, lambda 10, batch 100",
+        _CYCLEGAN,
+    ),
+    "cyclegan-lambda5": (
+        "the same with lambda 5",
+        replace(_CYCLEGAN, objective=AdversarialObjective(cycle_weight=5.0)),
     ),
 }

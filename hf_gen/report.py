@@ -81,7 +81,7 @@ def _reconstructions(pipeline: VAEPipeline, held_out: Pixels, path: Path) -> Non
     for axes, title, images in zip(
         figure.subplots(1, 2), ("real", "reconstructed"), (real, made), strict=True
     ):
-        _show(axes, _crisp_grid(images, 6), title)
+        show(axes, crisp_grid(images, 6), title)
     figure.savefig(path, dpi=150)
 
 
@@ -89,7 +89,7 @@ def _samples(pipeline: VAEPipeline, seed: int, path: Path) -> None:
     generator = torch.Generator().manual_seed(seed)
     images = pipeline.sample(64, generator=generator, output_type="pt").cpu()
     figure = Figure(figsize=(6, 6.4), layout="constrained")
-    _show(figure.subplots(), _crisp_grid(images, 8), "Samples from the standard normal prior")
+    show(figure.subplots(), crisp_grid(images, 8), "Samples from the standard normal prior")
     figure.savefig(path, dpi=150)
 
 
@@ -101,15 +101,17 @@ def _interpolation(pipeline: VAEPipeline, held_out: Pixels, path: Path) -> None:
         rows += [first, walk, second]
     figure = Figure(figsize=(8, 0.85 * _WALKS + 0.6), layout="constrained")
     title = "From one held-out face to another (the ends of a row are real, the rest is decoded)"
-    _show(figure.subplots(), _crisp_grid(torch.cat(rows), 10), title)
+    show(figure.subplots(), crisp_grid(torch.cat(rows), 10), title)
     figure.savefig(path, dpi=150)
 
 
-def _crisp_grid(images: Tensor, columns: int) -> Image.Image:
+def crisp_grid(images: Tensor, columns: int) -> Image.Image:
+    """Small images as a grid whose pixels are enlarged whole."""
     return grid(images, columns, enlarge=max(1, _SHOWN_HEIGHT // images.shape[2]))
 
 
-def _show(axes: Axes, picture: Image.Image, title: str) -> None:
+def show(axes: Axes, picture: Image.Image, title: str) -> None:
+    """A picture with a title and no axes."""
     axes.imshow(np.asarray(picture), interpolation="nearest")
     axes.set_title(title, fontsize=10)
     axes.axis("off")

@@ -167,6 +167,14 @@ class RunFolder:
         lines = self._metrics.read_text(encoding="utf-8").split("\n")
         return [json.loads(line) for line in lines[:-1]]
 
+    def last_validation(self) -> dict[str, float]:
+        """The numbers of the last evaluation, without their prefix."""
+        return {
+            key.removeprefix("validation/"): value
+            for key, value in self.metrics()[-1].items()
+            if key.startswith("validation/")
+        }
+
     def forget_metrics_after(self, step: int) -> None:
         """Drops the lines of steps that will be taken again."""
         if self._metrics.exists():

@@ -4,16 +4,26 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 import torch
 from accelerate import Accelerator
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from hf_gen.checkpoints import load_checkpoint, save_checkpoint
 from hf_gen.config import Optimisation
 from hf_gen.tracking import Window
+
+
+class Stateful(Protocol):
+    """Something of one process that a resumed run needs, besides networks and optimisers."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Its tensors by name."""
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> object:
+        """Takes them back."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +34,14 @@ class Trained:
         nets: Wrapped networks, to compute losses with.
         modules: The same unwrapped, and each average as "NAME.ema": what a checkpoint holds.
         optimisers: By turn.
+        state: What else of this process a checkpoint holds, such as image pools.
         accelerator: What wrapped them.
     """
 
     nets: dict[str, nn.Module]
     modules: dict[str, nn.Module]
     optimisers: dict[str, torch.optim.Optimizer]
+    state: dict[str, Stateful]
     accelerator: Accelerator
 
     @classmethod
@@ -38,7 +50,8 @@ class Trained:
         networks: Mapping[str, nn.Module],
         turns: Mapping[str, tuple[str, ...]],
         averaged: tuple[str, ...],
-        optimisation: Optimisation,
+        state: Mapping[str, Stateful],
+        optimisations: Mapping[str, Optimisation],
         accelerator: Accelerator,
     ) -> Self:
         """Moves networks to the device and makes their averages and optimisers.
@@ -47,7 +60,8 @@ class Trained:
             networks: By name.
             turns: For each optimiser the networks it updates.
             averaged: The networks to keep an average of.
-            optimisation: Of Adam.
+            state: What else of this process a checkpoint holds.
+            optimisations: Of each turn.
             accelerator: Which wraps.
         """
         # Images come with their channels last, and convolutions are faster that way.
@@ -63,26 +77,26 @@ class Trained:
             turn: accelerator.prepare(
                 torch.optim.AdamW(
                     [weight for name in names for weight in nets[name].parameters()],
-                    lr=optimisation.learning_rate,
-                    betas=(optimisation.adam_beta1, optimisation.adam_beta2),
-                    eps=optimisation.adam_epsilon,
-                    weight_decay=optimisation.adam_weight_decay,
+                    lr=optimisations[turn].learning_rate,
+                    betas=(optimisations[turn].adam_beta1, optimisations[turn].adam_beta2),
+                    eps=optimisations[turn].adam_epsilon,
+                    weight_decay=optimisations[turn].adam_weight_decay,
                     fused=True,
                 )
             )
             for turn, names in turns.items()
         }
-        return cls(nets, modules, optimisers, accelerator)
+        return cls(nets, modules, optimisers, dict(state), accelerator)
 
     def averages(self) -> dict[str, nn.Module]:
         """The networks to evaluate and export: averaged where there is an average."""
         return {name: self.modules.get(f"{name}.ema", self.modules[name]) for name in self.nets}
 
-    def set_learning_rate(self, rate: float) -> None:
-        """Sets the rate of every optimiser."""
-        for optimiser in self.optimisers.values():
+    def set_learning_rates(self, rates: Mapping[str, float]) -> None:
+        """Sets the rate of every turn's optimiser."""
+        for turn, optimiser in self.optimisers.items():
             for group in optimiser.param_groups:
-                group["lr"] = rate
+                group["lr"] = rates[turn]
 
     def step(self, turn: str, max_grad_norm: float) -> None:
         """Clips to `max_grad_norm`, if that is not 0, and updates the networks of `turn`.
@@ -105,10 +119,18 @@ class Trained:
     def save(self, folder: Path, step: int, window: Window) -> None:
         """Writes a checkpoint from the first process; every process must call it."""
         totals = window.totals()
+        # What differs between the processes is stacked, the first process first.
+        state = {
+            name: {
+                key: self.accelerator.gather(value[None])
+                for key, value in stateful.state_dict().items()
+            }
+            for name, stateful in self.state.items()
+        }
         if self.accelerator.is_main_process:
             scaler = self.accelerator.scaler
             scale = {} if scaler is None else scaler.state_dict()
-            save_checkpoint(folder, step, self.modules, self.optimisers, totals, scale)
+            save_checkpoint(folder, step, self.modules, self.optimisers, state, totals, scale)
 
     def restore(self, folder: Path | None, window: Window) -> int:
         """Restores a checkpoint, if there is one, and returns the steps it had taken.
@@ -118,7 +140,12 @@ class Trained:
         """
         if folder is None:
             return 0
-        step, totals, scale = load_checkpoint(folder, self.modules, self.optimisers)
+        step, state, totals, scale = load_checkpoint(
+            folder, self.modules, self.optimisers, self.state.keys()
+        )
+        for name, tensors in state.items():
+            rank = self.accelerator.process_index
+            self.state[name].load_state_dict({key: all_[rank] for key, all_ in tensors.items()})
         if self.accelerator.is_main_process:
             window.resume(totals)
         if self.accelerator.scaler is not None:

@@ -1,7 +1,7 @@
 """The one loop, over Accelerate: it knows no task, only the few names of `Task`."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 import torch
@@ -19,7 +19,7 @@ from hf_gen.images import grid
 from hf_gen.runs import RunFolder
 from hf_gen.stopping import Interrupted, stop_signals
 from hf_gen.tracking import Window, start_tracker
-from hf_gen.trained import Trained
+from hf_gen.trained import Stateful, Trained
 
 PREVIEWED = 16
 
@@ -31,11 +31,17 @@ class Task(Protocol):
         networks: Everything trained, by name.
         turns: For each optimiser, in the order of `losses`, the networks it updates.
         averaged: The networks of which a moving average is kept: what is evaluated and exported.
+        optimisations: How the weights of each turn are found.
+        state: What else a checkpoint holds.
+        preview_columns: Images in a row of `preview`.
     """
 
     networks: dict[str, nn.Module]
     turns: dict[str, tuple[str, ...]]
     averaged: tuple[str, ...]
+    optimisations: dict[str, Optimisation]
+    state: dict[str, Stateful]
+    preview_columns: int
 
     def losses(
         self, nets: Mapping[str, nn.Module], batch: Batch
@@ -46,7 +52,7 @@ class Task(Protocol):
         """
 
     def preview(self, nets: Mapping[str, nn.Module], batch: Batch) -> Tensor:
-        """Images that show how far the training is: the real ones, then what became of each."""
+        """Images that show how far the training is, in rows of `preview_columns`."""
 
     def pipeline(self, nets: Mapping[str, nn.Module]) -> DiffusionPipeline:
         """What a run exports."""
@@ -59,8 +65,12 @@ def train(
     output: Output,
     run: RunFolder,
     accelerator: Accelerator,
-) -> DiffusionPipeline:
+    measure: Callable[[DiffusionPipeline], dict[str, float]] | None = None,
+    best: str | None = None,
+) -> None:
     """Trains to the last step, on from the checkpoint that the run folder holds if there is one.
+
+    At the end `run.pipeline` holds the pipeline of the averaged weights.
 
     Args:
         task: What is trained.
@@ -69,9 +79,8 @@ def train(
         output: What is left behind, and how often.
         run: The folder of the run, started.
         accelerator: Made with the same optimisation and output.
-
-    Returns:
-        The pipeline of the averaged weights, as `run.pipeline` holds it.
+        measure: What else to measure of the pipeline at each evaluation, in the first process.
+        best: Which of those numbers is lowest for the weights to export; the last ones by default.
 
     Raises:
         UserError: If a loss or a weight is no longer a number, a checkpoint is damaged, or the disk
@@ -80,11 +89,16 @@ def train(
     """
     images = optimisation.num_train_epochs * loader.images_per_epoch
     steps = optimisation.max_train_steps or math.ceil(images / loader.total)
-    trained = Trained.prepare(task.networks, task.turns, task.averaged, optimisation, accelerator)
+    trained = Trained.prepare(
+        task.networks, task.turns, task.averaged, task.state, task.optimisations, accelerator
+    )
     window = Window(accelerator.device)
     first = trained.restore(run.checkpoint_to_resume(output.resume_from_checkpoint), window)
     if accelerator.is_main_process:
         run.forget_metrics_after(first)
+    lowest = min(
+        (line.get(f"validation/{best}", math.inf) for line in run.metrics()), default=math.inf
+    )
     start_tracker(accelerator, output.report_to, first, run.identity())
     bar = tqdm(
         initial=first * loader.total,
@@ -96,8 +110,10 @@ def train(
     )
     with bar, stop_signals() as received:
         for step in range(first, steps):
-            rate = learning_rate(step, steps, optimisation)
-            trained.set_learning_rate(rate)
+            rates = {
+                turn: learning_rate(step, steps, own) for turn, own in task.optimisations.items()
+            }
+            trained.set_learning_rates(rates)
             for batch in loader.training_batches(step):
                 with accelerator.accumulate(*trained.nets.values()):
                     for turn, losses in task.losses(trained.nets, batch):
@@ -123,12 +139,22 @@ def train(
             if validates:
                 numbers |= evaluate(task, trained.averages(), loader)
                 if accelerator.is_main_process:
+                    pipeline = task.pipeline(trained.averages())
+                    measured = {} if measure is None else measure(pipeline)
+                    numbers |= {f"validation/{name}": value for name, value in measured.items()}
+                    if best is not None and measured[best] < lowest:
+                        lowest = measured[best]
+                        bar.write(
+                            f"step {done:,}: the lowest {best} so far, {lowest:.4g}, exported"
+                        )
+                        _export(pipeline, run)
                     preview = task.preview(trained.averages(), loader.first_held_out(PREVIEWED))
-                    run.save_progress(grid(preview, PREVIEWED, enlarge=2), done)
+                    run.save_progress(grid(preview, task.preview_columns, enlarge=2), done)
             if numbers:
                 accelerator.log(numbers, step=done)
                 if accelerator.is_main_process:
                     epoch = done * loader.total / loader.images_per_epoch
+                    rate = next(iter(rates.values()))
                     run.log({"step": done, "epoch": epoch, "learning_rate": rate} | numbers)
             if saves:
                 trained.save(run.checkpoint(done), done, window)
@@ -136,21 +162,23 @@ def train(
                     run.forget_checkpoints_before(output.checkpoints_total_limit)
             if stopped_by and not last:
                 raise Interrupted(stopped_by, done, run.path)
-    pipeline = task.pipeline(trained.averages())
-    if accelerator.is_main_process:
-        with whole_folder(run.pipeline) as partial:
-            pipeline.save_pretrained(partial, safe_serialization=True)
+    if best is None and accelerator.is_main_process:
+        _export(task.pipeline(trained.averages()), run)
     accelerator.wait_for_everyone()
-    return pipeline
 
 
 @torch.no_grad()
 def evaluate(task: Task, nets: Mapping[str, nn.Module], loader: Loader) -> dict[str, float]:
     """The losses of `nets` on all held-out images, as "validation/NAME"."""
     window = Window(loader.device)
+    training = [net for net in nets.values() if net.training]
+    for net in training:
+        net.eval()
     for batch in loader.held_out_batches():
         for turn, losses in task.losses(nets, batch):
             window.add(_named(turn, losses, task), step=0, weight=len(batch.images[0]))
+    for net in training:
+        net.train()
     return window.means("validation")
 
 
@@ -163,6 +191,7 @@ def learning_rate(step: int, steps: int, optimisation: Optimisation) -> float:
     factor = {
         "constant": 1.0,
         "linear": 1 - progress,
+        "late_linear": min(1.0, 2 * (1 - progress)),
         "cosine": 0.5 * (1 + math.cos(math.pi * progress)),
     }[optimisation.lr_scheduler]
     return optimisation.learning_rate * factor
@@ -173,6 +202,11 @@ def _named(turn: str, losses: dict[str, Tensor], task: Task) -> dict[str, Tensor
     if len(task.turns) == 1:
         return losses
     return {f"{turn}/{name}": value for name, value in losses.items()}
+
+
+def _export(pipeline: DiffusionPipeline, run: RunFolder) -> None:
+    with whole_folder(run.pipeline) as partial:
+        pipeline.save_pretrained(partial, safe_serialization=True)
 
 
 def _refuse_bad_numbers(window: Window, modules: Mapping[str, nn.Module], run: RunFolder) -> None:

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from hf_gen.checkpoints import load_checkpoint, save_checkpoint
 from hf_gen.errors import UserError
 
-Restored = tuple[int, dict[str, tuple[float, float]], dict[str, float]]
+Restored = tuple[
+    int, dict[str, dict[str, Tensor]], dict[str, tuple[float, float]], dict[str, float]
+]
 
 
 class Training:
@@ -49,13 +51,19 @@ class Training:
 def saved(training: Training, folder: Path) -> Path:
     window = {"kl": (1 / 3, 2.0)}
     save_checkpoint(
-        folder, 3, training.modules, training.optimisers, window, {"scale": 65536.0, "tracker": 7}
+        folder,
+        3,
+        training.modules,
+        training.optimisers,
+        {"pool": {"images": torch.arange(6.0), "filled": torch.tensor(3)}},
+        window,
+        {"scale": 65536.0, "tracker": 7},
     )
     return folder
 
 
 def load(training: Training, folder: Path) -> Restored:
-    return load_checkpoint(folder, training.modules, training.optimisers)
+    return load_checkpoint(folder, training.modules, training.optimisers, ["pool"])
 
 
 def test_a_restored_training_goes_on_to_the_bit(tmp_path: Path) -> None:
@@ -65,8 +73,10 @@ def test_a_restored_training_goes_on_to_the_bit(tmp_path: Path) -> None:
     unbroken.steps(3, 6)
 
     restored = Training(seed=1)
-    step, window, plain = load(restored, tmp_path / "checkpoint-3")
+    step, state, window, plain = load(restored, tmp_path / "checkpoint-3")
     assert step == 3
+    assert torch.equal(state["pool"]["images"], torch.arange(6.0))
+    assert state["pool"]["filled"] == 3
     assert window == {"kl": (1 / 3, 2.0)}
     assert plain == {"scale": 65536.0, "tracker": 7}
     restored.steps(3, 6)
@@ -96,6 +106,7 @@ def test_nothing_but_safetensors_and_json_is_written(tmp_path: Path) -> None:
     folder = saved(training, tmp_path / "checkpoint-3")
     assert sorted(path.name for path in folder.iterdir()) == [
         "optimizer-vae.safetensors",
+        "pool.safetensors",
         "state.json",
         "vae.ema.safetensors",
         "vae.safetensors",
@@ -107,6 +118,7 @@ def test_nothing_but_safetensors_and_json_is_written(tmp_path: Path) -> None:
     "name",
     [
         "optimizer-vae.safetensors",
+        "pool.safetensors",
         "state.json",
         "vae.ema.safetensors",
         "vae.safetensors",

@@ -5,7 +5,7 @@ from pathlib import Path
 from huggingface_hub import ModelCard
 
 from hf_gen.config import Data, VAERecipe, recipe_as_json
-from hf_gen.hub import write_vae_card
+from hf_gen.hub import VAE_NUMBERS, write_card
 from hf_gen.runs import RunFolder
 
 TEMPLATE = Path(__file__).parents[1] / "model_cards" / "vae.md"
@@ -19,7 +19,7 @@ def card_of(folder: Path, data: Data) -> ModelCard:
     run.start(identity, COMMAND, {})
     run.log({"step": 3460, "epoch": 20.04})
     run.save_results({**RESULTS, "psnr": 18.75, "ssim": 0.5509})
-    write_vae_card(run, TEMPLATE, "on 1 x cpu")
+    write_card(run, TEMPLATE, "on 1 x cpu", "unconditional-image-generation", VAE_NUMBERS)
     return ModelCard.load(run.path / "README.md")
 
 

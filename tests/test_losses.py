@@ -7,10 +7,16 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Laplace, Normal, kl_divergence
 
-from hf_gen.config import Likelihood
-from hf_gen.losses import kl_to_standard_normal, reconstruction_nll
+from hf_gen.config import AdversarialGame, Likelihood
+from hf_gen.losses import (
+    discriminator_loss,
+    generator_loss,
+    kl_to_standard_normal,
+    reconstruction_nll,
+)
 
 SHAPE = (4, 3, 5, 6)
+GAMES: tuple[AdversarialGame, ...] = ("least_squares", "hinge", "non_saturating")
 
 
 def noise(shape: tuple[int, ...], seed: int) -> Tensor:
@@ -95,3 +101,75 @@ def test_gradients_of_the_likelihoods(likelihood: Likelihood) -> None:
 def test_gradients_of_the_kl() -> None:
     mean, logvar = noise(SHAPE, 10).requires_grad_(), noise(SHAPE, 11).requires_grad_()
     torch.autograd.gradcheck(kl_to_standard_normal, (mean, logvar))
+
+
+def test_least_squares_is_the_squared_distance_from_the_labels() -> None:
+    real, fake = noise((4, 1, 2, 2), 12), noise((4, 1, 3, 3), 13)
+    squares, ones, zeros = nn.MSELoss(), torch.ones_like, torch.zeros_like
+    torch.testing.assert_close(generator_loss(fake, "least_squares"), squares(fake, ones(fake)))
+    torch.testing.assert_close(
+        discriminator_loss(real, fake, "least_squares"),
+        (squares(real, ones(real)) + squares(fake, zeros(fake))) / 2,
+    )
+
+
+def test_non_saturating_is_the_cross_entropy_with_the_labels() -> None:
+    real, fake = noise((4, 1, 2, 2), 14), noise((4, 1, 3, 3), 15)
+    entropy, ones, zeros = nn.BCEWithLogitsLoss(), torch.ones_like, torch.zeros_like
+    torch.testing.assert_close(generator_loss(fake, "non_saturating"), entropy(fake, ones(fake)))
+    torch.testing.assert_close(
+        discriminator_loss(real, fake, "non_saturating"),
+        (entropy(real, ones(real)) + entropy(fake, zeros(fake))) / 2,
+    )
+
+
+def test_hinge_is_the_margin_by_hand() -> None:
+    real, fake = torch.tensor([-2.0, 0.0, 1.0, 3.0]), torch.tensor([-3.0, -1.0, 0.0, 2.0])
+    assert generator_loss(fake, "hinge").item() == 0.5  # the mean of 3, 1, 0, -2
+    # (3 + 1 + 0 + 0) / 4 on the real ones, (0 + 0 + 1 + 3) / 4 on the others
+    assert discriminator_loss(real, fake, "hinge").item() == 1.0
+
+
+@pytest.mark.parametrize(
+    ("game", "generator", "discriminator"),
+    [
+        ("least_squares", 1.0, 0.5),
+        ("hinge", 0.0, 1.0),
+        ("non_saturating", math.log(2), math.log(2)),
+    ],
+)
+def test_an_undecided_discriminator_costs_a_known_amount(
+    game: AdversarialGame, generator: float, discriminator: float
+) -> None:
+    nothing = torch.zeros(3, 1, 2, 2)
+    assert generator_loss(nothing, game).item() == pytest.approx(generator)
+    assert discriminator_loss(nothing, nothing, game).item() == pytest.approx(discriminator)
+
+
+@pytest.mark.parametrize("game", GAMES)
+def test_the_two_sides_pull_in_opposite_directions(game: AdversarialGame) -> None:
+    logits = torch.full((2, 1, 3, 3), 0.25).requires_grad_()
+    (generator,) = torch.autograd.grad(generator_loss(logits, game), logits)
+    (on_fake,) = torch.autograd.grad(discriminator_loss(logits.detach(), logits, game), logits)
+    (on_real,) = torch.autograd.grad(discriminator_loss(logits, logits.detach(), game), logits)
+    assert (generator < 0).all()
+    assert (on_real < 0).all()
+    assert (on_fake > 0).all()
+
+
+@pytest.mark.parametrize("game", GAMES)
+def test_sure_logits_stay_finite_and_a_perfect_discriminator_costs_nothing(
+    game: AdversarialGame,
+) -> None:
+    label = 1.0 if game == "least_squares" else 500.0
+    real, fake = torch.full((2, 1), label), torch.full((2, 1), 0.0 if label == 1 else -label)
+    assert discriminator_loss(real, fake, game).item() == 0
+    assert discriminator_loss(fake, real, game).isfinite()
+    assert generator_loss(fake, game).isfinite()
+
+
+@pytest.mark.parametrize("game", GAMES)
+def test_gradients_of_the_adversarial_losses(game: AdversarialGame) -> None:
+    real, fake = noise((3, 1, 2, 2), 16).requires_grad_(), noise((3, 1, 2, 2), 17).requires_grad_()
+    torch.autograd.gradcheck(lambda logits: generator_loss(logits, game), fake)
+    torch.autograd.gradcheck(lambda one, two: discriminator_loss(one, two, game), (real, fake))

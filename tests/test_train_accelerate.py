@@ -4,24 +4,29 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
-from accelerate.state import AcceleratorState, GradientState
 from PIL import Image
 from safetensors.torch import load_file
 
 import hf_gen
 from hf_gen.recipes import RECIPES
+from tests.launching import (
+    ACCELERATE,
+    ROOT,
+    finish,
+    free_port,
+    metrics,
+    same_numbers,
+    start,
+    wait_for,
+)
 from train_accelerate import main
 
-ROOT = Path(__file__).parents[1]
 SMALL = ("--max-train-samples", "150", "--train-batch-size", "16", "--report-to", "none")
 # Every stage of a run many times over in a few seconds.
 EVENTFUL = (
@@ -39,47 +44,8 @@ TRAINED = (
 )
 
 
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    return "--cache-dir", str(tmp_path_factory.mktemp("cache"))
-
-
-@pytest.fixture(autouse=True)
-def _fresh_accelerate() -> Iterator[None]:
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
-    GradientState._reset_state()
-
-
-def start(*arguments: str, launcher: tuple[str, ...] = (), **env: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*(launcher or (sys.executable,)), str(ROOT / "train_accelerate.py"), *arguments],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **env},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def finish(process: subprocess.Popen[str], code: int = 0) -> str:
-    output, _ = process.communicate(timeout=240)
-    assert process.returncode == code, output
-    return output
-
-
-def metrics(run: Path) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-
-
 def objectives(run: Path) -> list[float]:
     return [line["train/objective"] for line in metrics(run) if "train/objective" in line]
-
-
-def wait_for(process: subprocess.Popen[str], what: Path) -> None:
-    while not what.exists():
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.001)
 
 
 def same_runs(first: Path, second: Path) -> bool:
@@ -99,8 +65,7 @@ def test_launched_run_leaves_what_a_fresh_process_loads(
 ) -> None:
     run = tmp_path / "run"
     arguments = ("quickstart", *SMALL[:4], *cache, "--max-train-steps", "25")
-    launcher = (sys.executable, "-m", "accelerate.commands.launch")
-    output = finish(start(*arguments, "--output-dir", str(run), launcher=launcher))
+    output = finish(start(*arguments, "--output-dir", str(run), launcher=ACCELERATE))
     assert "psnr" in output
     assert json.loads((run / "run.json").read_text())["identity"]["recipe"] == "quickstart"
     assert {"step", "train/negative_elbo", "validation/negative_elbo"} <= metrics(run)[-1].keys()
@@ -192,8 +157,8 @@ def test_export_holds_the_averaged_weights(undisturbed: Path) -> None:
     assert not torch.equal(raw["vae.encoder.3.weight"], averaged["vae.encoder.3.weight"])
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_every_recipe_trains_and_loads(name: str, cache: tuple[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [name for name in RECIPES if "cyclegan" not in name])
+def test_every_vae_trains_and_loads(name: str, cache: tuple[str, str], tmp_path: Path) -> None:
     run = tmp_path / name
     small = ("--max-train-samples", "60", "--train-batch-size", "8", "--max-train-steps", "3")
     assert main([name, *small, *cache, "--output-dir", str(run), "--report-to", "none"]) == 0
@@ -222,7 +187,7 @@ def test_two_processes_train_as_one(cache: tuple[str, str], tmp_path: Path) -> N
     common += ("--report-to", "none", "--logging-steps", "3", "--random-flip")
     one, two = tmp_path / "one", tmp_path / "two"
     assert main([*common, "--train-batch-size", "32", "--output-dir", str(one)]) == 0
-    launcher = (sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu")
+    launcher = (*ACCELERATE, "--multi_gpu")
     launcher += ("--num_processes", "2", "--main_process_port", str(free_port()))
     arguments = (*common, "--train-batch-size", "16", "--output-dir", str(two))
     finish(start(*arguments, launcher=launcher, ACCELERATE_USE_CPU="true"))
@@ -233,7 +198,7 @@ def test_two_processes_stop_at_the_same_step_and_go_on(
     cache: tuple[str, str], tmp_path: Path
 ) -> None:
     run = tmp_path / "two"
-    launcher = (sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu")
+    launcher = (*ACCELERATE, "--multi_gpu")
     launcher += ("--num_processes", "2", "--main_process_port", str(free_port()))
     arguments = ("conv-vae", *SMALL, *cache, "--output-dir", str(run), "--logging-steps", "2")
     arguments += ("--checkpointing-steps", "5", "--max-train-steps", "60")
@@ -257,7 +222,7 @@ def test_two_machines_train_as_one(cache: tuple[str, str], tmp_path: Path) -> No
     port = str(free_port())
     machines = []
     for rank in ("0", "1"):
-        launcher = (sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu")
+        launcher = (*ACCELERATE, "--multi_gpu")
         launcher += ("--num_processes", "2", "--num_machines", "2", "--machine_rank", rank)
         launcher += ("--main_process_ip", "127.0.0.1", "--main_process_port", port)
         arguments = (*common, "--train-batch-size", "16", "--output-dir", str(two))
@@ -365,19 +330,6 @@ def test_mistyped_flag_is_answered_with_the_one_that_was_meant() -> None:
     assert "Perhaps you meant" in output
     assert "--resolution" in output
     assert "--learning-rate" in finish(start("conv-vae", "--learning-rate", "fast"), 2)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def same_numbers(first: Path, second: Path) -> None:
-    for one, two in zip(metrics(first), metrics(second), strict=True):
-        assert one.keys() == two.keys()
-        assert list(one.values()) == pytest.approx(list(two.values()), rel=1e-4)
 
 
 # The means of steps 1 to 3, 4 to 6, ... of the undisturbed run.

@@ -17,7 +17,7 @@ from hf_gen.data.pixels import Pixels
 from hf_gen.errors import UserError
 from hf_gen.runs import RunFolder
 from hf_gen.tasks.vae import VAETask
-from hf_gen.trained import move_average
+from hf_gen.trained import Stateful, move_average
 from hf_gen.trainer import learning_rate, train
 
 
@@ -69,6 +69,10 @@ class Duel:
         self.networks: dict[str, nn.Module] = {"leader": Number(0.0), "follower": Number(0.0)}
         self.turns: dict[str, tuple[str, ...]] = {"lead": ("leader",), "follow": ("follower",)}
         self.averaged: tuple[str, ...] = ()
+        own = Optimisation(learning_rate=0.5)
+        self.optimisations = {"lead": own, "follow": own}
+        self.state: dict[str, Stateful] = {}
+        self.preview_columns = 8
         self.seen: list[tuple[float, float]] = []
 
     def losses(

@@ -40,11 +40,26 @@ class Batch:
     rows: slice
     total: int
 
+    @property
+    def is_training(self) -> bool:
+        """Whether the images are to be trained on, not held out."""
+        return self.key[1] == "train"
+
     def normal(self, stream: str, shape: tuple[int, ...]) -> Tensor:
         """Standard normal numbers, (rows, *shape), the same for the same (key, stream)."""
         device = self.images[0].device
         generator = _generator((*self.key, stream), device)
         return torch.randn((self.total, *shape), generator=generator, device=device)[self.rows]
+
+    def uniform(self, stream: str, shape: tuple[int, ...]) -> Tensor:
+        """Numbers from 0 to 1, (rows, *shape), the same for the same (key, stream)."""
+        device = self.images[0].device
+        generator = _generator((*self.key, stream), device)
+        return torch.rand((self.total, *shape), generator=generator, device=device)[self.rows]
+
+    def host_generator(self, stream: str) -> torch.Generator:
+        """Randomness of this share alone, on the CPU: what indices are drawn with."""
+        return _generator((*self.key, stream, self.rows.start), torch.device("cpu"))
 
 
 @dataclass(frozen=True)

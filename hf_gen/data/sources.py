@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,20 +20,54 @@ from hf_gen.hub_lookup import ask_the_hub
 if TYPE_CHECKING:
     import datasets
 
+
+@dataclass(frozen=True)
+class Choice:
+    """Which images of a dataset belong to a domain; by default all.
+
+    Attributes:
+        columns: Names of the image column, the usual ones first; none takes the only one there is.
+        label: A column and the label that an image must have in it.
+        first_face: Index of the first of the drawn faces to train on.
+        remedy: What to do where no such column is there.
+    """
+
+    columns: tuple[str, ...] = ()
+    label: tuple[str, str] | None = None
+    first_face: int = 0
+    remedy: str = ""
+
+
 DRAWN_COUNT = 10_000
 DRAWN_SIZE = 64
 _READ_AT_ONCE = 256
 
 
-def load_domain(data: Data) -> Domain:
+def load_domain(data: Data, choice: Choice = Choice()) -> Domain:
     """The pixels to train on and those held out, decoded now or taken from the cache.
+
+    Args:
+        data: Which dataset, and what becomes of its images.
+        choice: Which of its images, where they do not all belong to one domain.
 
     Raises:
         UserError: If the dataset cannot be found, reached or used; the sentence says why.
     """
-    cache_dir = default_cache_dir() if data.cache_dir is None else data.cache_dir / "hf_gen"
-    drawn = data.train_data_dir is None and data.dataset_name == "faces"
-    train, held_out = _drawn_splits(data) if drawn else _Dataset(data, cache_dir).splits()
+    cache_dir = cache_folder(data)
+    if is_drawn(data):
+        train, held_out = _drawn_splits(data, choice.first_face)
+    else:
+        train, held_out = _Dataset(data, choice, cache_dir).splits()
+    return decode(data, train, held_out)
+
+
+def decode(data: Data, train: Split, held_out: Split | None) -> Domain:
+    """The pixels of two splits; without the second, 5 % of the first are held out.
+
+    Raises:
+        UserError: If a split cannot be read, or is too small to hold anything out.
+    """
+    cache_dir = cache_folder(data)
     pixels, kept_back = cached_pixels(train, data.resolution, cache_dir, held_out is None)
     if held_out is not None:
         kept_back, _ = cached_pixels(held_out, data.resolution, cache_dir, False)
@@ -44,14 +79,30 @@ def load_domain(data: Data) -> Domain:
     return Domain(pixels, kept_back)
 
 
-def default_cache_dir() -> Path:
-    """`hf_gen` in the cache of the Hugging Face libraries, which HF_HOME moves."""
+def is_drawn(data: Data) -> bool:
+    """Whether the images are the drawn faces."""
+    return data.train_data_dir is None and data.dataset_name == "faces"
+
+
+def cache_folder(data: Data) -> Path:
+    """Where the pixels lie: in --cache-dir, or in the Hugging Face cache, which HF_HOME moves."""
     from huggingface_hub.constants import HF_HOME
 
-    return Path(HF_HOME) / "hf_gen"
+    return (data.cache_dir or Path(HF_HOME)) / "hf_gen"
 
 
-def _drawn_splits(data: Data) -> tuple[Split, Split | None]:
+def folder_split(data: Data, folder: Path) -> Split:
+    """All images of a local folder, whatever splits `datasets` sees in it."""
+    # Named one by one the files are one split, whatever their names look like.
+    files = data.data_files or ("**",)
+    whole = replace(
+        data, dataset_name="faces", train_data_dir=folder, data_files=files, split="train"
+    )
+    train, _ = _Dataset(whole, Choice(), cache_folder(data)).splits()
+    return train
+
+
+def _drawn_splits(data: Data, first: int) -> tuple[Split, Split | None]:
     count = data.max_train_samples or DRAWN_COUNT
     column = data.image_column or "anime"
     size = max(DRAWN_SIZE, data.resolution)
@@ -69,14 +120,15 @@ def _drawn_splits(data: Data) -> tuple[Split, Split | None]:
         key = f"faces {drawing_version()} {column} {start} {count} {size}"
         return Split(f"the drawn faces ({name})", key, read)
 
-    return split("train", 0, count), split("held out", TEST_START, max(count // 10, 1))
+    return split("train", first, count), split("held out", TEST_START, max(count // 10, 1))
 
 
 class _Dataset:
     """A dataset on the Hub or in a folder, opened only when its pixels are not in the cache."""
 
-    def __init__(self, data: Data, cache_dir: Path) -> None:
+    def __init__(self, data: Data, choice: Choice, cache_dir: Path) -> None:
         self._data = data
+        self._choice = choice
         self._name = str(data.train_data_dir or data.dataset_name)
         self._folder = _local_folder(data)
         self._cache_dir = cache_dir
@@ -124,6 +176,8 @@ class _Dataset:
         def read() -> tuple[int | None, Iterator[Item]]:
             dataset = self._open(name)
             column = self._image_column(dataset.features)
+            if self._choice.label is not None:
+                dataset = self._with_label(dataset, *self._choice.label)
             if most is not None and not self._data.streaming:
                 dataset = dataset.shuffle(seed=0).select(range(min(most, len(dataset))))
             elif most is not None:
@@ -135,8 +189,11 @@ class _Dataset:
             count = most if self._data.streaming else len(dataset)
             return count, self._checked(_encoded(dataset, column, follows_paths))
 
-        key = f"{version} {name} {self._data.image_column} {most} {self._data.streaming}"
-        return Split(f"{self._name} ({name})", key, read)
+        choice = self._choice
+        chosen = f"{self._data.image_column} {choice.columns} {choice.label}"
+        key = f"{version} {name} {chosen} {most} {self._data.streaming}"
+        labelled = "" if choice.label is None else f", {choice.label[0]} {choice.label[1]!r}"
+        return Split(f"{self._name} ({name}{labelled})", key, read)
 
     @cached_property
     def _builder(self) -> "datasets.DatasetBuilder":
@@ -209,11 +266,24 @@ class _Dataset:
             raise UserError(
                 f"{self._name} has no image column {wish!r}: {there} (of {', '.join(features)})"
             )
-        if len(columns) == 1:
+        if len(columns) == 1 and not self._choice.columns:
             return columns[0]
-        if "image" in columns:
-            return "image"
-        raise UserError(f"{self._name}: {there} (of {', '.join(features)}); name --image-column")
+        for usual in self._choice.columns or ("image",):
+            if usual in columns:
+                return usual
+        remedy = self._choice.remedy or "name --image-column"
+        raise UserError(f"{self._name}: {there} (of {', '.join(features)}); {remedy}")
+
+    def _with_label(self, dataset: Any, column: str, label: str) -> Any:
+        feature = dataset.features.get(column)
+        if feature is None:
+            there = ", ".join(dataset.features)
+            raise UserError(f"{self._name} has no column {column!r}: its columns are {there}")
+        names = getattr(feature, "names", None)
+        if names is not None and label not in names:
+            raise UserError(f"{column} of {self._name} has no {label!r}: it has {', '.join(names)}")
+        wanted = label if names is None else feature.str2int(label)
+        return dataset.filter(lambda value: str(value) == str(wanted), input_columns=[column])
 
 
 def _local_folder(data: Data) -> Path | None:

@@ -26,7 +26,6 @@ _LIKELIHOODS = ("bernoulli", "gaussian", "laplace")
 _LARGEST = 4096
 _MOST_WEIGHTS = 2**27
 _DOWNSAMPLINGS = ("stride", "max_pool")
-_WHERE_TO_LOOK = ("subfolder", "revision", "cache_dir", "local_files_only", "token", "proxies")
 
 
 @dataclass
@@ -43,7 +42,52 @@ class VAEDecoderOutput(BaseOutput):
     logits: Tensor
 
 
-class VectorVAE(ModelMixin, ConfigMixin):
+class StrictModel(ModelMixin, ConfigMixin):
+    """A network that loads exactly what was saved of it, or not at all."""
+
+    _where_to_look = ("subfolder", "revision", "cache_dir", "local_files_only", "token", "proxies")
+
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str, **kwargs: Any
+    ) -> Self | tuple[Self, dict[str, Any]]:
+        """Loads a model that `save_pretrained` or `push_to_hub` wrote, or refuses it.
+
+        Takes what diffusers' `from_pretrained` takes. Weights are read from safetensors only.
+
+        Raises:
+            ValueError: If the config names another class, or the weights are of other shapes,
+                incomplete, or more than the network has.
+            OSError: If there is no config or no safetensors file, or one is damaged.
+        """
+        name = f"{pretrained_model_name_or_path}/{kwargs.get('subfolder') or ''}".rstrip("/")
+        where = {key: kwargs[key] for key in cls._where_to_look if key in kwargs}
+        saved_class = cls.load_config(pretrained_model_name_or_path, **where).get("_class_name")
+        if saved_class != cls.__name__:
+            raise ValueError(
+                f"{name} holds a {saved_class}, not a {cls.__name__}: "
+                f"load it with {saved_class}.from_pretrained"
+            )
+        wants_information = kwargs.pop("output_loading_info", False)
+        try:
+            model, information = super().from_pretrained(
+                pretrained_model_name_or_path,
+                **{**kwargs, "use_safetensors": True, "output_loading_info": True},
+            )
+        except (SafetensorError, RuntimeError) as error:
+            raise ValueError(
+                f"the weights in {name} cannot be loaded ({error}): download or export them again"
+            ) from error
+        for key in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+            if information[key]:
+                raise ValueError(
+                    f"the weights in {name} do not fit its config: {key.replace('_', ' ')} "
+                    f"{sorted(map(str, information[key]))[:3]}: download or export them again"
+                )
+        return (model, information) if wants_information else model
+
+
+class VectorVAE(StrictModel):
     """A variational autoencoder whose code is one vector: diffusers' autoencoder protocol.
 
     A subclass builds `encoder`, images to (batch, 2 latent_channels, 1, 1) with the means first and
@@ -79,45 +123,6 @@ class VectorVAE(ModelMixin, ConfigMixin):
         posterior = DiagonalGaussianDistribution(self.encoder(sample))
         code = posterior.sample(generator) if sample_posterior else posterior.mode()
         return self.decode(code, return_dict=return_dict)
-
-    @classmethod
-    def from_pretrained(
-        cls, pretrained_model_name_or_path: str, **kwargs: Any
-    ) -> Self | tuple[Self, dict[str, Any]]:
-        """Loads a model that `save_pretrained` or `push_to_hub` wrote, or refuses it.
-
-        Takes what diffusers' `from_pretrained` takes. Weights are read from safetensors only.
-
-        Raises:
-            ValueError: If the config names another class, or the weights are of other shapes,
-                incomplete, or more than the network has.
-            OSError: If there is no config or no safetensors file, or one is damaged.
-        """
-        name = f"{pretrained_model_name_or_path}/{kwargs.get('subfolder') or ''}".rstrip("/")
-        where = {key: kwargs[key] for key in _WHERE_TO_LOOK if key in kwargs}
-        saved_class = cls.load_config(pretrained_model_name_or_path, **where).get("_class_name")
-        if saved_class != cls.__name__:
-            raise ValueError(
-                f"{name} holds a {saved_class}, not a {cls.__name__}: "
-                f"load it with {saved_class}.from_pretrained"
-            )
-        wants_information = kwargs.pop("output_loading_info", False)
-        try:
-            model, information = super().from_pretrained(
-                pretrained_model_name_or_path,
-                **{**kwargs, "use_safetensors": True, "output_loading_info": True},
-            )
-        except (SafetensorError, RuntimeError) as error:
-            raise ValueError(
-                f"the weights in {name} cannot be loaded ({error}): download or export them again"
-            ) from error
-        for key in ("missing_keys", "unexpected_keys", "mismatched_keys"):
-            if information[key]:
-                raise ValueError(
-                    f"the weights in {name} do not fit its config: {key.replace('_', ' ')} "
-                    f"{sorted(map(str, information[key]))[:3]}: download or export them again"
-                )
-        return (model, information) if wants_information else model
 
 
 class ConvVAE(VectorVAE):

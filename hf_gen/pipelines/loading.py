@@ -1,22 +1,53 @@
 """`load`: the right pipeline for a folder, and nothing that its files could make us run."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, DiffusionPipeline, ModelMixin
 from diffusers.utils import is_accelerate_available
 from safetensors import SafetensorError
+from torch import Tensor
 
 from hf_gen.errors import UserError
-from hf_gen.models.vae import ConvVAE, DenseVAE, VectorVAE
+from hf_gen.models.cyclegan import ResnetGenerator
+from hf_gen.models.vae import ConvVAE, DenseVAE, StrictModel
+from hf_gen.pipelines.translation import TranslationPipeline
 from hf_gen.pipelines.vae import VAEPipeline
 
+Networks = tuple[type[ModelMixin], ...]
+AUTOENCODERS: Networks = (ConvVAE, DenseVAE, AutoencoderKL, AutoencoderTiny)
+GENERATORS: Networks = (ResnetGenerator,)
 _LARGEST_RESOLUTION = 1024
-_PIPELINES: dict[str, type[DiffusionPipeline]] = {"VAEPipeline": VAEPipeline}
-_NETWORKS: dict[str, type[ModelMixin]] = {
-    network.__name__: network for network in (ConvVAE, DenseVAE, AutoencoderKL, AutoencoderTiny)
+
+
+class _Kind(NamedTuple):
+    """A pipeline class, what it may hold, and what shows that its parts fit together."""
+
+    pipeline: type[DiffusionPipeline]
+    networks: Networks
+    options: tuple[str, ...]
+    try_out: Callable[[Any, Tensor], object]
+
+
+_KINDS = {
+    kind.pipeline.__name__: kind
+    for kind in (
+        _Kind(
+            VAEPipeline,
+            AUTOENCODERS,
+            (),
+            lambda pipeline, image: pipeline.reconstruct(image, output_type="pt"),
+        ),
+        _Kind(
+            TranslationPipeline,
+            GENERATORS,
+            ("domain_a", "domain_b"),
+            lambda pipeline, image: pipeline.cycle(image, output_type="pt"),
+        ),
+    )
 }
 
 
@@ -42,7 +73,7 @@ def load(folder: str | Path) -> DiffusionPipeline:
     try:
         index = json.loads(index_file.read_text(encoding="utf-8"))
         name, resolution = index["_class_name"], index["resolution"]
-        pipeline_class = _PIPELINES.get(name)
+        kind = _KINDS.get(name)
         components = {
             key: value
             for key, value in index.items()
@@ -50,32 +81,41 @@ def load(folder: str | Path) -> DiffusionPipeline:
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{index_file} is damaged ({error}): export the pipeline again") from error
-    if pipeline_class is None:
-        raise UserError(f"{path} holds a {name}, and hf_gen loads {' and '.join(_PIPELINES)}")
+    if kind is None:
+        raise UserError(f"{path} holds a {name}, and hf_gen loads {' and '.join(_KINDS)}")
     if type(resolution) is not int or not 1 <= resolution <= _LARGEST_RESOLUTION:
         raise UserError(
             f"the resolution in {index_file} must be a whole number from 1 to "
             f"{_LARGEST_RESOLUTION}, got {resolution!r}: export the pipeline again"
         )
-    networks = {key: _component(path, key, value) for key, value in components.items()}
+    networks = {
+        key: _component(path, key, value, kind.networks) for key, value in components.items()
+    }
+    options = {key: index[key] for key in kind.options if key in index}
     try:
-        pipeline = pipeline_class(**networks, resolution=resolution)
-        pipeline.reconstruct(torch.zeros(1, 3, resolution, resolution), output_type="pt")
+        pipeline = kind.pipeline(**networks, resolution=resolution, **options)
     except TypeError as error:
         raise UserError(f"{path} does not hold the networks of a {name}: {error}") from error
-    except (ValueError, RuntimeError) as error:
+    except ValueError as error:
+        raise UserError(f"{index_file} does not fit its networks: {error}") from error
+    try:
+        kind.try_out(pipeline, torch.zeros(1, 3, resolution, resolution))
+    except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(
             f"the network in {path} does not take its resolution, {resolution}: {error}"
         ) from error
     return pipeline
 
 
-def load_network(name: str, subfolder: str | None = None) -> ModelMixin:
-    """Loads an autoencoder of hf_gen's or diffusers', with exactly the weights that it has.
+def load_network(
+    name: str, subfolder: str | None = None, allowed: Networks = AUTOENCODERS
+) -> ModelMixin:
+    """Loads a network of hf_gen's or diffusers', with exactly the weights that it has.
 
     Args:
         name: A folder or a Hub id.
         subfolder: Where in it the network lies, such as "vae" in a pipeline.
+        allowed: The classes that it may have.
 
     Raises:
         UserError: If there is none, it is of another class, or its weights are missing, damaged or
@@ -84,12 +124,13 @@ def load_network(name: str, subfolder: str | None = None) -> ModelMixin:
     where: dict[str, Any] = {} if subfolder is None else {"subfolder": subfolder}
     shown = f"{name}/{subfolder or ''}".rstrip("/")
     try:
-        class_name = VectorVAE.load_config(name, **where).get("_class_name")
-        if class_name not in _NETWORKS:
+        class_name = StrictModel.load_config(name, **where).get("_class_name")
+        network_class = _by_name(allowed).get(class_name)
+        if network_class is None:
             raise UserError(
-                f"{shown} holds a {class_name}, and hf_gen loads {', '.join(_NETWORKS)}"
+                f"{shown} holds a {class_name}, and hf_gen loads {_names(allowed)} here"
             )
-        network, report = _NETWORKS[class_name].from_pretrained(
+        network, report = network_class.from_pretrained(
             name,
             use_safetensors=True,
             output_loading_info=True,
@@ -108,19 +149,27 @@ def load_network(name: str, subfolder: str | None = None) -> ModelMixin:
     return network
 
 
-def _component(path: Path, key: str, entry: list[Any]) -> ModelMixin:
+def _component(path: Path, key: str, entry: list[Any], allowed: Networks) -> ModelMixin:
     module, class_name = entry if len(entry) == 2 else (None, None)
-    network_class = _NETWORKS.get(class_name) if isinstance(class_name, str) else None
+    network_class = _by_name(allowed).get(class_name) if isinstance(class_name, str) else None
     # diffusers' networks are named by their package, ours by their module.
     if network_class is None or module not in ("diffusers", network_class.__module__):
         raise UserError(
-            f"{path} names {entry} for its {key}, which hf_gen does not load: a pipeline may only "
-            f"hold {', '.join(_NETWORKS)}"
+            f"{path} names {entry} for its {key}, which hf_gen does not load: such a pipeline may "
+            f"only hold {_names(allowed)}"
         )
-    network = load_network(str(path), key)
+    network = load_network(str(path), key, allowed)
     if type(network) is not network_class:
         raise UserError(
             f"{path} names a {class_name} for its {key}, and its folder holds a "
             f"{type(network).__name__}: export the pipeline again"
         )
     return network
+
+
+def _by_name(networks: Networks) -> dict[str, type[ModelMixin]]:
+    return {network.__name__: network for network in networks}
+
+
+def _names(networks: Networks) -> str:
+    return ", ".join(_by_name(networks))

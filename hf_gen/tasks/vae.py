@@ -7,6 +7,7 @@ Higgins et al., beta-VAE, 2017.
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, ModelMixin
@@ -85,6 +86,9 @@ class VAETask:
         self.networks: dict[str, nn.Module] = {"vae": Autoencoder(vae, bernoulli)}
         self.turns: dict[str, tuple[str, ...]] = {"vae": ("vae",)}
         self.averaged: tuple[str, ...] = ("vae",)
+        self.optimisations = {"vae": recipe.optimisation}
+        self.state: dict[str, Any] = {}
+        self.preview_columns = 16
 
     def losses(
         self, nets: Mapping[str, nn.Module], batch: Batch

@@ -16,8 +16,10 @@ from diffusers import AutoencoderKL, AutoencoderTiny, ModelMixin
 from safetensors.torch import load_file, save_file
 
 from hf_gen.errors import UserError
+from hf_gen.models.cyclegan import PatchDiscriminator, ResnetGenerator
 from hf_gen.models.vae import ConvVAE, DenseVAE
-from hf_gen.pipelines import VAEPipeline, load
+from hf_gen.pipelines import TranslationPipeline, VAEPipeline, load
+from hf_gen.pipelines.loading import GENERATORS, load_network
 
 Start = Callable[..., subprocess.Popen[str]]
 WEIGHTS = "vae/diffusion_pytorch_model.safetensors"
@@ -46,6 +48,18 @@ pipeline = hf_gen.load(folder)
 made = pipeline.sample(3, torch.Generator().manual_seed(0), output_type="pt")
 save_file({"made": made.contiguous()}, f"{folder}/made.safetensors")
 print(type(pipeline).__name__, type(pipeline.vae).__name__, pipeline.config.resolution)
+"""
+
+FRESH_TRANSLATION = """
+import sys
+import torch
+import hf_gen
+from safetensors.torch import save_file
+folder = sys.argv[1]
+pipeline = hf_gen.load(folder)
+there, back = pipeline.cycle(torch.linspace(-1, 1, 768).view(1, 3, 16, 16), output_type="pt")
+save_file({"there": there.contiguous(), "back": back.contiguous()}, f"{folder}/made.safetensors")
+print(type(pipeline).__name__, pipeline.config.domain_a, pipeline.config.domain_b)
 """
 
 
@@ -263,3 +277,109 @@ def test_a_pickle_is_never_read(exported: dict[str, Path], tmp_path: Path, name:
     torch.save(weights, folder / "vae" / "diffusion_pytorch_model.bin")
     with pytest.raises(UserError, match=f"{folder}/vae cannot be loaded"):
         load(folder)
+
+
+@pytest.fixture(scope="module")
+def exported_translation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("translation") / "pipeline"
+    a_to_b = ResnetGenerator(16, 4).eval()
+    b_to_a = ResnetGenerator(16, 4, upsample="transposed").eval()
+    TranslationPipeline(a_to_b, b_to_a, 16, "anime", "cartoon").save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def translation(exported_translation: Path, tmp_path: Path) -> Path:
+    """A copy of the pipeline of two generators, to be damaged."""
+    return Path(shutil.copytree(exported_translation, tmp_path / "translation"))
+
+
+def test_a_translation_loads_in_another_process(translation: Path, start_python: Start) -> None:
+    process = start_python(FRESH_TRANSLATION, translation)
+    output, errors = process.communicate(timeout=60)
+    assert output == "TranslationPipeline anime cartoon\n", errors
+    assert "it/s" not in errors  # trying the networks out shows no progress bar
+    made = load_file(translation / "made.safetensors")
+    pixels = torch.linspace(-1, 1, 768).view(1, 3, 16, 16)
+    there, back = load(translation).cycle(pixels, output_type="pt")
+    assert torch.equal(made["there"], there)
+    assert torch.equal(made["back"], back)
+
+
+def test_both_generators_come_back_to_the_bit_each_in_its_place(translation: Path) -> None:
+    pipeline = load(translation)
+    assert isinstance(pipeline, TranslationPipeline)
+    for name, upsample in (("a_to_b", "resize"), ("b_to_a", "transposed")):
+        network = getattr(pipeline, name)
+        assert network.config.upsample == upsample
+        saved = load_file(translation / name / "diffusion_pytorch_model.safetensors")
+        assert saved.keys() == network.state_dict().keys()
+        for key, weight in network.state_dict().items():
+            assert torch.equal(weight, saved[key]), key
+
+
+@pytest.mark.parametrize("resolution", ["16", None, 0, 24, 8, 4096])
+def test_a_translation_of_another_resolution_is_refused(translation: Path, resolution: Any) -> None:
+    change_index(translation, resolution=resolution)
+    with pytest.raises(UserError, match="resolution"):
+        load(translation)
+
+
+@pytest.mark.parametrize("name", ["", None, 3, ["anime"]])
+def test_a_domain_without_a_name_is_refused(translation: Path, name: Any) -> None:
+    change_index(translation, domain_b=name)
+    with pytest.raises(UserError, match="domain_b"):
+        load(translation)
+
+
+def test_a_translation_with_one_generator_is_refused(translation: Path) -> None:
+    index = json.loads((translation / "model_index.json").read_text())
+    del index["b_to_a"]
+    (translation / "model_index.json").write_text(json.dumps(index))
+    with pytest.raises(UserError, match="b_to_a"):
+        load(translation)
+
+
+def test_weights_of_either_generator_are_read_strictly(translation: Path) -> None:
+    file = translation / "b_to_a" / "diffusion_pytorch_model.safetensors"
+    whole, weights = file.read_bytes(), load_file(file)
+    damaged = [weights | {"extra": torch.zeros(1)}, {"head.bias": weights["head.bias"]}]
+    for changed in damaged:
+        save_file(changed, file)
+        with pytest.raises(UserError, match=f"{translation}/b_to_a"):
+            load(translation)
+    file.write_bytes(whole[:-9])
+    with pytest.raises(UserError, match=f"{translation}/b_to_a"):
+        load(translation)
+    file.unlink()
+    torch.save(weights, file.with_suffix(".bin"))
+    with pytest.raises(UserError, match=f"{translation}/b_to_a cannot be loaded"):
+        load(translation)
+
+
+def test_a_pipeline_holds_networks_of_its_own_kind_only(
+    translation: Path, folder: Path, exported: dict[str, Path]
+) -> None:
+    shutil.rmtree(translation / "a_to_b")
+    shutil.copytree(exported["ConvVAE"] / "vae", translation / "a_to_b")
+    change_index(translation, a_to_b=["hf_gen.models.vae", "ConvVAE"])
+    with pytest.raises(UserError, match=r"a_to_b.*may only hold ResnetGenerator$"):
+        load(translation)
+    PatchDiscriminator(4).save_pretrained(translation / "a_to_b")
+    change_index(translation, a_to_b=["hf_gen.models.cyclegan", "PatchDiscriminator"])
+    with pytest.raises(UserError, match=r"a_to_b.*may only hold ResnetGenerator$"):
+        load(translation)
+    change_index(translation, a_to_b=["hf_gen.models.cyclegan", "ResnetGenerator"])
+    with pytest.raises(UserError, match="a_to_b holds a PatchDiscriminator"):
+        load(translation)
+    change_index(folder, vae=["hf_gen.models.cyclegan", "ResnetGenerator"])
+    with pytest.raises(UserError, match=r"vae.*may only hold ConvVAE, DenseVAE"):
+        load(folder)
+
+
+def test_fine_tuning_an_autoencoder_takes_no_generator(translation: Path) -> None:
+    with pytest.raises(UserError, match="holds a ResnetGenerator, and hf_gen loads ConvVAE"):
+        load_network(str(translation), "a_to_b")
+    network = load_network(str(translation), "a_to_b", GENERATORS)
+    assert isinstance(network, ResnetGenerator)

@@ -153,9 +153,10 @@ def test_a_step_moves_every_weight_and_lowers_the_objective(model: str) -> None:
     assert [name for name, weight in before.items() if torch.equal(weight, after[name])] == []
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", [name for name in RECIPES if "cyclegan" not in name])
 def test_the_network_of_every_recipe_can_be_made(name: str) -> None:
     chosen = RECIPES[name][1]
+    assert isinstance(chosen, VAERecipe)
     task = VAETask(chosen)
     assert task.turns == {"vae": ("vae",)}
     assert task.averaged == ("vae",)

@@ -1,0 +1,160 @@
+"""Translate images between two domains with the two generators of a CycleGAN.
+
+Source: Zhu et al., Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks,
+2017, https://arxiv.org/abs/1703.10593.
+
+This file imports torch, diffusers and Pillow only: it is also the remote code of a repository on
+the Hub.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from diffusers import DiffusionPipeline, ImagePipelineOutput, ModelMixin
+from PIL import Image, ImageOps
+from torch import Tensor
+
+Images = Image.Image | Sequence[Image.Image] | Tensor
+OutputType = Literal["pil", "pt"]
+Direction = Literal["a_to_b", "b_to_a"]
+Pictures = Any  # a list of PIL images, or a tensor where output_type is "pt"
+_AT_ONCE = 64
+
+
+class TranslationPipeline(DiffusionPipeline):
+    """Two generators of square images, one for each direction between two domains.
+
+    Every method takes PIL images of any size and mode (the centre square is taken and resized,
+    transparency becomes white), or a tensor in [-1, 1], (batch, 3, resolution, resolution), and
+    returns PIL images, or with `output_type="pt"` a tensor like that.
+
+    Args:
+        a_to_b: The generator of images of domain b: images to an output with a `sample`.
+        b_to_a: The generator of images of domain a.
+        resolution: Height and width of their images in pixels.
+        domain_a: What the images of domain a are, such as "anime".
+        domain_b: What the images of domain b are, such as "cartoon".
+
+    Raises:
+        ValueError: If a generator was made for another resolution, or a domain has no name.
+    """
+
+    # diffusers takes every argument without a default for a component, hence those below.
+    model_cpu_offload_seq = "a_to_b->b_to_a"
+
+    def __init__(
+        self,
+        a_to_b: ModelMixin,
+        b_to_a: ModelMixin,
+        resolution: int = 64,
+        domain_a: str = "a",
+        domain_b: str = "b",
+    ) -> None:
+        super().__init__()
+        for name, generator in (("a_to_b", a_to_b), ("b_to_a", b_to_a)):
+            size = generator.config.get("sample_size", resolution)
+            if size != resolution:
+                raise ValueError(
+                    f"resolution must be that of the generators, got {resolution}, and {name} is "
+                    f"for {size}: try {size}"
+                )
+        for name, domain in (("domain_a", domain_a), ("domain_b", domain_b)):
+            if not isinstance(domain, str) or not domain.strip():
+                raise ValueError(f"{name} must be a name such as 'anime', got {domain!r}")
+        self.register_modules(a_to_b=a_to_b, b_to_a=b_to_a)
+        self.register_to_config(resolution=resolution, domain_a=domain_a, domain_b=domain_b)
+
+    def __call__(
+        self, images: Images, direction: Direction = "a_to_b", output_type: OutputType = "pil"
+    ) -> ImagePipelineOutput:
+        """Translations, as `translate` makes them, in the output class of diffusers' pipelines."""
+        return ImagePipelineOutput(images=self.translate(images, direction, output_type))
+
+    def translate(
+        self, images: Images, direction: Direction = "a_to_b", output_type: OutputType = "pil"
+    ) -> Pictures:
+        """Images of one domain as images of the other.
+
+        Args:
+            images: What to translate.
+            direction: "a_to_b" or "b_to_a".
+            output_type: "pil" or "pt".
+
+        Raises:
+            ValueError: If there is no such direction, or no image.
+        """
+        there, _ = self._there_and_back(direction)
+        return _postprocess(self._generate(there, self._preprocess(images)), output_type)
+
+    def cycle(
+        self, images: Images, direction: Direction = "a_to_b", output_type: OutputType = "pil"
+    ) -> tuple[Pictures, Pictures]:
+        """Images to the other domain and back again: the translations, then what they come back as.
+
+        Args:
+            images: What to translate.
+            direction: Of the way there, "a_to_b" or "b_to_a".
+            output_type: "pil" or "pt".
+
+        Raises:
+            ValueError: If there is no such direction, or no image.
+        """
+        there, back = self._there_and_back(direction)
+        translations = self._generate(there, self._preprocess(images))
+        returned = self._generate(back, translations)
+        return _postprocess(translations, output_type), _postprocess(returned, output_type)
+
+    def _there_and_back(self, direction: str) -> tuple[ModelMixin, ModelMixin]:
+        if direction == "a_to_b":
+            return self.a_to_b, self.b_to_a
+        if direction == "b_to_a":
+            return self.b_to_a, self.a_to_b
+        a, b = self.config.domain_a, self.config.domain_b
+        raise ValueError(
+            f"direction must be a_to_b ({a} to {b}) or b_to_a ({b} to {a}), got {direction!r}"
+        )
+
+    @torch.no_grad()
+    def _generate(self, generator: ModelMixin, pixels: Tensor) -> Tensor:
+        parts = pixels.split(_AT_ONCE)
+        made = [
+            generator(part.to(self._execution_device, generator.dtype)).sample
+            for part in (self.progress_bar(parts) if len(parts) > 1 else parts)
+        ]
+        return torch.cat(made).float().clamp(-1, 1)
+
+    def _preprocess(self, images: Images) -> Tensor:
+        size = self.config.resolution
+        if isinstance(images, Tensor):
+            if images.shape[1:] != (3, size, size):
+                raise ValueError(
+                    f"a tensor of images must be (batch, 3, {size}, {size}) in [-1, 1], "
+                    f"got {tuple(images.shape)}"
+                )
+            return images
+        several = [images] if isinstance(images, Image.Image) else list(images)
+        if not several:
+            raise ValueError("there must be at least one image, got none")
+        pixels = np.stack([np.asarray(_square(image, size)) for image in several])
+        return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def _square(image: Image.Image, size: int) -> Image.Image:
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):  # 16 bits a pixel: keep the upper eight
+        image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype("u1"))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return ImageOps.fit(image.convert("RGB"), (size, size), method=Image.Resampling.LANCZOS)
+
+
+def _postprocess(images: Tensor, output_type: OutputType) -> Pictures:
+    if output_type not in ("pil", "pt"):
+        raise ValueError(f"output_type must be pil or pt, got {output_type!r}")
+    if output_type == "pt":
+        return images
+    pixels = images.add(1).mul(127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    return [Image.fromarray(image) for image in pixels]

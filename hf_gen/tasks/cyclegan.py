@@ -1,0 +1,212 @@
+"""Training CycleGAN: two generators, two discriminators, no pairs.
+
+Source: Zhu, Park, Isola and Efros, Unpaired Image-to-Image Translation using Cycle-Consistent
+Adversarial Networks, 2017, https://arxiv.org/abs/1703.10593.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import l1_loss
+
+from hf_gen.augment import RANDOM_NUMBERS, differentiable_augment
+from hf_gen.config import CycleGANRecipe
+from hf_gen.data.batches import Batch
+from hf_gen.errors import UserError
+from hf_gen.losses import discriminator_loss, generator_loss
+from hf_gen.models.cyclegan import PatchDiscriminator, ResnetGenerator
+from hf_gen.pipelines import TranslationPipeline
+from hf_gen.tasks.pool import ImagePool
+
+SHOWN = 8
+
+
+class CycleGANTask:
+    """The task of a `CycleGANRecipe`: `a_to_b` and `b_to_a` against `disc_a` and `disc_b`.
+
+    Args:
+        recipe: Which networks, objective and resolution.
+        device: Where the image pools are kept.
+
+    Raises:
+        UserError: If the networks cannot be made or cannot take the resolution.
+    """
+
+    def __init__(self, recipe: CycleGANRecipe, device: torch.device) -> None:
+        self.objective, self.resolution = recipe.objective, recipe.data.resolution
+        self.names = (recipe.domains.domain_a, recipe.domains.domain_b)
+        self.networks = _new_networks(recipe)
+        self.turns: dict[str, tuple[str, ...]] = {
+            "generators": ("a_to_b", "b_to_a"),
+            "discriminators": ("disc_a", "disc_b"),
+        }
+        self.averaged: tuple[str, ...] = ("a_to_b", "b_to_a")
+        own = recipe.discriminators
+        common = recipe.optimisation
+        self.optimisations = {
+            "generators": common,
+            "discriminators": replace(
+                common,
+                learning_rate=_or(own.discriminator_learning_rate, common.learning_rate),
+                adam_beta1=_or(own.discriminator_adam_beta1, common.adam_beta1),
+                adam_beta2=_or(own.discriminator_adam_beta2, common.adam_beta2),
+            ),
+        }
+        self.preview_columns = SHOWN
+        self.state = {
+            name: ImagePool(recipe.objective.pool_size, self.resolution, device)
+            for name in ("pool_a", "pool_b")
+        }
+
+    def losses(
+        self, nets: Mapping[str, nn.Module], batch: Batch
+    ) -> Iterator[tuple[str, dict[str, Tensor]]]:
+        """The generators' turn, then the discriminators' (section 3, equations 1 to 3).
+
+        Each generator runs as few times as the algorithm allows: what goes through one network and
+        is known at the same time goes through it as one batch.
+        """
+        real_a, real_b = batch.images
+        count, objective = len(real_a), self.objective
+        keeps = objective.identity_weight > 0
+
+        # The generators: fool the discriminators, come back, leave the other domain as it is.
+        first = _image(nets["a_to_b"], torch.cat((real_a, real_b)) if keeps else real_a)
+        fake_b = first[:count]
+        inputs = (real_b, fake_b, real_a) if keeps else (real_b, fake_b)
+        second = _image(nets["b_to_a"], torch.cat(inputs))
+        fake_a, cycle_a = second[:count], second[count : 2 * count]
+        cycle_b = _image(nets["a_to_b"], fake_a)
+        with self._frozen_discriminators() as judges:
+            adversarial = {
+                "adversarial_a_to_b": generator_loss(
+                    judges["disc_b"](self._seen(fake_b, batch, "shown b")), objective.adversarial
+                ),
+                "adversarial_b_to_a": generator_loss(
+                    judges["disc_a"](self._seen(fake_a, batch, "shown a")), objective.adversarial
+                ),
+            }
+        cycle = {"cycle_a": l1_loss(cycle_a, real_a), "cycle_b": l1_loss(cycle_b, real_b)}
+        identity = (
+            {
+                "identity_a": l1_loss(second[2 * count :], real_a),
+                "identity_b": l1_loss(first[count:], real_b),
+            }
+            if keeps
+            else {}
+        )
+        total = (
+            sum(adversarial.values(), torch.zeros_like(cycle_a[0, 0, 0, 0]))
+            + objective.cycle_weight * sum(cycle.values())
+            + objective.identity_weight * sum(identity.values())
+        )
+        yield "generators", {"objective": total, **adversarial, **cycle, **identity}
+
+        # The discriminators: real ones against translations, some of which are earlier ones.
+        against = {}
+        for side, real, fake in (("a", real_a, fake_a), ("b", real_b, fake_b)):
+            fake = self._earlier(fake.detach(), batch, side)
+            shown = torch.cat(
+                (
+                    self._seen(real, batch, f"real {side}"),
+                    self._seen(fake, batch, f"fake {side}"),
+                )
+            )
+            logits = nets[f"disc_{side}"](shown)
+            against[side] = discriminator_loss(
+                logits[:count], logits[count:], objective.adversarial
+            )
+        yield (
+            "discriminators",
+            {
+                "objective": against["a"] + against["b"],
+                "disc_a": against["a"],
+                "disc_b": against["b"],
+            },
+        )
+
+    def preview(self, nets: Mapping[str, nn.Module], batch: Batch) -> Tensor:
+        """Domain a and its translations, then domain b and its translations, `SHOWN` of each."""
+        real_a, real_b = (images[:SHOWN] for images in batch.images)
+        pipeline = self.pipeline(nets)
+        fake_b = pipeline.translate(real_a, "a_to_b", output_type="pt")
+        fake_a = pipeline.translate(real_b, "b_to_a", output_type="pt")
+        return torch.cat((real_a, fake_b, real_b, fake_a))
+
+    def pipeline(self, nets: Mapping[str, nn.Module]) -> TranslationPipeline:
+        """A pipeline around the two generators of `nets`."""
+        pipeline = TranslationPipeline(
+            a_to_b=nets["a_to_b"],
+            b_to_a=nets["b_to_a"],
+            resolution=self.resolution,
+            domain_a=self.names[0],
+            domain_b=self.names[1],
+        )
+        pipeline.set_progress_bar_config(disable=True)
+        return pipeline
+
+    @contextmanager
+    def _frozen_discriminators(self) -> Iterator[dict[str, nn.Module]]:
+        """The discriminators as they are, for gradients to pass through but not into."""
+        judges = {name: self.networks[name] for name in ("disc_a", "disc_b")}
+        for judge in judges.values():
+            judge.requires_grad_(False)
+        try:
+            yield judges
+        finally:
+            for judge in judges.values():
+                judge.requires_grad_(True)
+
+    def _seen(self, images: Tensor, batch: Batch, stream: str) -> Tensor:
+        if not self.objective.augment:
+            return images
+        return differentiable_augment(images, batch.uniform(stream, (RANDOM_NUMBERS,)))
+
+    def _earlier(self, fake: Tensor, batch: Batch, side: str) -> Tensor:
+        if not batch.is_training or not self.objective.pool_size:
+            return fake
+        return self.state[f"pool_{side}"].exchange(fake, batch.host_generator(f"pool {side}"))
+
+
+def _new_networks(recipe: CycleGANRecipe) -> dict[str, nn.Module]:
+    model = recipe.model
+    try:
+        generators = {
+            name: ResnetGenerator(
+                sample_size=recipe.data.resolution,
+                channels=model.generator_channels,
+                num_downsamples=model.generator_downsamples,
+                num_residual_blocks=model.generator_residual_blocks,
+                normalization=model.generator_normalization,
+                upsample=model.upsample,
+            )
+            for name in ("a_to_b", "b_to_a")
+        }
+        discriminators = {
+            name: PatchDiscriminator(
+                channels=model.discriminator_channels,
+                num_layers=model.discriminator_layers,
+                num_residual_blocks=model.discriminator_residual_blocks,
+                normalization=model.discriminator_normalization,
+                spectral_norm=model.spectral_norm,
+            )
+            for name in ("disc_a", "disc_b")
+        }
+        size = recipe.data.resolution
+        with torch.no_grad():
+            discriminators["disc_a"](torch.zeros(1, 3, size, size))
+    except ValueError as error:
+        raise UserError(str(error).replace("sample_size must", "resolution must")) from error
+    return {**generators, **discriminators}
+
+
+def _image(net: nn.Module, images: Tensor) -> Tensor:
+    (image,) = net(images, return_dict=False)
+    return image
+
+
+def _or(own: float | None, common: float) -> float:
+    return common if own is None else own

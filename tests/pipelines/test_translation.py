@@ -1,0 +1,228 @@
+"""Translations go the way that is asked for, there and back, for images of any kind."""
+
+import inspect
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import ConfigMixin, ImagePipelineOutput, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from PIL import Image
+from torch import Tensor
+
+from hf_gen.images import open_image, square, to_pixels, to_tensor
+from hf_gen.models.cyclegan import ResnetGenerator, ResnetGeneratorOutput
+from hf_gen.pipelines import TranslationPipeline, translation, vae
+
+SIZE = 16
+
+
+class Scale(ModelMixin, ConfigMixin):
+    """A generator whose work can be seen: it multiplies."""
+
+    @register_to_config
+    def __init__(self, factor: float = 1.0) -> None:
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.tensor(factor))
+
+    def forward(self, sample: Tensor) -> ResnetGeneratorOutput:
+        return ResnetGeneratorOutput(sample=sample * self.scale)
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> TranslationPipeline:
+    torch.manual_seed(0)
+    a_to_b, b_to_a = (ResnetGenerator(SIZE, 4, normalization="none").eval() for _ in range(2))
+    with torch.no_grad():
+        for weight in (*a_to_b.parameters(), *b_to_a.parameters()):
+            weight.mul_(6)  # so that translations are not all grey
+    return TranslationPipeline(a_to_b, b_to_a, SIZE, "anime", "cartoon")
+
+
+@pytest.fixture
+def seen() -> TranslationPipeline:
+    return TranslationPipeline(Scale(-1.0), Scale(0.5), 4, "anime", "cartoon")
+
+
+def images(count: int, size: int = SIZE) -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.rand(count, 3, size, size, generator=generator) * 1.6 - 0.8
+
+
+def as_array(pictures: list[Image.Image]) -> np.ndarray[Any, Any]:
+    return np.stack([np.asarray(picture) for picture in pictures])
+
+
+def test_each_direction_has_its_generator(seen: TranslationPipeline) -> None:
+    pixels = images(2, 4)
+    assert torch.equal(seen.translate(pixels, output_type="pt"), -pixels)
+    assert torch.equal(seen.translate(pixels, direction="a_to_b", output_type="pt"), -pixels)
+    assert torch.equal(seen.translate(pixels, direction="b_to_a", output_type="pt"), pixels / 2)
+
+
+@pytest.mark.parametrize("direction", ["a_to_b", "b_to_a"])
+def test_a_call_gives_what_translate_gives(pipeline: TranslationPipeline, direction: Any) -> None:
+    tensor = pipeline.translate(images(3), direction, "pt")
+    assert tensor.shape == (3, 3, SIZE, SIZE)
+    assert tensor.dtype == torch.float32
+    assert tensor.abs().max() <= 1
+    assert tensor.std() > 0.01
+    made = pipeline(images(3), direction, "pt")
+    assert isinstance(made, ImagePipelineOutput)
+    assert torch.equal(made.images, tensor)
+    for pictures in (pipeline.translate(images(3), direction), pipeline(images(3), direction)[0]):
+        assert [picture.size for picture in pictures] == [(SIZE, SIZE)] * 3
+        assert np.array_equal(as_array(pictures), to_pixels(tensor))
+
+
+@pytest.mark.parametrize("direction", ["a_to_b", "b_to_a"])
+def test_a_cycle_is_one_translation_of_the_other_to_the_bit(
+    pipeline: TranslationPipeline, direction: Any
+) -> None:
+    other: Any = "b_to_a" if direction == "a_to_b" else "a_to_b"
+    there, back = pipeline.cycle(images(70), direction, "pt")
+    assert torch.equal(there, pipeline.translate(images(70), direction, "pt"))
+    assert torch.equal(back, pipeline.translate(there, other, "pt"))
+    assert not torch.equal(back, there)
+    as_pictures = pipeline.cycle(images(70), direction)
+    assert np.array_equal(as_array(as_pictures[0]), to_pixels(there))
+    assert np.array_equal(as_array(as_pictures[1]), to_pixels(back))
+
+
+def test_a_cycle_starts_on_the_side_that_is_asked_for(seen: TranslationPipeline) -> None:
+    pixels = images(1, 4)
+    for direction, there in (("a_to_b", -pixels), ("b_to_a", pixels / 2)):
+        made = seen.cycle(pixels, direction, "pt")  # type: ignore[arg-type]
+        assert torch.equal(made[0], there)
+        assert torch.equal(made[1], -pixels / 2)
+    assert torch.equal(pixels, images(1, 4))
+
+
+def test_many_images_are_translated_as_one_is(pipeline: TranslationPipeline) -> None:
+    many = images(130)
+    made = pipeline.translate(many, output_type="pt")
+    assert len(made) == 130
+    for index in (0, 1, 62, 63, 64, 65, 127, 128, 129):
+        alone = pipeline.translate(many[index : index + 1], output_type="pt")
+        torch.testing.assert_close(made[index], alone[0], atol=1e-5, rtol=0)
+
+
+def test_several_batches_show_a_progress_bar(
+    seen: TranslationPipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen.translate(images(64, 4))
+    assert capsys.readouterr().err == ""
+    seen.translate(images(130, 4))
+    assert "3/3" in capsys.readouterr().err
+    seen.set_progress_bar_config(disable=True)
+    seen.translate(images(130, 4))
+    assert capsys.readouterr().err == ""
+
+
+def pictures() -> dict[str, Image.Image]:
+    numbers = np.random.default_rng(0)
+    colour = Image.fromarray(numbers.integers(0, 256, (40, 24, 3), dtype=np.uint8))
+    alpha = Image.fromarray(numbers.integers(0, 256, (40, 24, 4), dtype=np.uint8), "RGBA")
+    palette = colour.quantize(16)
+    palette.info["transparency"] = 3
+    return {
+        "RGB": colour,
+        "RGB, small": colour.resize((9, 11)),
+        "RGB, wide": colour.resize((100, 20)),
+        "RGBA": alpha,
+        "L": colour.convert("L"),
+        "LA": alpha.convert("LA"),
+        "1": colour.convert("1"),
+        "P, transparent": palette,
+        "I;16": Image.fromarray(numbers.integers(0, 65536, (40, 24), dtype=np.uint16)),
+        "CMYK": colour.convert("CMYK"),
+    }
+
+
+@pytest.mark.parametrize("mode", [*pictures(), "turned"])
+def test_a_picture_of_any_kind_is_prepared_as_for_training(mode: str) -> None:
+    file = io.BytesIO()
+    if mode == "turned":
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        pictures()["RGB"].save(file, "PNG", exif=exif)
+    else:
+        pictures()[mode].save(file, "TIFF" if mode == "CMYK" else "PNG")
+    for size in (16, 33):
+        expected = to_tensor([square(open_image(file.getvalue()), size)])
+        pipeline = TranslationPipeline(Scale(1.0), Scale(1.0), size)
+        with Image.open(io.BytesIO(file.getvalue())) as picture:
+            assert torch.equal(pipeline.translate(picture, output_type="pt"), expected)
+            twice = pipeline.translate([picture, picture], output_type="pt")
+            assert torch.equal(twice, expected.repeat(2, 1, 1, 1))
+            (back,) = pipeline.translate(picture)
+        assert np.array_equal(np.asarray(back), to_pixels(expected)[0])
+
+
+def test_images_are_prepared_by_the_text_that_the_other_pipeline_has() -> None:
+    pairs: list[tuple[Callable[..., Any], Callable[..., Any]]] = [
+        (translation._square, vae._square),
+        (translation._postprocess, vae._postprocess),
+        (translation.TranslationPipeline._preprocess, vae.VAEPipeline._preprocess),
+    ]
+    for here, there in pairs:
+        assert inspect.getsource(here) == inspect.getsource(there)
+
+
+def test_bf16_generators_give_float_images(pipeline: TranslationPipeline) -> None:
+    exact = pipeline.translate(images(2), output_type="pt")
+    a_to_b = ResnetGenerator(SIZE, 4, normalization="none")
+    a_to_b.load_state_dict(pipeline.a_to_b.state_dict())
+    rough = TranslationPipeline(a_to_b, ResnetGenerator(SIZE, 4), SIZE).to(torch.bfloat16)
+    there, back = rough.cycle(images(2), output_type="pt")
+    assert there.dtype == back.dtype == torch.float32
+    torch.testing.assert_close(there, exact, atol=0.05, rtol=0)
+    assert torch.equal(back, rough.translate(there, "b_to_a", "pt"))
+
+
+def test_no_gradient_is_kept(pipeline: TranslationPipeline) -> None:
+    there, back = pipeline.cycle(images(1), output_type="pt")
+    assert not there.requires_grad
+    assert not back.requires_grad
+
+
+def test_a_saved_pipeline_keeps_its_domains(pipeline: TranslationPipeline, tmp_path: Path) -> None:
+    pipeline.save_pretrained(tmp_path)
+    loaded = TranslationPipeline.from_pretrained(tmp_path)
+    config = loaded.config
+    assert (config.domain_a, config.domain_b, config.resolution) == ("anime", "cartoon", SIZE)
+    first, second = (one.cycle(images(2), output_type="pt") for one in (pipeline, loaded))
+    assert torch.equal(first[0], second[0])
+    assert torch.equal(first[1], second[1])
+
+
+def test_what_cannot_be_done_is_a_sentence(seen: TranslationPipeline) -> None:
+    one, network = images(1, 4), ResnetGenerator(16, 4)
+    ways = r"^direction must be a_to_b \(anime to cartoon\) or b_to_a \(cartoon to anime\), got "
+    refused: list[tuple[str, Callable[[], object]]] = [
+        (f"{ways}'x'$", lambda: seen.translate(one, "x")),  # type: ignore[arg-type]
+        (f"{ways}'anime'$", lambda: seen.cycle(one, "anime")),  # type: ignore[arg-type]
+        (f"{ways}None$", lambda: seen(one, None)),  # type: ignore[arg-type]
+        (f"{ways}\\['a_to_b'\\]$", lambda: seen(one, ["a_to_b"])),  # type: ignore[arg-type]
+        (r"must be \(batch, 3, 4, 4\).*got \(1, 3, 5, 5\)", lambda: seen(images(1, 5))),
+        (r"must be \(batch, 3, 4, 4\).*got \(3, 4, 4\)", lambda: seen.translate(one[0])),
+        ("at least one image, got none", lambda: seen.cycle([])),
+        ("output_type must be .*got 'np'", lambda: seen.translate(one, output_type="np")),  # type: ignore[arg-type]
+        (
+            "resolution must be that of the generators, got 32, and b_to_a is for 16: try 16",
+            lambda: TranslationPipeline(Scale(), network, 32),
+        ),
+        ("domain_b must be a name such as 'anime', got ''", lambda: _named("a", "")),
+        ("domain_a must be a name such as 'anime', got 3", lambda: _named(3, "b")),
+    ]
+    for sentence, call in refused:
+        with pytest.raises(ValueError, match=sentence):
+            call()
+
+
+def _named(domain_a: Any, domain_b: Any) -> TranslationPipeline:
+    return TranslationPipeline(Scale(), Scale(), 4, domain_a, domain_b)

@@ -1,0 +1,454 @@
+"""Both turns of a CycleGAN are those of the book, each loss with forward passes of its own."""
+
+import copy
+import itertools
+from dataclasses import replace
+from typing import Any, Literal
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import l1_loss
+
+from hf_gen.config import (
+    AdversarialGame,
+    AdversarialObjective,
+    CycleGANModel,
+    CycleGANRecipe,
+    Data,
+    DiscriminatorOptimisation,
+    Domains,
+    Optimisation,
+)
+from hf_gen.data.batches import Batch
+from hf_gen.errors import UserError
+from hf_gen.losses import discriminator_loss, generator_loss
+from hf_gen.models.cyclegan import PatchDiscriminator, ResnetGenerator
+from hf_gen.pipelines import TranslationPipeline
+from hf_gen.tasks.cyclegan import SHOWN, CycleGANTask
+from hf_gen.tasks.pool import ImagePool
+
+SIZE = 16
+TINY = CycleGANModel(
+    generator_channels=4,
+    generator_downsamples=1,
+    generator_residual_blocks=1,
+    discriminator_channels=4,
+    discriminator_layers=2,
+    discriminator_residual_blocks=1,
+)
+GAMES: tuple[AdversarialGame, ...] = ("least_squares", "hinge", "non_saturating")
+GENERATORS, DISCRIMINATORS = ("a_to_b", "b_to_a"), ("disc_a", "disc_b")
+CPU = torch.device("cpu")
+Losses = dict[str, Tensor]
+
+
+def recipe(model: CycleGANModel = TINY, resolution: int = SIZE, **values: Any) -> CycleGANRecipe:
+    return CycleGANRecipe(
+        data=Data(resolution=resolution), model=model, objective=AdversarialObjective(**values)
+    )
+
+
+def make(model: CycleGANModel = TINY, resolution: int = SIZE, **values: Any) -> CycleGANTask:
+    """A task whose networks are far enough from zero that every term weighs in."""
+    torch.manual_seed(0)
+    task = CycleGANTask(recipe(model, resolution, **values), CPU)
+    with torch.no_grad():
+        for net in task.networks.values():
+            for weight in net.parameters():
+                weight.mul_(4)
+    return task
+
+
+def batch(count: int = 4, seed: int = 1, step: int = 0, split: str = "train") -> Batch:
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.rand(2, count, 3, SIZE, SIZE, generator=generator) * 2 - 1
+    return Batch((images[0], images[1]), (0, split, step), slice(0, count), count)
+
+
+def both(task: CycleGANTask, one: Batch) -> tuple[Losses, Losses]:
+    (first, generators), (second, discriminators) = task.losses(task.networks, one)
+    assert (first, second) == ("generators", "discriminators")
+    return generators, discriminators
+
+
+def by_the_book(task: CycleGANTask, one: Batch) -> tuple[Losses, Losses]:
+    """Section 3 of the paper, with empty pools and no augmentation."""
+    real_a, real_b = one.images
+    objective, game = task.objective, task.objective.adversarial
+
+    def to(name: str, images: Tensor) -> Tensor:
+        sample: Tensor = task.networks[name](images).sample
+        return sample
+
+    generators = {
+        "adversarial_a_to_b": generator_loss(task.networks["disc_b"](to("a_to_b", real_a)), game),
+        "adversarial_b_to_a": generator_loss(task.networks["disc_a"](to("b_to_a", real_b)), game),
+        "cycle_a": l1_loss(to("b_to_a", to("a_to_b", real_a)), real_a),
+        "cycle_b": l1_loss(to("a_to_b", to("b_to_a", real_b)), real_b),
+    }
+    total = (
+        generators["adversarial_a_to_b"]
+        + generators["adversarial_b_to_a"]
+        + objective.cycle_weight * (generators["cycle_a"] + generators["cycle_b"])
+    )
+    if objective.identity_weight:
+        generators["identity_a"] = l1_loss(to("b_to_a", real_a), real_a)
+        generators["identity_b"] = l1_loss(to("a_to_b", real_b), real_b)
+        identity = generators["identity_a"] + generators["identity_b"]
+        total = total + objective.identity_weight * identity
+    generators["objective"] = total
+
+    discriminators = {
+        name: discriminator_loss(
+            task.networks[name](real), task.networks[name](fake.detach()), game
+        )
+        for name, real, fake in (
+            ("disc_a", real_a, to("b_to_a", real_b)),
+            ("disc_b", real_b, to("a_to_b", real_a)),
+        )
+    }
+    discriminators["objective"] = discriminators["disc_a"] + discriminators["disc_b"]
+    return generators, discriminators
+
+
+def gradients(task: CycleGANTask, names: tuple[str, ...], objective: Tensor) -> list[Tensor]:
+    weights = [weight for name in names for weight in task.networks[name].parameters()]
+    return list(torch.autograd.grad(objective, weights, retain_graph=True))
+
+
+Normalization = Literal["instance", "none"]
+
+
+@pytest.mark.parametrize(
+    ("game", "identity", "normalization"),
+    itertools.product(GAMES, (0.0, 5.0), ("instance", "none")),
+)
+def test_both_turns_are_those_of_the_book(
+    game: AdversarialGame, identity: float, normalization: Normalization
+) -> None:
+    model = replace(
+        TINY, generator_normalization=normalization, discriminator_normalization=normalization
+    )
+    task = make(model, adversarial=game, identity_weight=identity, cycle_weight=7.0)
+    one = batch()
+    for found, expected, names in zip(
+        both(task, one), by_the_book(task, one), (GENERATORS, DISCRIMINATORS), strict=True
+    ):
+        assert found.keys() == expected.keys()
+        for name, value in expected.items():
+            assert value.isfinite()
+            torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6, msg=name)
+        for ours, theirs in zip(
+            gradients(task, names, found["objective"]),
+            gradients(task, names, expected["objective"]),
+            strict=True,
+        ):
+            scale = theirs.abs().max().item()
+            torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4 * scale + 1e-7)
+
+
+def test_the_discriminators_see_translations_of_the_generators_before_their_step() -> None:
+    task, one = make(pool_size=0), batch()
+    _, expected = by_the_book(task, one)
+    turns = task.losses(task.networks, one)
+    next(turns)
+    with torch.no_grad():
+        for name in GENERATORS:
+            for weight in task.networks[name].parameters():
+                weight.add_(1)  # as an optimiser does between the turns
+    _, found = next(turns)
+    torch.testing.assert_close(found["objective"], expected["objective"], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("weight", [0.0, 5.0, 10.0])
+def test_lambda_multiplies_the_cycle_terms_only(weight: float) -> None:
+    plain, weighted = (make(cycle_weight=value) for value in (1.0, weight))
+    one = batch()
+    (generators, discriminators), (found, others) = both(plain, one), both(weighted, one)
+    for name, value in discriminators.items():
+        assert torch.equal(others[name], value)
+    for name in generators.keys() - {"objective"}:
+        assert torch.equal(found[name], generators[name])
+    cycle = generators["cycle_a"] + generators["cycle_b"]
+    assert cycle > 0.1
+    expected = generators["objective"] + (weight - 1) * cycle
+    torch.testing.assert_close(found["objective"], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_identity_weight_multiplies_the_identity_terms_only() -> None:
+    without, half, five = (both(make(identity_weight=value), batch())[0] for value in (0, 0.5, 5))
+    assert without.keys() == five.keys() - {"identity_a", "identity_b"}
+    identity = five["identity_a"] + five["identity_b"]
+    assert identity > 0.1
+    for weight, found in ((0.5, half), (5, five)):
+        expected = without["objective"] + weight * identity
+        torch.testing.assert_close(found["objective"], expected, rtol=1e-5, atol=1e-5)
+
+
+def touched(task: CycleGANTask) -> set[str]:
+    return {
+        name
+        for name, net in task.networks.items()
+        if any(weight.grad is not None for weight in net.parameters())
+    }
+
+
+def untouched_weights(task: CycleGANTask, names: tuple[str, ...]) -> list[str]:
+    return [
+        f"{name}.{key}"
+        for name in names
+        for key, weight in task.networks[name].named_parameters()
+        if weight.grad is None
+    ]
+
+
+@pytest.mark.parametrize("values", [{}, {"identity_weight": 5.0, "augment": True}])
+@pytest.mark.parametrize("spectral_norm", [False, True])
+def test_a_turn_reaches_every_weight_of_its_own_networks_and_no_other(
+    values: dict[str, Any], spectral_norm: bool
+) -> None:
+    task = make(replace(TINY, spectral_norm=spectral_norm), **values)
+    for turn, losses in task.losses(task.networks, batch()):
+        own = task.turns[turn]
+        assert all(
+            weight.requires_grad for net in task.networks.values() for weight in net.parameters()
+        )
+        losses["objective"].backward()
+        assert touched(task) == set(own)
+        assert untouched_weights(task, own) == []
+        for net in task.networks.values():
+            net.zero_grad(set_to_none=True)
+
+
+def test_a_discriminator_that_fails_in_the_generators_turn_is_not_left_frozen() -> None:
+    task = make()
+    one = batch()
+    judge = task.networks["disc_b"]
+
+    def fail(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        raise RuntimeError("out of memory")
+
+    hook = judge.register_forward_pre_hook(fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        list(task.losses(task.networks, one))
+    hook.remove()
+    assert all(weight.requires_grad for weight in judge.parameters())
+
+
+def state_of(pool: Any) -> Losses:
+    return {name: value.clone() for name, value in pool.state_dict().items()}
+
+
+def test_an_evaluation_leaves_the_pools_alone_and_sees_the_translations_of_now() -> None:
+    task = make(pool_size=4)
+    for step in range(3):
+        both(task, batch(seed=step, step=step))
+    before = {name: state_of(pool) for name, pool in task.state.items()}
+    assert before.keys() == {"pool_a", "pool_b"}
+    held_out = batch(seed=9, split="held out")
+    with torch.no_grad():
+        first, second = both(task, held_out), both(task, held_out)
+        expected = by_the_book(task, held_out)
+    for name, pool in task.state.items():
+        for key, value in state_of(pool).items():
+            assert torch.equal(value, before[name][key])
+    for one, two, book in zip(first, second, expected, strict=True):
+        assert one.keys() == two.keys() == book.keys()
+        for key, value in one.items():
+            assert not value.requires_grad
+            assert torch.equal(value, two[key])
+            torch.testing.assert_close(value, book[key], rtol=1e-4, atol=1e-6)
+
+
+def test_each_discriminator_sees_earlier_translations_of_its_own_domain() -> None:
+    task = make(pool_size=4, identity_weight=5.0)
+    pools = {
+        "a": (ImagePool(4, SIZE, CPU), "b_to_a", 1),
+        "b": (ImagePool(4, SIZE, CPU), "a_to_b", 0),
+    }
+    for step in range(4):
+        one = batch(seed=step, step=step)
+        with torch.no_grad():
+            _, found = both(task, one)
+            for side, (pool, name, source) in pools.items():
+                fake = task.networks[name](one.images[source]).sample
+                shown = pool.exchange(fake, one.host_generator(f"pool {side}"))
+                assert step == 0 or not torch.equal(shown, fake)
+                judge, real = task.networks[f"disc_{side}"], one.images["ab".index(side)]
+                expected = discriminator_loss(judge(real), judge(shown), "least_squares")
+                torch.testing.assert_close(found[f"disc_{side}"], expected, rtol=1e-4, atol=1e-6)
+    for side, (pool, _, _) in pools.items():
+        ours, theirs = (state_of(p)["images"] for p in (task.state[f"pool_{side}"], pool))
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_pools_restored_from_a_checkpoint_go_on_to_the_bit() -> None:
+    task = make(pool_size=6)
+    for step in range(2):
+        both(task, batch(seed=step, step=step))
+    resumed = make(pool_size=6)
+    for name, pool in resumed.state.items():
+        pool.load_state_dict(state_of(task.state[name]))
+    fresh = make(pool_size=6)
+    one = batch(seed=2, step=2)
+    expected, found, other = (both(each, one)[1] for each in (task, resumed, fresh))
+    for name, value in expected.items():
+        assert torch.equal(found[name], value)
+    assert not torch.equal(other["objective"], expected["objective"])
+
+
+def test_augmentation_is_a_function_of_the_step_and_is_seen_by_the_discriminators_only() -> None:
+    plain = both(make(pool_size=0), batch())
+    first, again = (both(make(pool_size=0, augment=True), batch()) for _ in range(2))
+    later = both(make(pool_size=0, augment=True), batch(step=1))
+    for turn in range(2):
+        for name, value in first[turn].items():
+            assert torch.equal(again[turn][name], value)
+            is_judged = name.startswith(("adversarial", "disc", "objective"))
+            assert torch.equal(plain[turn][name], value) != is_judged
+            assert torch.equal(later[turn][name], value) != is_judged
+
+
+def test_everything_that_a_discriminator_sees_is_augmented_by_numbers_of_its_own() -> None:
+    task, one = make(pool_size=0, augment=True), batch()
+    seen: list[Tensor] = []
+    for name in DISCRIMINATORS:
+        task.networks[name].register_forward_pre_hook(
+            lambda _, inputs: seen.extend(inputs[0].split(len(one.images[0])))
+        )
+    both(task, one)
+    assert len(seen) == 6  # translations in the first turn, real ones and translations after it
+    cut = [(images == 0).all(dim=1) for images in seen]
+    for first, second in itertools.combinations(cut, 2):
+        assert not torch.equal(first, second)
+    for each in cut:
+        assert each.flatten(1).any(dim=1).all()
+
+
+def test_augmented_halves_average_to_the_augmented_whole() -> None:
+    task, whole = make(pool_size=0, augment=True, identity_weight=5.0), batch(8)
+    halves = [
+        Batch((whole.images[0][rows], whole.images[1][rows]), whole.key, rows, 8)
+        for rows in (slice(0, 4), slice(4, 8))
+    ]
+    first, second = (both(task, half) for half in halves)
+    for turn, losses in enumerate(both(task, whole)):
+        for name, value in losses.items():
+            mean = (first[turn][name] + second[turn][name]) / 2
+            torch.testing.assert_close(mean, value, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("game", GAMES)
+def test_a_step_of_each_turn_moves_every_weight(game: AdversarialGame) -> None:
+    task = make(adversarial=game, identity_weight=1.0)
+    before = {name: copy.deepcopy(net.state_dict()) for name, net in task.networks.items()}
+    for turn, losses in task.losses(task.networks, batch()):
+        weights = [w for name in task.turns[turn] for w in task.networks[name].parameters()]
+        losses["objective"].backward()
+        torch.optim.Adam(weights, lr=1e-2).step()
+    for name, net in task.networks.items():
+        after = net.state_dict()
+        assert [key for key, old in before[name].items() if torch.equal(old, after[key])] == []
+
+
+@pytest.mark.parametrize("count", [16, SHOWN])
+def test_a_preview_shows_both_domains_and_their_translations(count: int) -> None:
+    task, one = make(), batch(count)
+    shown = task.preview(task.networks, one)
+    assert task.preview_columns == SHOWN
+    assert shown.shape == (4 * SHOWN, 3, SIZE, SIZE)
+    real_a, fake_b, real_b, fake_a = shown.split(SHOWN)
+    assert torch.equal(real_a, one.images[0][:SHOWN])
+    assert torch.equal(real_b, one.images[1][:SHOWN])
+    pipeline = task.pipeline(task.networks)
+    assert torch.equal(fake_b, pipeline.translate(real_a, "a_to_b", output_type="pt"))
+    assert torch.equal(fake_a, pipeline.translate(real_b, "b_to_a", output_type="pt"))
+    assert not torch.equal(fake_b, fake_a)
+
+
+def test_the_pipeline_holds_the_two_generators_and_the_names_of_the_domains() -> None:
+    named = replace(recipe(), domains=Domains(domain_a="horse", domain_b="zebra"))
+    task = CycleGANTask(named, CPU)
+    others = {name: copy.deepcopy(net) for name, net in task.networks.items()}
+    pipeline = task.pipeline(others)
+    assert isinstance(pipeline, TranslationPipeline)
+    assert pipeline.a_to_b is others["a_to_b"]
+    assert pipeline.b_to_a is others["b_to_a"]
+    assert (pipeline.config.domain_a, pipeline.config.domain_b) == ("horse", "zebra")
+    assert pipeline.config.resolution == SIZE
+
+
+def test_the_networks_are_those_of_the_recipe_and_no_two_are_alike() -> None:
+    model = replace(TINY, upsample="resize", spectral_norm=True, generator_normalization="none")
+    task = CycleGANTask(recipe(model), CPU)
+    assert task.turns == {"generators": GENERATORS, "discriminators": DISCRIMINATORS}
+    assert task.averaged == GENERATORS
+    config: Any
+    for name in GENERATORS:
+        generator = task.networks[name]
+        assert type(generator) is ResnetGenerator
+        config = generator.config
+        assert (config.sample_size, config.channels, config.num_downsamples) == (SIZE, 4, 1)
+        assert (config.num_residual_blocks, config.normalization) == (1, "none")
+        assert config.upsample == "resize"
+    for name in DISCRIMINATORS:
+        discriminator = task.networks[name]
+        assert type(discriminator) is PatchDiscriminator
+        config = discriminator.config
+        assert (config.channels, config.num_layers, config.num_residual_blocks) == (4, 2, 1)
+        assert (config.normalization, config.spectral_norm) == ("instance", True)
+    for one, two in (GENERATORS, DISCRIMINATORS):
+        pairs = zip(task.networks[one].parameters(), task.networks[two].parameters(), strict=True)
+        assert any(not torch.equal(first, second) for first, second in pairs)
+
+
+@pytest.mark.parametrize(
+    ("model", "resolution", "sentence"),
+    [
+        (TINY, 17, r"^resolution must be a multiple of 2 .*got 17: try 16 or 18"),
+        (replace(TINY, generator_downsamples=3), 36, r"^resolution must .* got 36: try 32 or 40"),
+        (replace(TINY, discriminator_layers=3), 16, r"at least 24x24 .*got 16x16: try larger"),
+        (TINY, 8192, "^resolution must .*got 8192"),
+        (replace(TINY, generator_channels=0), 16, "channels must be .*got 0"),
+        (replace(TINY, generator_residual_blocks=-1), 16, "num_residual_blocks must be .*got -1"),
+        (replace(TINY, discriminator_channels=0), 16, "channels must be .*got 0"),
+        (replace(TINY, discriminator_layers=0), 16, "num_layers must be .*got 0"),
+    ],
+)
+def test_networks_that_cannot_be_made_are_a_sentence(
+    model: CycleGANModel, resolution: int, sentence: str
+) -> None:
+    with pytest.raises(UserError, match=sentence):
+        CycleGANTask(recipe(model, resolution), CPU)
+
+
+def test_the_discriminators_have_an_optimiser_of_their_own() -> None:
+    common = Optimisation(learning_rate=2e-4, adam_beta1=0.5, adam_beta2=0.99, max_grad_norm=3.0)
+    shared = replace(recipe(), optimisation=common)
+    assert CycleGANTask(shared, CPU).optimisations == {
+        "generators": common,
+        "discriminators": common,
+    }
+    own = DiscriminatorOptimisation(
+        discriminator_learning_rate=4e-4,
+        discriminator_adam_beta1=0.0,
+        discriminator_adam_beta2=0.9,
+    )
+    found = CycleGANTask(replace(shared, discriminators=own), CPU).optimisations
+    assert found["generators"] == common
+    expected = replace(common, learning_rate=4e-4, adam_beta1=0.0, adam_beta2=0.9)
+    assert found["discriminators"] == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"discriminator_learning_rate": 0.0}, "learning_rate must be a positive number, got 0"),
+        ({"discriminator_adam_beta1": 1.0}, "adam_beta1 must be .*less than 1, got 1"),
+    ],
+)
+def test_an_optimiser_that_cannot_be_is_a_sentence(values: dict[str, float], sentence: str) -> None:
+    wrong = replace(recipe(), discriminators=DiscriminatorOptimisation(**values))
+    with pytest.raises(UserError, match=sentence):
+        CycleGANTask(wrong, CPU)
