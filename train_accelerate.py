@@ -109,6 +109,7 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
     import torch
 
     from hf_gen.data.batches import Loader
+    from hf_gen.hub import write_card
     from hf_gen.pipelines import load
     from hf_gen.runs import RunFolder
     from hf_gen.trainer import train
@@ -150,9 +151,12 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
         )
         if accelerator.is_main_process:
             device = f"on {accelerator.num_processes} x {accelerator.device.type}"
-            experiment.conclude(run, load(run.path).to(accelerator.device), device)
-            numbers = ", ".join(f"{key} {value:,.4g}" for key, value in run.results().items())
-            print(f"{run.path} is done. On the held-out images: {numbers}")
+            experiment.conclude(run, load(run.path).to(accelerator.device))
+            template = MODEL_CARDS / experiment.card
+            write_card(run, template, device, experiment.pipeline_tag, experiment.numbers)
+            results = run.results()
+            numbers = ", ".join(f"{key} {results[key]:,.4g}" for key in experiment.numbers)
+            print(f"{run.path} is done. On {results['images']:,} held-out images: {numbers}")
     finally:
         accelerator.end_training()
 
@@ -166,41 +170,46 @@ class Experiment:
         domains: The images.
         measure: What else is measured at each evaluation.
         best: Which of those numbers decides what is exported.
-        conclude: Writes the results, the figures and the card of a finished run.
+        conclude: Writes the results and the figures of a finished run.
+        card: The template of its card.
+        pipeline_tag: What the Hub calls such a pipeline.
+        numbers: The results that the card shows.
     """
 
     task: "Task"
     domains: tuple["Domain", ...]
     measure: "Callable[[DiffusionPipeline], dict[str, float]] | None"
     best: str | None
-    conclude: "Callable[[RunFolder, DiffusionPipeline, str], None]"
+    conclude: "Callable[[RunFolder, DiffusionPipeline], None]"
+    card: str
+    pipeline_tag: str
+    numbers: dict[str, tuple[str, str]]
 
 
 def _vae_experiment(recipe: VAERecipe) -> Experiment:
     from hf_gen import report
     from hf_gen.data.sources import load_domain
     from hf_gen.evaluation.reconstruction import evaluate_reconstruction
-    from hf_gen.hub import VAE_NUMBERS, write_card
+    from hf_gen.hub import VAE_NUMBERS
     from hf_gen.tasks.vae import VAETask
 
     task = VAETask(recipe)
     domain = load_domain(recipe.data)
 
-    def conclude(run: "RunFolder", pipeline: "DiffusionPipeline", device: str) -> None:
+    def conclude(run: "RunFolder", pipeline: "DiffusionPipeline") -> None:
         measured = evaluate_reconstruction(pipeline, domain.held_out)
         run.save_results(measured | run.last_validation())
         report.draw_vae_figures(run, pipeline, domain.held_out, recipe.optimisation.seed)
-        template = MODEL_CARDS / "vae.md"
-        write_card(run, template, device, "unconditional-image-generation", VAE_NUMBERS)
 
-    return Experiment(task, (domain,), None, None, conclude)
+    tag = "unconditional-image-generation"
+    return Experiment(task, (domain,), None, None, conclude, "vae.md", tag, VAE_NUMBERS)
 
 
 def _cyclegan_experiment(recipe: CycleGANRecipe, device: "torch.device") -> Experiment:
     from hf_gen.data.domains import are_drawn, load_domains
     from hf_gen.data.sources import cache_folder
     from hf_gen.evaluation.monitor import TranslationMonitor, measure_truth
-    from hf_gen.hub import TRANSLATION_NUMBERS, write_card
+    from hf_gen.hub import TRANSLATION_NUMBERS
     from hf_gen.tasks.cyclegan import CycleGANTask
     from hf_gen.translation_report import draw_translation_figures
 
@@ -208,17 +217,16 @@ def _cyclegan_experiment(recipe: CycleGANRecipe, device: "torch.device") -> Expe
     a, b = load_domains(recipe.data, recipe.domains)
     measure = TranslationMonitor(a, b)
 
-    def conclude(run: "RunFolder", pipeline: "DiffusionPipeline", device: str) -> None:
+    def conclude(run: "RunFolder", pipeline: "DiffusionPipeline") -> None:
         pipeline.set_progress_bar_config(disable=True)
         results = {"images": measure.images} | measure(pipeline)
         if are_drawn(recipe.data, recipe.domains):
             results |= measure_truth(pipeline, a, b, cache_folder(recipe.data))
         run.save_results(results)
         draw_translation_figures(run, pipeline, a, b)
-        template = MODEL_CARDS / "cyclegan.md"
-        write_card(run, template, device, "image-to-image", TRANSLATION_NUMBERS)
 
-    return Experiment(task, (a, b), measure, "kid", conclude)
+    card, tag = "cyclegan.md", "image-to-image"
+    return Experiment(task, (a, b), measure, "kid", conclude, card, tag, TRANSLATION_NUMBERS)
 
 
 def _make_accelerator(

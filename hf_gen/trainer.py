@@ -99,7 +99,13 @@ def train(
     lowest = min(
         (line.get(f"validation/{best}", math.inf) for line in run.metrics()), default=math.inf
     )
-    start_tracker(accelerator, output.report_to, first, run.identity())
+    if len(set(gather_object([first]))) > 1:
+        raise UserError(
+            f"the processes see different checkpoints in {run.path}: put it on a disk that all "
+            "machines share, or copy the last checkpoint to each"
+        )
+    identity = run.identity() if accelerator.is_main_process else {}
+    start_tracker(accelerator, output.report_to, first, identity)
     bar = tqdm(
         initial=first * loader.total,
         total=steps * loader.total,
