@@ -208,7 +208,7 @@ class _Dataset:
             return datasets.load_dataset_builder(
                 self._name if self._folder is None else str(self._folder),
                 data.dataset_config_name,
-                data_files=list(data.data_files) or None,
+                data_files=list(data.data_files) or self._split_folders(),
                 revision=data.revision,
                 cache_dir=None if data.cache_dir is None else str(data.cache_dir),
             )
@@ -220,6 +220,13 @@ class _Dataset:
             raise UserError(f"there is no dataset {self._name}: check it ({error})") from error
         except (ValueError, RuntimeError) as error:
             raise UserError(f"{self._name} cannot be opened: {error}") from error
+
+    def _split_folders(self) -> dict[str, str] | None:
+        """Patterns of train/, test/ and validation/, which spare `datasets` half of its search."""
+        if self._folder is None or not (self._folder / "train").is_dir():
+            return None
+        names = ("train", "test", "validation")
+        return {name: f"{name}/**" for name in names if (self._folder / name).is_dir()}
 
     def _open(self, name: str) -> Any:
         """The split as a `datasets.Dataset`, or an `IterableDataset` when streaming."""
