@@ -129,7 +129,7 @@ def _truth(results: dict[str, float], title: str, names: tuple[str, str], path: 
     axes.set_xticks(places, [factor.replace("_", " ") for factor in factors], rotation=20)
     axes.set_ylabel("share read correctly\n(width, tilt: correlation)")
     axes.set_title(f"{title}: what of a face survives its translation")
-    axes.legend(frameon=False, ncols=4, loc="lower center", bbox_to_anchor=(0.5, -0.5))
+    figure.legend(frameon=False, ncols=4, loc="outside lower center")
     _tidy(axes)
     figure.savefig(path, dpi=150)
 
