@@ -35,8 +35,9 @@ def metrics(run: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
-def wait_for(process: subprocess.Popen[str], what: Path) -> None:
-    while not what.exists():
+def wait_for(process: subprocess.Popen[str], *places: Path) -> None:
+    """Until one of `places` is there; one that is there for a moment needs a lasting one beside."""
+    while not any(place.exists() for place in places):
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.001)
 
