@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     import datasets
 
 
+DRAWN_COUNT = 10_000
+DRAWN_SIZE = 64
+_READ_AT_ONCE = 256
+
+
 @dataclass(frozen=True)
 class Choice:
     """Which images of a dataset belong to a domain; by default all.
@@ -36,11 +41,6 @@ class Choice:
     label: tuple[str, str] | None = None
     first_face: int = 0
     remedy: str = ""
-
-
-DRAWN_COUNT = 10_000
-DRAWN_SIZE = 64
-_READ_AT_ONCE = 256
 
 
 def load_domain(data: Data, choice: Choice = Choice()) -> Domain:

@@ -99,7 +99,8 @@ class CycleGANTask:
             else {}
         )
         total = (
-            sum(adversarial.values(), torch.zeros_like(cycle_a[0, 0, 0, 0]))
+            adversarial["adversarial_a_to_b"]
+            + adversarial["adversarial_b_to_a"]
             + objective.cycle_weight * sum(cycle.values())
             + objective.identity_weight * sum(identity.values())
         )
