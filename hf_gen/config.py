@@ -169,6 +169,8 @@ class Optimisation:
     """Decay of the averaged weights, which are evaluated and exported; 0 takes the raw ones."""
     mixed_precision: Literal["no", "fp16", "bf16"] = "no"
     """Arithmetic of the forward pass; the weights stay in float32."""
+    torch_compile: bool = False
+    """Compile the networks: faster after a minute of compiling; on a CPU it needs a C++ compiler."""
     seed: int = 0
     """Weights, order of the images, flips and noise are functions of it."""
     num_threads: int | None = None

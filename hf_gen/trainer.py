@@ -90,7 +90,13 @@ def train(
     images = optimisation.num_train_epochs * loader.images_per_epoch
     steps = optimisation.max_train_steps or math.ceil(images / loader.total)
     trained = Trained.prepare(
-        task.networks, task.turns, task.averaged, task.state, task.optimisations, accelerator
+        task.networks,
+        task.turns,
+        task.averaged,
+        task.state,
+        task.optimisations,
+        accelerator,
+        optimisation.torch_compile,
     )
     window = Window(accelerator.device)
     first = trained.restore(run.checkpoint_to_resume(output.resume_from_checkpoint), window)

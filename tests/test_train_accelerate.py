@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -102,6 +103,23 @@ def test_killed_run_goes_on_to_the_bit(
         process.communicate()
     finish(start(*arguments))
     assert same_runs(run, undisturbed)
+
+
+def test_compiled_run_computes_the_same_and_goes_on_to_the_bit(
+    cache: tuple[str, str], undisturbed: Path, tmp_path: Path
+) -> None:
+    if shutil.which("g++") is None and os.environ.get("HF_GEN_REQUIRE_ALL") != "1":
+        pytest.skip("torch.compile needs g++ on a CPU, and there is none")
+    arguments = ("conv-vae", *SMALL, *EVENTFUL, *cache, "--torch-compile", "--output-dir")
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    finish(start(*arguments, str(whole)))
+    same_numbers(whole, undisturbed, tolerance=1e-3)
+    process = start(*arguments, str(killed))
+    wait_for(process, killed / "checkpoint-15")
+    process.kill()
+    process.communicate()
+    finish(start(*arguments, str(killed)))
+    assert same_runs(killed, whole)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

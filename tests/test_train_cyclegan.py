@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,30 @@ def test_two_processes_train_as_one(cache: tuple[str, str], tmp_path: Path) -> N
     launcher += ("--main_process_port", str(free_port()))
     finish(start(*common, "--output-dir", str(two), launcher=launcher, ACCELERATE_USE_CPU="true"))
     same_numbers(one, two, tolerance=1e-2)
+
+
+def test_each_of_two_processes_goes_on_with_its_own_pool(
+    cache: tuple[str, str], tmp_path: Path
+) -> None:
+    arguments = ("cyclegan-lambda10", *SMALL, *cache, "--pool-size", "6", "--max-train-steps", "8")
+    arguments += ("--checkpointing-steps", "4", "--checkpoints-total-limit", "9")
+    launcher = (*ACCELERATE, "--multi_gpu", "--num_processes", "2")
+    launcher += ("--main_process_port", str(free_port()))
+    run, again = tmp_path / "run", tmp_path / "again"
+
+    def train(folder: Path) -> None:
+        place = ("--output-dir", str(folder))
+        finish(start(*arguments, *place, launcher=launcher, ACCELERATE_USE_CPU="true"))
+
+    train(run)
+    first, second = load_file(run / "checkpoint-4" / "pool_a.safetensors")["images"]
+    assert not first.equal(second)
+    shutil.copytree(run, again)
+    shutil.rmtree(again / "checkpoint-8")
+    train(again)
+    for name in ("pool_a", "pool_b", "a_to_b", "disc_b"):
+        file = f"checkpoint-8/{name}.safetensors"
+        assert (again / file).read_bytes() == (run / file).read_bytes(), name
 
 
 def test_the_alarm_rings_for_a_broken_recipe(cache: tuple[str, str], tmp_path: Path) -> None:
