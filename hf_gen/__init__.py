@@ -7,6 +7,7 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "ConvVAE",
     "DenseVAE",
+    "LatentPrior",
     "PatchDiscriminator",
     "ResnetGenerator",
     "TranslationPipeline",
@@ -16,12 +17,14 @@ __all__ = [
 
 if TYPE_CHECKING:
     from hf_gen.models.cyclegan import PatchDiscriminator, ResnetGenerator
+    from hf_gen.models.prior import LatentPrior
     from hf_gen.models.vae import ConvVAE, DenseVAE
     from hf_gen.pipelines import TranslationPipeline, VAEPipeline, load
 
 _HOMES = {
     "ConvVAE": "hf_gen.models.vae",
     "DenseVAE": "hf_gen.models.vae",
+    "LatentPrior": "hf_gen.models.prior",
     "PatchDiscriminator": "hf_gen.models.cyclegan",
     "ResnetGenerator": "hf_gen.models.cyclegan",
     "TranslationPipeline": "hf_gen.pipelines",

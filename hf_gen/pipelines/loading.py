@@ -13,6 +13,7 @@ from torch import Tensor
 
 from hf_gen.errors import UserError
 from hf_gen.models.cyclegan import ResnetGenerator
+from hf_gen.models.prior import LatentPrior
 from hf_gen.models.vae import ConvVAE, DenseVAE, StrictModel
 from hf_gen.pipelines.translation import TranslationPipeline
 from hf_gen.pipelines.vae import VAEPipeline
@@ -20,14 +21,15 @@ from hf_gen.pipelines.vae import VAEPipeline
 Networks = tuple[type[ModelMixin], ...]
 AUTOENCODERS: Networks = (ConvVAE, DenseVAE, AutoencoderKL, AutoencoderTiny)
 GENERATORS: Networks = (ResnetGenerator,)
+PRIORS: Networks = (LatentPrior,)
 _LARGEST_RESOLUTION = 1024
 
 
 class _Kind(NamedTuple):
-    """A pipeline class, what it may hold, and what shows that its parts fit together."""
+    """A pipeline class, what each place in it may hold, and what shows that its parts fit."""
 
     pipeline: type[DiffusionPipeline]
-    networks: Networks
+    components: dict[str, Networks]
     options: tuple[str, ...]
     try_out: Callable[[Any, Tensor], object]
 
@@ -37,13 +39,13 @@ _KINDS = {
     for kind in (
         _Kind(
             VAEPipeline,
-            AUTOENCODERS,
+            {"vae": AUTOENCODERS, "prior": PRIORS},
             (),
             lambda pipeline, image: pipeline.reconstruct(image, output_type="pt"),
         ),
         _Kind(
             TranslationPipeline,
-            GENERATORS,
+            {"a_to_b": GENERATORS, "b_to_a": GENERATORS},
             ("domain_a", "domain_b"),
             lambda pipeline, image: pipeline.cycle(image, output_type="pt"),
         ),
@@ -74,11 +76,6 @@ def load(folder: str | Path) -> DiffusionPipeline:
         index = json.loads(index_file.read_text(encoding="utf-8"))
         name, resolution = index["_class_name"], index["resolution"]
         kind = _KINDS.get(name)
-        components = {
-            key: value
-            for key, value in index.items()
-            if isinstance(value, list) and not key.startswith("_")
-        }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{index_file} is damaged ({error}): export the pipeline again") from error
     if kind is None:
@@ -89,15 +86,19 @@ def load(folder: str | Path) -> DiffusionPipeline:
             f"{_LARGEST_RESOLUTION}, got {resolution!r}: export the pipeline again"
         )
     networks = {
-        key: _component(path, key, value, kind.networks) for key, value in components.items()
+        key: _component(path, key, value, kind.components.get(key, ()))
+        for key, value in index.items()
+        if isinstance(value, list) and not key.startswith("_") and not _left_out(kind, key, value)
     }
     options = {key: index[key] for key in kind.options if key in index}
     try:
         pipeline = kind.pipeline(**networks, resolution=resolution, **options)
     except TypeError as error:
         raise UserError(f"{path} does not hold the networks of a {name}: {error}") from error
-    except ValueError as error:
-        raise UserError(f"{index_file} does not fit its networks: {error}") from error
+    except (ValueError, RuntimeError) as error:
+        raise UserError(
+            f"{index_file} does not fit its networks at resolution {resolution}: {error}"
+        ) from error
     try:
         kind.try_out(pipeline, torch.zeros(1, 3, resolution, resolution))
     except (TypeError, ValueError, RuntimeError) as error:
@@ -149,6 +150,10 @@ def load_network(
     return network
 
 
+def _left_out(kind: _Kind, key: str, entry: list[Any]) -> bool:
+    return key in kind.pipeline._optional_components and entry == [None, None]
+
+
 def _component(path: Path, key: str, entry: list[Any], allowed: Networks) -> ModelMixin:
     module, class_name = entry if len(entry) == 2 else (None, None)
     network_class = _by_name(allowed).get(class_name) if isinstance(class_name, str) else None
@@ -156,7 +161,7 @@ def _component(path: Path, key: str, entry: list[Any], allowed: Networks) -> Mod
     if network_class is None or module not in ("diffusers", network_class.__module__):
         raise UserError(
             f"{path} names {entry} for its {key}, which hf_gen does not load: such a pipeline may "
-            f"only hold {_names(allowed)}"
+            f"only hold {_names(allowed) or 'other components'}"
         )
     network = load_network(str(path), key, allowed)
     if type(network) is not network_class:

@@ -5,6 +5,7 @@ the Hub. Any autoencoder of diffusers' protocol will do: `ConvVAE`, `DenseVAE`, 
 `AutoencoderTiny`, whose latents have no posterior.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from torch import Tensor
 
 Images = Image.Image | Sequence[Image.Image] | Tensor
 OutputType = Literal["pil", "pt"]
+PriorName = Literal["standard", "gaussian", "mixture"]
 Pictures = Any  # a list of PIL images, or a tensor where output_type is "pt"
 _AT_ONCE = 64
 
@@ -32,16 +34,42 @@ class VAEPipeline(DiffusionPipeline):
 
     Args:
         vae: The autoencoder.
+        prior: A `LatentPrior` fitted to its codes, for `sample`. Give it here: what is assigned to
+            a pipeline afterwards is not saved with it.
         resolution: Height and width of its images in pixels.
+
+    Raises:
+        ValueError: If the prior is something else, or is for codes of another shape.
     """
 
     # diffusers takes every argument without a default for a component, hence that of resolution.
     model_cpu_offload_seq = "vae"
+    _optional_components = ["prior"]  # noqa: RUF012, as diffusers declares it
+    _exclude_from_cpu_offload = ["prior"]  # noqa: RUF012
 
-    def __init__(self, vae: ModelMixin, resolution: int = 32) -> None:
+    def __init__(
+        self, vae: ModelMixin, prior: ModelMixin | None = None, resolution: int = 32
+    ) -> None:
         super().__init__()
-        self.register_modules(vae=vae)
+        if prior is not None and "latent_shape" not in getattr(prior, "config", {}):
+            raise ValueError(
+                f"prior must be a LatentPrior, got {prior!r}: give the resolution by its name, or "
+                "leave the prior out"
+            )
+        self.register_modules(vae=vae, prior=prior)
         self.register_to_config(resolution=resolution)
+        if prior is not None:
+            fitted, needed = tuple(prior.config.latent_shape), self._latent_shape()
+            if fitted != needed:
+                raise ValueError(
+                    f"the prior must be for codes of this vae, {needed}, and it is for {fitted}: "
+                    "fit one to the codes of this vae, or leave it out"
+                )
+
+    @property
+    def priors(self) -> tuple[PriorName, ...]:
+        """What `sample` can draw codes from: "standard", and what was fitted to the codes."""
+        return ("standard",) if self.prior is None else self.prior.kinds
 
     @torch.no_grad()
     def __call__(
@@ -49,9 +77,12 @@ class VAEPipeline(DiffusionPipeline):
         batch_size: int = 1,
         generator: torch.Generator | None = None,
         output_type: OutputType = "pil",
+        prior: PriorName = "standard",
+        temperature: float = 1.0,
     ) -> ImagePipelineOutput:
         """New faces, as `sample` makes them, in the output class that diffusers' pipelines have."""
-        return ImagePipelineOutput(images=self.sample(batch_size, generator, output_type))
+        images = self.sample(batch_size, generator, output_type, prior, temperature)
+        return ImagePipelineOutput(images=images)
 
     @torch.no_grad()
     def encode(
@@ -102,24 +133,43 @@ class VAEPipeline(DiffusionPipeline):
         count: int = 1,
         generator: torch.Generator | None = None,
         output_type: OutputType = "pil",
+        prior: PriorName = "standard",
+        temperature: float = 1.0,
     ) -> Pictures:
-        """New faces, from standard normal codes.
+        """New faces, from codes that a prior gives.
 
         Args:
             count: How many.
             generator: Makes them repeatable.
             output_type: "pil" or "pt".
+            prior: One of `priors`: "standard" for standard normal codes, "gaussian" for the mean
+                and standard deviation that the trained codes have, "mixture" for a mixture of
+                Gaussians fitted to them.
+            temperature: Multiplies the prior's standard deviations, in a mixture those of its
+                components: below 1 for more usual faces, 0 for the means.
 
         Raises:
-            ValueError: If `count` is less than 1.
+            ValueError: If `count` is less than 1, the pipeline has no such prior, or the
+                temperature is negative or not finite.
         """
         if count < 1:
             raise ValueError(f"count must be at least 1, got {count}")
+        if prior not in self.priors:
+            raise ValueError(
+                f"prior must be one that this pipeline has, {' or '.join(self.priors)}, got "
+                f"{prior!r}: choose one of them, or fit it with hf_gen.evaluation.prior.fit_prior"
+            )
+        if not 0 <= temperature < math.inf:
+            raise ValueError(
+                f"temperature must be a finite number of at least 0, got {temperature}: try 1"
+            )
+        if prior != "standard":
+            return self.decode(self.prior.sample(count, prior, generator, temperature), output_type)
         shape = (count, *self._latent_shape())
         codes = randn_tensor(
             shape, generator=generator, device=self._execution_device, dtype=self.vae.dtype
         )
-        return self.decode(codes, output_type)
+        return self.decode(temperature * codes, output_type)
 
     def interpolate(
         self,

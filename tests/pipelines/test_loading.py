@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from hf_gen.errors import UserError
 from hf_gen.models.cyclegan import PatchDiscriminator, ResnetGenerator
+from hf_gen.models.prior import LatentPrior
 from hf_gen.models.vae import ConvVAE, DenseVAE
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline, load
 from hf_gen.pipelines.loading import GENERATORS, load_network
@@ -73,7 +74,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     torch.manual_seed(0)
     folders = {name: tmp_path_factory.mktemp(name) / "pipeline" for name in NETWORKS}
     for name, folder in folders.items():
-        VAEPipeline(NETWORKS[name]().eval(), 16).save_pretrained(folder)
+        VAEPipeline(NETWORKS[name]().eval(), resolution=16).save_pretrained(folder)
     return folders
 
 
@@ -376,6 +377,106 @@ def test_a_pipeline_holds_networks_of_its_own_kind_only(
     change_index(folder, vae=["hf_gen.models.cyclegan", "ResnetGenerator"])
     with pytest.raises(UserError, match=r"vae.*may only hold ConvVAE, DenseVAE"):
         load(folder)
+
+
+@pytest.fixture(scope="module")
+def exported_prior(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("prior") / "pipeline"
+    prior = LatentPrior((5, 1, 1), 3)
+    prior.means.normal_()
+    VAEPipeline(NETWORKS["ConvVAE"]().eval(), prior, 16).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def with_prior(exported_prior: Path, tmp_path: Path) -> Path:
+    """A copy of a pipeline that has a prior, to be damaged."""
+    return Path(shutil.copytree(exported_prior, tmp_path / "with prior"))
+
+
+def test_a_prior_comes_back_to_the_bit(with_prior: Path) -> None:
+    pipeline = load(with_prior)
+    assert pipeline.priors == ("standard", "gaussian", "mixture")
+    saved = load_file(with_prior / "prior" / "diffusion_pytorch_model.safetensors")
+    assert saved.keys() == pipeline.prior.state_dict().keys()
+    for key, numbers in pipeline.prior.state_dict().items():
+        assert torch.equal(numbers, saved[key]), key
+
+
+@pytest.mark.parametrize("entry", [None, [None, None], "absent"])
+def test_a_pipeline_without_a_prior_loads(with_prior: Path, entry: Any) -> None:
+    expected = sample(load(with_prior))
+    shutil.rmtree(with_prior / "prior")
+    if entry == "absent":
+        index = json.loads((with_prior / "model_index.json").read_text())
+        del index["prior"]
+        (with_prior / "model_index.json").write_text(json.dumps(index))
+    else:
+        change_index(with_prior, prior=entry)
+    pipeline = load(with_prior)
+    assert pipeline.priors == ("standard",)
+    assert torch.equal(sample(pipeline), expected)
+
+
+def test_in_the_place_of_a_prior_there_is_a_prior_and_nowhere_else(
+    with_prior: Path, translation: Path
+) -> None:
+    for entry in (
+        ["hf_gen.models.vae", "ConvVAE"],
+        ["diffusers", "AutoencoderKL"],
+        ["trap", "LatentPrior"],
+        [None, "LatentPrior"],
+        ["hf_gen.models.prior", None],
+        [],
+    ):
+        change_index(with_prior, prior=entry)
+        with pytest.raises(UserError, match=r"prior.*may only hold LatentPrior$"):
+            load(with_prior)
+    change_index(with_prior, prior=["hf_gen.models.prior", "LatentPrior"])
+    load(with_prior)
+    change_index(with_prior, vae=["hf_gen.models.prior", "LatentPrior"])
+    with pytest.raises(UserError, match=r"its vae.*may only hold ConvVAE, DenseVAE"):
+        load(with_prior)
+    change_index(with_prior, vae=[None, None])
+    with pytest.raises(UserError, match=r"its vae.*may only hold ConvVAE, DenseVAE"):
+        load(with_prior)
+    shutil.copytree(with_prior / "prior", translation / "prior")
+    change_index(translation, prior=["hf_gen.models.prior", "LatentPrior"])
+    with pytest.raises(UserError, match=r"its prior, which hf_gen does not load"):
+        load(translation)
+
+
+def test_the_files_of_a_prior_are_read_strictly(
+    with_prior: Path, exported: dict[str, Path]
+) -> None:
+    file = with_prior / "prior" / "diffusion_pytorch_model.safetensors"
+    whole, weights = file.read_bytes(), load_file(file)
+    for changed in (weights | {"extra": torch.zeros(1)}, {"mean": weights["mean"]}):
+        save_file(changed, file)
+        with pytest.raises(UserError, match=f"{with_prior}/prior"):
+            load(with_prior)
+    file.write_bytes(whole[:-9])
+    with pytest.raises(UserError, match=f"{with_prior}/prior"):
+        load(with_prior)
+    LatentPrior((6, 1, 1)).save_pretrained(with_prior / "prior")
+    with pytest.raises(UserError, match=r"does not fit .* \(5, 1, 1\), and it is for \(6, 1, 1\)"):
+        load(with_prior)
+    shutil.rmtree(with_prior / "prior")
+    with pytest.raises(UserError, match=f"{with_prior}/prior cannot be loaded"):
+        load(with_prior)
+    shutil.copytree(exported["ConvVAE"] / "vae", with_prior / "prior")
+    with pytest.raises(UserError, match="prior holds a ConvVAE, and hf_gen loads LatentPrior here"):
+        load(with_prior)
+
+
+@pytest.mark.parametrize("resolution", [8, 24])
+def test_a_resolution_that_does_not_fit_is_refused_beside_a_prior_too(
+    with_prior: Path, resolution: int
+) -> None:
+    change_index(with_prior, resolution=resolution)
+    with pytest.raises(UserError, match=f"resolution {resolution}"):
+        load(with_prior)
 
 
 def test_fine_tuning_an_autoencoder_takes_no_generator(translation: Path) -> None:

@@ -1,7 +1,10 @@
 """What people do with an autoencoder, of ours or of diffusers', repeats and stays on its walk."""
 
 import io
+import json
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +15,17 @@ from diffusers.configuration_utils import register_to_config
 from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTinyOutput
 from diffusers.models.autoencoders.vae import DecoderOutput
 from PIL import Image
+from safetensors.torch import load_file
 from torch import Tensor
 
+from hf_gen.evaluation.prior import fit_prior
 from hf_gen.images import open_image, square, to_pixels, to_tensor
+from hf_gen.models import prior as prior_file
+from hf_gen.models import vae as vae_file
+from hf_gen.models.prior import LatentPrior
 from hf_gen.models.vae import ConvVAE, DenseVAE
 from hf_gen.pipelines import VAEPipeline
+from hf_gen.pipelines import vae as pipeline_file
 
 SIZE = 16
 NETWORKS: dict[str, Callable[[], ModelMixin]] = {
@@ -58,7 +67,7 @@ class Identity(ModelMixin, ConfigMixin):
 @pytest.fixture(scope="module")
 def pipelines() -> Pipelines:
     torch.manual_seed(0)
-    return {name: VAEPipeline(make().eval(), SIZE) for name, make in NETWORKS.items()}
+    return {name: VAEPipeline(make().eval(), resolution=SIZE) for name, make in NETWORKS.items()}
 
 
 @pytest.fixture(params=NETWORKS)
@@ -68,7 +77,7 @@ def pipeline(pipelines: Pipelines, request: pytest.FixtureRequest) -> VAEPipelin
 
 @pytest.fixture
 def seen() -> VAEPipeline:
-    return VAEPipeline(Identity(), 4)
+    return VAEPipeline(Identity(), resolution=4)
 
 
 def images(count: int, size: int = SIZE, seed: int = 1) -> Tensor:
@@ -219,6 +228,149 @@ def test_no_method_changes_the_images_that_it_is_given(seen: VAEPipeline) -> Non
     assert torch.equal(second, images(1, 4, seed=2))
 
 
+def with_prior(pipeline: VAEPipeline, num_components: int = 2) -> VAEPipeline:
+    """The same autoencoder with a prior fitted to codes of noise, far from standard normal."""
+    shape = pipeline.encode(images(1, pipeline.config.resolution)).shape[1:]
+    codes = 3 + 2 * torch.randn(max(50, 6 * shape.numel()), *shape, generator=generator(5))
+    prior = fit_prior(codes, num_components)
+    return VAEPipeline(pipeline.vae, prior, pipeline.config.resolution)
+
+
+def test_standard_samples_are_the_images_of_standard_normal_codes(pipeline: VAEPipeline) -> None:
+    shape = pipeline.encode(images(1)).shape[1:]
+    codes = torch.randn(3, *shape, generator=generator())
+    expected = pipeline.decode(codes, "pt")
+    assert torch.equal(pipeline.sample(3, generator(), "pt"), expected)
+    assert torch.equal(pipeline.sample(3, generator(), "pt", prior="standard"), expected)
+    # The same faces whether a prior was fitted or not.
+    assert torch.equal(with_prior(pipeline).sample(3, generator(), "pt"), expected)
+    half = pipeline.sample(3, generator(), "pt", temperature=0.5)
+    assert torch.equal(half, pipeline.decode(codes / 2, "pt"))
+
+
+@pytest.mark.parametrize("name", ["ConvVAE", "DenseVAE"])
+def test_samples_are_the_images_of_the_codes_that_the_prior_gives(
+    pipelines: Pipelines, name: str
+) -> None:
+    pipeline = with_prior(pipelines[name])
+    assert pipeline.priors == ("standard", "gaussian", "mixture")
+    for kind in pipeline.priors:
+        codes = pipeline.prior.sample(3, kind, generator(), 0.7)
+        made = pipeline.sample(3, generator(), "pt", prior=kind, temperature=0.7)
+        assert torch.equal(made, pipeline.decode(codes, "pt"))
+        called = pipeline(3, generator(), "pt", prior=kind, temperature=0.7).images
+        assert torch.equal(made, called)
+        assert len(pipeline.sample(2, prior=kind)) == 2
+
+
+def test_the_prior_of_an_autoencoder_with_maps_for_codes(pipelines: Pipelines) -> None:
+    for name in ("AutoencoderKL", "AutoencoderTiny"):
+        pipeline = with_prior(pipelines[name], num_components=0)
+        assert pipeline.priors == ("standard", "gaussian")
+        assert pipeline.sample(3, prior="gaussian", output_type="pt").shape == (3, 3, SIZE, SIZE)
+
+
+def test_a_pipeline_is_saved_with_its_prior_or_without_one(
+    pipelines: Pipelines, tmp_path: Path
+) -> None:
+    for name, pipeline in pipelines.items():
+        pipeline.save_pretrained(tmp_path / name)
+        again = VAEPipeline.from_pretrained(tmp_path / name)
+        assert again.priors == ("standard",)
+        made = again.sample(2, generator(), "pt")
+        assert torch.equal(made, pipeline.sample(2, generator(), "pt"))
+    fitted = with_prior(pipelines["ConvVAE"])
+    fitted.save_pretrained(tmp_path / "fitted")
+    again = VAEPipeline.from_pretrained(tmp_path / "fitted")
+    for kind in ("standard", "gaussian", "mixture"):
+        made = again.sample(4, generator(), "pt", prior=kind)
+        assert torch.equal(made, fitted.sample(4, generator(), "pt", prior=kind))
+    # Another one can be given, or none, as any component of diffusers' pipelines.
+    other = LatentPrior((5, 1, 1))
+    assert VAEPipeline.from_pretrained(tmp_path / "fitted", prior=other).prior is other
+    assert VAEPipeline.from_pretrained(tmp_path / "fitted", prior=None).priors == ("standard",)
+
+
+def test_a_pipeline_that_was_saved_before_there_were_priors_loads(
+    pipelines: Pipelines, tmp_path: Path
+) -> None:
+    pipelines["ConvVAE"].save_pretrained(tmp_path)
+    index = json.loads((tmp_path / "model_index.json").read_text())
+    assert index.pop("prior") == [None, None]
+    (tmp_path / "model_index.json").write_text(json.dumps(index))
+    again = VAEPipeline.from_pretrained(tmp_path)
+    assert again.priors == ("standard",)
+    made = again.sample(2, generator(), "pt")
+    assert torch.equal(made, pipelines["ConvVAE"].sample(2, generator(), "pt"))
+
+
+REMOTE = """
+import sys
+import torch
+from diffusers import DiffusionPipeline
+from safetensors.torch import save_file
+pipeline = DiffusionPipeline.from_pretrained(sys.argv[1], trust_remote_code=True)
+made = {
+    name: pipeline.sample(3, torch.Generator().manual_seed(0), "pt", prior=name).contiguous()
+    for name in pipeline.priors
+}
+save_file(made, f"{sys.argv[1]}/made.safetensors")
+print("hf_gen" in sys.modules, *pipeline.priors)
+"""
+
+
+@pytest.mark.parametrize("has_prior", [True, False])
+def test_a_pipeline_is_remote_code_with_its_prior_or_without_one(
+    pipelines: Pipelines, tmp_path: Path, start_python: Callable[..., Any], has_prior: bool
+) -> None:
+    folder = tmp_path / "repository"
+    pipeline = with_prior(pipelines["ConvVAE"]) if has_prior else pipelines["ConvVAE"]
+    pipeline.save_pretrained(folder)
+    index = json.loads((folder / "model_index.json").read_text())
+    files = {"": pipeline_file, "vae": vae_file} | ({"prior": prior_file} if has_prior else {})
+    for part, file in files.items():
+        name = f"of_{part or 'the_pipeline'}"
+        shutil.copy(str(file.__file__), folder / part / f"{name}.py")
+        key, place = (part, 1) if part else ("_class_name", 0)
+        index[key] = [name, index[key][place] if part else index[key]]
+    (folder / "model_index.json").write_text(json.dumps(index))
+    process = start_python(REMOTE, folder, HF_MODULES_CACHE=str(tmp_path / "modules"))
+    output, errors = process.communicate(timeout=60)
+    assert output == f"False {' '.join(pipeline.priors)}\n", errors
+    for name, made in load_file(folder / "made.safetensors").items():
+        assert torch.equal(made, pipeline.sample(3, generator(), "pt", prior=name))  # type: ignore[arg-type]
+
+
+def test_a_prior_that_does_not_fit_is_refused(pipelines: Pipelines, tmp_path: Path) -> None:
+    refused: list[tuple[str, Any]] = [
+        (r"this vae, \(5, 1, 1\), and it is for \(6, 1, 1\): fit", LatentPrior((6, 1, 1))),
+        (r"this vae, \(5, 1, 1\), and it is for \(1, 5, 1\)", LatentPrior((1, 5, 1))),
+        ("prior must be a LatentPrior, got 16: give the resolution by its name", SIZE),
+        ("prior must be a LatentPrior, got ConvVAE", pipelines["ConvVAE"].vae),
+    ]
+    for sentence, prior in refused:
+        with pytest.raises(ValueError, match=sentence):
+            VAEPipeline(pipelines["ConvVAE"].vae, prior, SIZE)
+    with_prior(pipelines["ConvVAE"]).save_pretrained(tmp_path)
+    LatentPrior((6, 1, 1)).save_pretrained(tmp_path / "prior")
+    with pytest.raises(ValueError, match=r"it is for \(6, 1, 1\)"):
+        VAEPipeline.from_pretrained(tmp_path)
+
+
+def test_a_half_precision_pipeline_samples_every_prior(pipelines: Pipelines) -> None:
+    torch.manual_seed(0)
+    pipeline = with_prior(VAEPipeline(NETWORKS["ConvVAE"]().eval(), resolution=SIZE))
+    exact = {
+        name: pipeline.sample(2, generator(), "pt", prior=name) for name in pipeline.priors[1:]
+    }
+    pipeline = pipeline.to(torch.bfloat16)
+    assert pipeline.prior.dtype == torch.bfloat16
+    for name, made in exact.items():
+        rough = pipeline.sample(2, generator(), "pt", prior=name)
+        assert rough.dtype == torch.float32
+        torch.testing.assert_close(rough, made, atol=0.05, rtol=0)
+
+
 def pictures() -> dict[str, Image.Image]:
     numbers = np.random.default_rng(0)
     colour = Image.fromarray(numbers.integers(0, 256, (40, 24, 3), dtype=np.uint8))
@@ -254,7 +406,7 @@ def test_a_picture_of_any_kind_is_prepared_as_for_training(mode: str) -> None:
         pictures()[mode].save(file, "PNG")
     for size in (16, 33):
         expected = to_tensor([square(open_image(file.getvalue()), size)])
-        pipeline = VAEPipeline(Identity(), size)
+        pipeline = VAEPipeline(Identity(), resolution=size)
         with Image.open(io.BytesIO(file.getvalue())) as picture:
             assert torch.equal(pipeline.encode(picture), expected)
             assert torch.equal(pipeline.encode([picture, picture]), expected.repeat(2, 1, 1, 1))
@@ -264,7 +416,7 @@ def test_a_picture_of_any_kind_is_prepared_as_for_training(mode: str) -> None:
 
 def test_a_bf16_network_gives_float_images(pipelines: Pipelines) -> None:
     torch.manual_seed(0)
-    pipeline = VAEPipeline(NETWORKS["ConvVAE"](), SIZE).to(torch.bfloat16)
+    pipeline = VAEPipeline(NETWORKS["ConvVAE"](), resolution=SIZE).to(torch.bfloat16)
     made = pipeline.reconstruct(images(2), output_type="pt")
     assert made.dtype == torch.float32
     exact = pipelines["ConvVAE"].reconstruct(images(2), output_type="pt")
@@ -290,6 +442,24 @@ def test_what_cannot_be_done_is_a_sentence(seen: VAEPipeline) -> None:
         ("dimensions must be from 0 to 2, got -1", lambda: seen.mix(one, one, [-1])),
         ("dimensions must be from 0 to 2, got 3", lambda: seen.traverse(one, [3])),
         ("output_type must be .*got 'np'", lambda: seen.sample(1, output_type="np")),  # type: ignore[arg-type]
+        (
+            "has, standard, got 'mixture': choose one of them, or fit it with hf_gen",
+            lambda: seen.sample(1, prior="mixture"),
+        ),
+        (
+            "has, standard or gaussian, got 'mixture'",
+            lambda: with_prior(seen, 0).sample(1, prior="mixture"),
+        ),
+        ("got 'gaussian': choose", lambda: seen(1, prior="gaussian")),
+        ("got 'usual'", lambda: with_prior(seen, 0).sample(1, prior="usual")),  # type: ignore[arg-type]
+        (
+            "temperature must be .* at least 0, got -1: try 1",
+            lambda: seen.sample(1, temperature=-1),
+        ),
+        (
+            "temperature must be .* at least 0, got -1: try 1",
+            lambda: with_prior(seen, 0).sample(1, prior="gaussian", temperature=-1),
+        ),
     ]
     for sentence, call in refused:
         with pytest.raises(ValueError, match=sentence):

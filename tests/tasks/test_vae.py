@@ -263,7 +263,7 @@ def test_fine_tuning_starts_from_exactly_the_weights_that_were_saved(
     vae = PRETRAINED[name]()
     likelihood = "bernoulli" if isinstance(vae, VectorVAE) else "laplace"
     if in_a_pipeline:
-        VAEPipeline(vae, 16).save_pretrained(tmp_path)
+        VAEPipeline(vae, resolution=16).save_pretrained(tmp_path)
     else:
         vae.save_pretrained(tmp_path)
     subfolder = "vae" if in_a_pipeline else None
@@ -293,7 +293,7 @@ def test_bernoulli_on_a_pretrained_network_without_logits_is_a_sentence(tmp_path
 
 
 def test_a_folder_that_cannot_be_fine_tuned_is_a_sentence(tmp_path: Path) -> None:
-    VAEPipeline(PRETRAINED["ConvVAE"](), 16).save_pretrained(tmp_path / "pipeline")
+    VAEPipeline(PRETRAINED["ConvVAE"](), resolution=16).save_pretrained(tmp_path / "pipeline")
     with pytest.raises(UserError, match=f"there is no folder {tmp_path}/nothing"):
         make(pretrained=tmp_path / "nothing")
     with pytest.raises(UserError, match=f"{tmp_path}/pipeline"):

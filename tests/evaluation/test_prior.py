@@ -1,0 +1,210 @@
+"""A prior is fitted to the codes that the decoder was trained on, and finds what is in them."""
+
+import math
+import warnings
+from typing import Any
+
+import pytest
+import torch
+from diffusers import AutoencoderTiny
+from sklearn.mixture import GaussianMixture
+from torch import Tensor
+
+from hf_gen.data.pixels import Pixels
+from hf_gen.evaluation.prior import fit_prior, training_codes
+from hf_gen.images import from_pixels
+from hf_gen.models.prior import LatentPrior
+from hf_gen.models.vae import ConvVAE
+from hf_gen.pipelines import VAEPipeline
+
+SIZE = 16
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def two_crowds(count: int) -> Tensor:
+    """Codes (count, 2, 1, 1), three tenths around (8, -8), correlated, the others around (0, 4)."""
+    generator = seeded(4)
+    left = torch.randn(count * 3 // 10, 2, generator=generator)
+    right = torch.randn(count - len(left), 2, generator=generator)
+    factor = torch.tensor([[1.0, 0.0], [0.9, 0.3]])
+    codes = torch.cat((left @ factor.T + torch.tensor([8.0, -8.0]), right / 2))
+    codes[len(left) :, 1] += 4
+    return codes[torch.randperm(count, generator=generator), :, None, None]
+
+
+def pixels(count: int) -> Pixels:
+    size = (count, SIZE * SIZE * 3)
+    rows = torch.randint(0, 256, size, dtype=torch.uint8, generator=seeded(1))
+    return Pixels(rows, torch.arange(count).flip(0), SIZE)
+
+
+def pipeline() -> VAEPipeline:
+    torch.manual_seed(0)
+    return VAEPipeline(ConvVAE(SIZE, filters=(6, 4), latent_channels=5).eval(), resolution=SIZE)
+
+
+def test_the_gaussian_has_the_mean_and_the_deviation_of_each_latent() -> None:
+    codes = torch.randn(500, 2, 3, 1, generator=seeded()) * 5 + torch.arange(6.0).view(2, 3, 1)
+    prior = fit_prior(codes, 0)
+    assert prior.kinds == ("standard", "gaussian")
+    assert tuple(prior.config.latent_shape) == (2, 3, 1)
+    flat = codes.flatten(1).double()
+    assert torch.equal(prior.mean, flat.mean(0).float())
+    squares = (flat - flat.mean(0)).square().mean(0)
+    torch.testing.assert_close(prior.deviation, squares.sqrt().float())
+    made = prior.sample(50_000, "gaussian", seeded())
+    error = (made.mean(0) - codes.mean(0)) / codes.std(0) * math.sqrt(50_000)
+    assert error.abs().max() < 4.5  # standard errors
+
+
+def test_the_mixture_finds_two_crowds_in_their_shares() -> None:
+    codes = two_crowds(2_000)
+    prior = fit_prior(codes, 2)
+    assert prior.kinds == ("standard", "gaussian", "mixture")
+    order = prior.weights.argsort()
+    torch.testing.assert_close(prior.weights[order], torch.tensor([0.3, 0.7]), rtol=0, atol=1e-4)
+    centres = torch.tensor([[8.0, -8.0], [0.0, 4.0]])
+    torch.testing.assert_close(prior.means[order], centres, rtol=0, atol=0.15)
+    covariances = prior.cholesky @ prior.cholesky.mT
+    expected = torch.tensor([[[1.0, 0.9], [0.9, 0.9]], [[0.25, 0.0], [0.0, 0.25]]])
+    torch.testing.assert_close(covariances[order], expected, rtol=0, atol=0.1)
+    made = prior.sample(10_000, "mixture", seeded()).flatten(1)
+    distances = torch.cdist(made, centres)
+    share = (distances.argmin(1) == 0).double().mean().item()
+    assert abs(share - 0.3) < 4.5 * math.sqrt(0.21 / 10_000)
+    near = distances.min(1).values < 5
+    assert near.double().mean() > 0.998  # hardly any between the crowds, where a Gaussian has many
+    gaussian = prior.sample(10_000, "gaussian", seeded()).flatten(1)
+    assert (torch.cdist(gaussian, centres).min(1).values > 5).double().mean() > 0.2
+
+
+def test_the_density_is_that_of_the_mixture_of_scikit_learn() -> None:
+    codes = torch.randn(400, 3, 1, 1, generator=seeded()) ** 3
+    prior = fit_prior(codes, 3, seed=5)
+    flat = codes.flatten(1).double()
+    mean, deviation = flat.mean(0), flat.std(0, correction=0)
+    whitened = ((flat - mean) / deviation).numpy()
+    mixture = GaussianMixture(3, reg_covar=1e-3, tol=1e-2, random_state=5).fit(whitened)
+    expected = torch.from_numpy(mixture.score_samples(whitened)) - deviation.log().sum()
+    nats = prior.log_prob(codes, "mixture").double()
+    torch.testing.assert_close(nats, expected, rtol=1e-4, atol=1e-3)
+
+
+def test_codes_that_are_no_gaussian_are_likelier_under_the_mixture() -> None:
+    codes = torch.tanh(torch.randn(4_000, 6, 1, 1, generator=seeded()) * 3)
+    seen, unseen = codes.split(2_000)
+    prior = fit_prior(seen, 8)
+    nats: dict[Any, float] = {k: prior.log_prob(unseen, k).mean().item() for k in prior.kinds}
+    assert nats["mixture"] > nats["gaussian"] + 1
+    assert nats["gaussian"] > nats["standard"]
+
+
+def test_the_scale_of_the_codes_does_not_matter() -> None:
+    codes = two_crowds(1_000)
+    scale = torch.tensor([1e-4, 1e4]).view(2, 1, 1)
+    one, other = fit_prior(codes, 2), fit_prior(codes * scale, 2)
+    torch.testing.assert_close(other.weights, one.weights)
+    torch.testing.assert_close(other.means, one.means * scale.flatten(), rtol=1e-3, atol=1e-6)
+
+
+def test_the_same_codes_and_seed_give_the_same_prior() -> None:
+    codes = torch.randn(600, 4, 1, 1, generator=seeded())
+    one, same, other = (fit_prior(codes, 5, seed).state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert not torch.equal(one["means"], other["means"])
+    assert torch.equal(one["mean"], other["mean"])
+
+
+def test_too_few_codes_or_too_many_latents_give_no_mixture() -> None:
+    enough = 2 * (4 + 1) * 3
+    codes = torch.randn(enough, 4, 1, 1, generator=seeded())
+    assert fit_prior(codes, 3).config.num_components == 3
+    assert fit_prior(codes[1:], 3).config.num_components == 0
+    assert fit_prior(codes[:1], 3).config.num_components == 0
+    assert fit_prior(torch.randn(600, 1, 16, 16), 1).config.num_components == 1
+    assert fit_prior(torch.randn(600, 257, 1, 1), 1).config.num_components == 0
+
+
+def test_nothing_reaches_the_user(capfd: pytest.CaptureFixture[str]) -> None:
+    awkward = {
+        "one point": torch.ones(100, 3, 1, 1),
+        "a dead latent": torch.randn(200, 3, 1, 1) * torch.tensor([1.0, 0.0, 1.0]).view(3, 1, 1),
+        "one code": torch.ones(1, 3, 1, 1),
+        "copies": torch.randn(2, 3, 1, 1).repeat(100, 1, 1, 1),
+        "half precision": torch.randn(200, 3, 1, 1).half(),
+        "slow to converge": torch.rand(3_000, 3, 1, 1),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for name, codes in awkward.items():
+            prior = fit_prior(codes, 8)
+            for kind in prior.kinds:
+                assert prior.sample(20, kind).isfinite().all(), (name, kind)
+                assert prior.log_prob(codes, kind).isfinite().all(), (name, kind)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_cannot_be_fitted_is_a_sentence() -> None:
+    broken = torch.ones(20, 3, 1, 1)
+    broken[3, 1] = math.nan
+    refused: list[tuple[str, Any]] = [
+        (r"at least one image, got \(0, 3, 1, 1\)", torch.ones(0, 3, 1, 1)),
+        (r"\(images, channels, height, width\).*got \(20, 3\)", torch.ones(20, 3)),
+        ("finite numbers.*has the training diverged", broken),
+    ]
+    for sentence, codes in refused:
+        with pytest.raises(ValueError, match=sentence):
+            fit_prior(codes)
+    with pytest.raises(ValueError, match="count must be at least 1, got 0"):
+        training_codes(pipeline(), pixels(3), 0, seed=0)
+
+
+def test_codes_are_samples_of_the_posteriors_of_the_first_images() -> None:
+    made, images = pipeline(), pixels(300)
+    codes = training_codes(made, images, 270, seed=3)
+    assert codes.shape == (270, 5, 1, 1)
+    assert torch.equal(codes, training_codes(made, images, 270, seed=3))
+    assert not torch.equal(codes, training_codes(made, images, 270, seed=4))
+    first = from_pixels(images.rows.flip(0)[:270].view(270, SIZE, SIZE, 3))
+    with torch.no_grad():
+        posterior = made.vae.encode(first).latent_dist
+    noise = (codes - posterior.mean) / posterior.std
+    assert abs(noise.mean()) < 4.5 / math.sqrt(noise.numel())
+    assert abs(noise.std() - 1) < 0.1
+    assert abs(torch.corrcoef(torch.stack((noise[:-1, 0], noise[1:, 0])).flatten(1))[0, 1]) < 0.3
+
+
+def test_all_images_are_taken_where_there_are_fewer() -> None:
+    assert len(training_codes(pipeline(), pixels(7), 100, seed=0)) == 7
+
+
+def test_an_autoencoder_without_a_posterior_gives_its_codes() -> None:
+    torch.manual_seed(0)
+    tiny = AutoencoderTiny(
+        encoder_block_out_channels=(4, 4),
+        decoder_block_out_channels=(4, 4),
+        num_encoder_blocks=(1, 1),
+        num_decoder_blocks=(1, 1),
+        latent_channels=2,
+    )
+    made, images = VAEPipeline(tiny, resolution=SIZE), pixels(9)
+    codes = training_codes(made, images, 9, seed=0)
+    assert torch.equal(codes, made.encode(images.images(torch.arange(9))))
+    prior = fit_prior(codes)
+    assert isinstance(prior, LatentPrior)
+    assert VAEPipeline(tiny, prior, SIZE).priors == ("standard", "gaussian")
+
+
+def test_a_fitted_prior_brings_the_codes_back_to_where_the_decoder_knows_them() -> None:
+    made = pipeline()
+    with torch.no_grad():
+        made.vae.encoder[-2].bias[:5] += 20  # the codes of this network are nowhere near N(0, I)
+    codes = training_codes(made, pixels(400), 400, seed=0)
+    prior = fit_prior(codes, 2)
+    nats: dict[Any, float] = {k: prior.log_prob(codes, k).mean().item() for k in prior.kinds}
+    assert nats["standard"] < -900
+    assert nats["gaussian"] > -15
+    assert nats["mixture"] >= nats["gaussian"] - 0.1

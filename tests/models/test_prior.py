@@ -1,0 +1,268 @@
+"""A latent prior samples the densities that torch.distributions has, and comes back to the bit."""
+
+import ast
+import inspect
+import json
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, distributions
+
+from hf_gen.models import prior as prior_file
+from hf_gen.models import vae
+from hf_gen.models.prior import LatentPrior
+
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+SHAPE = (3, 1, 2)
+LATENTS = 6
+
+
+def fitted(num_components: int = 4) -> LatentPrior:
+    """A prior of random numbers, every one of which matters."""
+    prior = LatentPrior(SHAPE, num_components)
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        prior.mean.normal_(generator=generator)
+        prior.deviation.uniform_(0.5, 2, generator=generator)
+        if num_components:
+            prior.weights.uniform_(0.5, 2, generator=generator).div_(prior.weights.sum())
+            prior.means.normal_(0, 3, generator=generator)
+            factors = torch.randn(prior.cholesky.shape, generator=generator).tril(-1) / 2
+            scales = torch.rand(num_components, LATENTS, generator=generator) + 0.5
+            prior.cholesky.copy_(factors + scales.diag_embed())
+    return prior
+
+
+def expected(prior: LatentPrior, kind: str) -> distributions.Distribution:
+    if kind == "standard":
+        zeros = torch.zeros(LATENTS)
+        return distributions.Independent(distributions.Normal(zeros, zeros + 1), 1)
+    if kind == "gaussian":
+        return distributions.Independent(distributions.Normal(prior.mean, prior.deviation), 1)
+    return distributions.MixtureSameFamily(
+        distributions.Categorical(prior.weights),
+        distributions.MultivariateNormal(prior.means, scale_tril=prior.cholesky),
+    )
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+KINDS: Any = ("standard", "gaussian", "mixture")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_log_density_is_that_of_torch(kind: Any) -> None:
+    prior = fitted()
+    codes = torch.randn(50, *SHAPE, generator=seeded()) * 3
+    expected_nats = expected(prior, kind).log_prob(codes.flatten(1))
+    torch.testing.assert_close(prior.log_prob(codes, kind), expected_nats, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_samples_have_the_moments_of_the_density(kind: Any) -> None:
+    prior, count = fitted(), 40_000
+    codes = prior.sample(count, kind, seeded())
+    assert codes.shape == (count, *SHAPE)
+    flat, truth = codes.flatten(1).double(), expected(prior, kind)
+    error = (flat.mean(0) - truth.mean) / truth.stddev * math.sqrt(count)
+    assert error.abs().max() < 4.5  # standard errors
+    torch.testing.assert_close(flat.std(0), truth.stddev.double(), rtol=0.02, atol=0)
+    # Cross entropy with itself: wrong covariances or shares would cost nats.
+    other = truth.log_prob(truth.sample((count,)))
+    apart = truth.log_prob(flat.float()).mean() - other.mean()
+    assert apart.abs() < 4.5 * other.std() * math.sqrt(2 / count)
+
+
+def test_samples_of_a_component_have_its_covariance() -> None:
+    prior = fitted(1)
+    flat = prior.sample(100_000, "mixture", seeded()).flatten(1).double()
+    covariance = (prior.cholesky[0] @ prior.cholesky[0].T).double()
+    torch.testing.assert_close(flat.T.cov(), covariance, rtol=0.03, atol=0.03)
+
+
+def test_components_are_drawn_in_their_shares() -> None:
+    prior, count = LatentPrior((2, 1, 1), 3), 20_000
+    prior.weights.copy_(torch.tensor([0.7, 0.25, 0.05]))
+    prior.means.copy_(torch.tensor([[100.0, 0.0], [0.0, 100.0], [-100.0, 0.0]]))
+    codes = prior.sample(count, "mixture", seeded()).flatten(1)
+    nearest = torch.cdist(codes, prior.means).argmin(1)
+    for component, share in enumerate(prior.weights.tolist()):
+        found = (nearest == component).double().mean().item()
+        assert abs(found - share) < 4.5 * math.sqrt(share * (1 - share) / count)
+
+
+def test_a_new_prior_is_standard_normal_whichever_is_asked() -> None:
+    prior = LatentPrior(SHAPE, 5)
+    codes = torch.randn(20, *SHAPE, generator=seeded())
+    standard = prior.log_prob(codes, "standard")
+    torch.testing.assert_close(prior.log_prob(codes, "gaussian"), standard)
+    torch.testing.assert_close(prior.log_prob(codes, "mixture"), standard)
+    for kind in KINDS:
+        assert torch.equal(prior.sample(9, kind, seeded()), prior.sample(9, "standard", seeded()))
+
+
+def test_what_was_fitted_is_what_can_be_asked() -> None:
+    assert fitted(2).kinds == ("standard", "gaussian", "mixture")
+    assert fitted(0).kinds == ("standard", "gaussian")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_generator_repeats_the_codes(kind: Any) -> None:
+    prior = fitted()
+    one, same, other = (prior.sample(20, kind, seeded(seed)) for seed in (1, 1, 2))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+    assert not torch.equal(prior.sample(20, kind), prior.sample(20, kind))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_generator_leaves_the_other_randomness_alone(kind: Any) -> None:
+    before = torch.random.get_rng_state()
+    fitted().sample(5, kind, seeded())
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_a_temperature_scales_the_deviations() -> None:
+    prior = fitted()
+    for kind, mean in (("standard", torch.zeros(LATENTS)), ("gaussian", prior.mean)):
+        one, half = (
+            prior.sample(30, kind, seeded(), temperature).flatten(1)  # type: ignore[arg-type]
+            for temperature in (1, 0.5)
+        )
+        torch.testing.assert_close(half - mean, (one - mean) / 2, rtol=1e-4, atol=1e-5)
+        still = prior.sample(3, kind, seeded(), temperature=0).flatten(1)  # type: ignore[arg-type]
+        assert torch.equal(still, mean.repeat(3, 1))
+
+
+def test_a_temperature_scales_within_the_components() -> None:
+    prior = fitted()
+    still = prior.sample(200, "mixture", seeded(), temperature=0).flatten(1)
+    is_mean = (still[:, None] == prior.means).all(2)  # (codes, components)
+    assert is_mean.sum(1).tolist() == [1] * 200
+    assert is_mean.any(0).all()
+    one, double = (
+        prior.sample(200, "mixture", seeded(), temperature).flatten(1) for temperature in (1, 2)
+    )
+    torch.testing.assert_close(double - still, 2 * (one - still), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("num_components", [0, 4])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_a_prior_comes_back_to_the_bit(
+    tmp_path: Path, num_components: int, dtype: torch.dtype
+) -> None:
+    prior = fitted(num_components).to(dtype)
+    prior.save_pretrained(tmp_path)
+    assert set(load_file(tmp_path / WEIGHTS)) == set(prior.state_dict())
+    again = LatentPrior.from_pretrained(tmp_path, dtype=dtype)
+    assert isinstance(again, LatentPrior)
+    assert again.kinds == prior.kinds
+    assert again.dtype == dtype
+    assert again.state_dict().keys() == prior.state_dict().keys()
+    for name, numbers in again.state_dict().items():
+        assert numbers.dtype == dtype
+        assert torch.equal(numbers, prior.state_dict()[name]), name
+    for kind in prior.kinds:
+        codes = again.sample(6, kind, seeded())
+        assert codes.dtype == dtype
+        assert torch.equal(codes, prior.sample(6, kind, seeded()))
+
+
+def test_half_precision_moves_the_codes_by_its_rounding_only(tmp_path: Path) -> None:
+    prior = fitted()
+    prior.save_pretrained(tmp_path)
+    half = LatentPrior.from_pretrained(tmp_path, dtype=torch.float16)
+    assert isinstance(half, LatentPrior)
+    for name, numbers in half.state_dict().items():
+        assert torch.equal(numbers, prior.state_dict()[name].half()), name
+    for kind in KINDS:
+        codes, exact = half.sample(500, kind, seeded()), prior.sample(500, kind, seeded())
+        torch.testing.assert_close(codes.float(), exact, rtol=0, atol=0.02)
+        nats = half.log_prob(exact, kind)
+        torch.testing.assert_close(nats, prior.log_prob(exact, kind), rtol=0, atol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"latent_shape": [4096, 4096, 4096]}, "not have more than 16,777,216 numbers"),
+        ({"latent_shape": [4096, 1, 1], "num_components": 10}, "lower num_components or latent_sh"),
+        ({"num_components": 10**9}, "num_components must be a whole number from 0 to 256"),
+        ({"num_components": -1}, "got -1: try 10, or 0"),
+        ({"num_components": True}, "got True"),
+        ({"latent_shape": [50]}, r"latent_shape must be three whole numbers .*got \[50\]: try"),
+        ({"latent_shape": [50, 1, 0]}, "from 1 to 4096"),
+        ({"latent_shape": [50, 1, 1.5]}, "from 1 to 4096"),
+        ({"latent_shape": "abc"}, "got 'abc'"),
+        ({"latent_shape": None}, "got None"),
+    ],
+)
+def test_a_config_that_makes_no_prior_is_refused(
+    tmp_path: Path, changes: dict[str, Any], sentence: str
+) -> None:
+    fitted().save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | changes))
+    with pytest.raises(ValueError, match=sentence):
+        LatentPrior.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda weights: weights.pop("cholesky"), r"missing keys .*cholesky"),
+        (lambda weights: weights.update(extra=torch.zeros(1)), "unexpected keys .*extra"),
+        (lambda weights: weights.update(means=torch.zeros(4, 7)), "means"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused_by_name(
+    tmp_path: Path, change: Callable[[dict[str, Tensor]], object], sentence: str
+) -> None:
+    fitted().save_pretrained(tmp_path)
+    weights = load_file(tmp_path / WEIGHTS)
+    change(weights)
+    save_file(weights, tmp_path / WEIGHTS)
+    with pytest.raises(ValueError, match=sentence):
+        LatentPrior.from_pretrained(tmp_path)
+
+
+def test_what_cannot_be_done_is_a_sentence() -> None:
+    prior, unmixed = fitted(), fitted(0)
+    refused: list[tuple[str, Callable[[], object]]] = [
+        ("count must be at least 1, got 0", lambda: prior.sample(0)),
+        ("at least 0, got -0.5: try 1", lambda: prior.sample(1, temperature=-0.5)),
+        ("at least 0, got nan: try 1", lambda: prior.sample(1, temperature=math.nan)),
+        ("finite number of at least 0, got inf", lambda: prior.sample(1, temperature=math.inf)),
+        ("standard.*gaussian.*mixture.*got 'normal'", lambda: prior.sample(1, "normal")),  # type: ignore[arg-type]
+        (r"\('standard', 'gaussian'\), got 'mixture'", lambda: unmixed.sample(1, "mixture")),
+        ("num_components=10", lambda: unmixed.log_prob(torch.zeros(1, *SHAPE), "mixture")),
+        (
+            r"\(batch, 3, 1, 2\), got \(1, 6, 1, 1\)",
+            lambda: prior.log_prob(torch.zeros(1, 6, 1, 1)),
+        ),
+    ]
+    for sentence, call in refused:
+        with pytest.raises(ValueError, match=sentence):
+            call()
+
+
+def test_the_prior_loads_by_the_same_text_as_the_networks() -> None:
+    here, there = inspect.getsource(prior_file.StrictModel), inspect.getsource(vae.StrictModel)
+    assert here == there
+
+
+def test_the_file_of_the_prior_needs_no_other_file() -> None:
+    found = list(ast.walk(ast.parse(inspect.getsource(prior_file))))
+    names = {alias.name for node in found if isinstance(node, ast.Import) for alias in node.names}
+    names |= {str(node.module) for node in found if isinstance(node, ast.ImportFrom)}
+    packages = {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names)
+    assert packages == {"torch", "diffusers", "safetensors"}
+    assert hasattr(prior_file, "ModelMixin")  # by which diffusers knows a component
