@@ -130,8 +130,9 @@ def mean_pairwise_distance(appearance: Tensor) -> float:
     It is twice the unbiased variance: the sum over pairs of |u - v|^2 is the number of rows times
     the sum of |u - mean|^2.
     """
-    centred = appearance - appearance.mean(0)
-    return (2 * centred.square().sum(dtype=torch.float64) / (len(appearance) - 1)).item()
+    mean = appearance.mean(0)
+    squares = [(rows - mean).square().sum(dtype=torch.float64) for rows in appearance.split(64)]
+    return (2 * torch.stack(squares).sum() / (len(appearance) - 1)).item()
 
 
 def nearest_distances(appearance: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from hf_gen.evaluation.factors import (
     true_factors,
 )
 from hf_gen.evaluation.features import feature_extractor
+from hf_gen.evaluation.inception import inception_frechet_distance
 from hf_gen.evaluation.translation import (
     FEWEST,
     collapse_declared,
@@ -80,6 +81,16 @@ class TranslationMonitor:
             scores["cycle"] = (back - inputs).abs().mean().item()
             numbers |= {f"{direction}/{name}": value for name, value in scores.items()}
         numbers["kid"] = sum(numbers[f"{direction}/kid"] for direction in DIRECTIONS) / 2
+        return numbers
+
+    def inception(self, pipeline: TranslationPipeline) -> dict[str, float]:
+        """The FID of the translations, each way, as "DIRECTION/inception_frechet_distance"."""
+        numbers = {}
+        for direction, target in zip(DIRECTIONS, reversed(DIRECTIONS), strict=True):
+            inputs, real = self._inputs[direction], self._inputs[target]
+            translations = pipeline.translate(inputs, direction, output_type="pt").cpu()
+            distance = inception_frechet_distance(real, translations)
+            numbers[f"{direction}/inception_frechet_distance"] = distance
         return numbers
 
 

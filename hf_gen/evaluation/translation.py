@@ -1,64 +1,30 @@
 """How translations into a domain compare with that domain, and whether they have collapsed."""
 
-import io
-import warnings
-from contextlib import redirect_stdout
-from dataclasses import dataclass
+from torch import Tensor
 
-import torch
-from joblib import parallel_config
-from prdc import compute_prdc
-from torch import Tensor, nn
-from torchmetrics.image.kid import KernelInceptionDistance
-
-from hf_gen.evaluation.features import (
-    FeatureExtractor,
-    mean_pairwise_distance,
-    nearest_distances,
+from hf_gen.evaluation.features import FeatureExtractor, nearest_distances
+from hf_gen.evaluation.samples import (
+    FEWEST,
+    NEAR,
+    RealReference,
+    compare_described,
+    describe_set,
+    reference,
 )
 
-FEWEST = 8
-NEAR = 0.2
+__all__ = [
+    "FEWEST",
+    "LEAST_DIVERSITY",
+    "MOST_NEAR_IDENTICAL",
+    "NEAR",
+    "RealReference",
+    "collapse_declared",
+    "evaluate_translations",
+    "reference",
+]
+
 LEAST_DIVERSITY = 0.5
 MOST_NEAR_IDENTICAL = 0.5
-_NEAREST_K = 5
-_SUBSETS = 100
-_SUBSET_SIZE = 100
-_SEED = 0
-
-
-@dataclass(frozen=True)
-class RealReference:
-    """What `evaluate_translations` needs to know of the real images of the target domain.
-
-    Attributes:
-        features: (images, 496).
-        diversity: Their mean pairwise perceptual distance.
-        near: The perceptual distance below which two images are near-identical: a fifth of
-            `diversity`. Of 50 to 900 real faces at most 6 % have another one so near, whatever the
-            set; a percentile of their nearest distances would hang on how many there are, and be 0
-            where a set holds duplicates.
-    """
-
-    features: Tensor
-    diversity: float
-    near: float
-
-
-def reference(real: Tensor, extractor: FeatureExtractor) -> RealReference:
-    """Describes the real images once, for evaluations that are repeated.
-
-    Args:
-        real: Images of the target domain, in [-1, 1], (images, 3, height, width).
-        extractor: Sees them, and later the translations.
-
-    Raises:
-        ValueError: There are fewer than 8 images.
-    """
-    _check_count(real, "real")
-    description = extractor.describe(real)
-    diversity = mean_pairwise_distance(description.appearance)
-    return RealReference(description.features.cpu(), diversity, near=NEAR * diversity)
 
 
 def evaluate_translations(
@@ -75,32 +41,19 @@ def evaluate_translations(
         extractor: Sees both.
 
     Returns:
-        "diversity": mean pairwise perceptual distance of the translations, relative to that of the
-            real images: 1 is as diverse, 0 one image over and over;
-        "precision", "density": share of translations near a real image, and how near the crowd;
-        "recall", "coverage": share of real images near a translation, measured by the distances
-            between translations, and by those between real images;
-        "kid": kernel distance of the two sets, 0 for samples of one distribution, in the features
-            of `FEATURES` and not comparable with numbers from Inception;
+        "diversity", "precision", "recall", "density", "coverage", "kid", "frechet_distance": see
+            `compare_described`;
         "nearest_translation_share": share of the inputs whose nearest other translation is
             near-identical (see `RealReference`): almost 0 for real images, 1 for a few modes.
 
     Raises:
         ValueError: There are fewer than 8 images.
-
-    Source: Naeem, Oh, Uh, Choi and Yoo, Reliable fidelity and diversity metrics for generative
-        models, 2020 (5 neighbours); Binkowski, Sutherland, Arbel and Gretton, Demystifying MMD
-        GANs, 2018.
     """
-    _check_count(translations, "translated")
+    description = describe_set(translations, extractor, "translated")
     known = reference(real, extractor) if isinstance(real, Tensor) else real
-    description = extractor.describe(translations)
-    features = description.features.cpu()
     near_identical = nearest_distances(description.appearance) < known.near
     return {
-        "diversity": mean_pairwise_distance(description.appearance) / known.diversity,
-        **_manifolds(known.features, features),
-        "kid": _kernel_distance(known.features, features),
+        **compare_described(description, known),
         "nearest_translation_share": near_identical.double().mean().item(),
     }
 
@@ -118,35 +71,3 @@ def collapse_declared(scores: dict[str, float]) -> bool:
     """
     few_answers = scores["nearest_translation_share"] > MOST_NEAR_IDENTICAL
     return few_answers or scores["diversity"] < LEAST_DIVERSITY
-
-
-def _manifolds(real: Tensor, translated: Tensor) -> dict[str, float]:
-    # It prints the two counts, and asks for eight threads, which reset the filters of warnings.
-    with redirect_stdout(io.StringIO()), parallel_config(backend="sequential"):
-        scores = compute_prdc(real.double().numpy(), translated.double().numpy(), _NEAREST_K)
-    return {name: float(value) for name, value in scores.items()}
-
-
-def _kernel_distance(real: Tensor, translated: Tensor) -> float:
-    """The mean over fixed random subsets of the unbiased squared MMD with a cubic kernel."""
-    subset_size = min(_SUBSET_SIZE, len(real), len(translated))
-    # The features are at hand, so the network in the metric hands them on.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that it keeps the features
-        metric = KernelInceptionDistance(
-            feature=nn.Identity(), subsets=_SUBSETS, subset_size=subset_size, sync_on_compute=False
-        )
-    metric.update(real, real=True)
-    metric.update(translated, real=False)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(_SEED)  # the subsets are drawn from the global generator
-        mean, _ = metric.compute()
-    return mean.item()
-
-
-def _check_count(images: Tensor, kind: str) -> None:
-    if len(images) < FEWEST:
-        raise ValueError(
-            f"at least {FEWEST} {kind} images are needed to compare sets, got {len(images)}: hold "
-            "out more"
-        )

@@ -25,6 +25,7 @@ NAMES = {
     "density",
     "coverage",
     "kid",
+    "frechet_distance",
     "nearest_translation_share",
     "collapsed",
     "cycle",

@@ -11,6 +11,7 @@ from diffusers.models.autoencoders.vae import DecoderOutput
 from torch import Tensor
 
 from hf_gen.data.pixels import Pixels
+from hf_gen.evaluation.features import feature_extractor
 from hf_gen.evaluation.reconstruction import evaluate_reconstruction
 from hf_gen.models.vae import ConvVAE
 from hf_gen.pipelines import VAEPipeline
@@ -40,32 +41,43 @@ def pixels(count: int, size: int = 16, high: int = 128) -> Pixels:
 
 @pytest.mark.parametrize("offset", [0.5, 0.02])
 def test_psnr_is_the_formula(offset: float) -> None:
-    results = evaluate_reconstruction(VAEPipeline(Offset(offset), 16), pixels(7))
+    results = evaluate_reconstruction(VAEPipeline(Offset(offset), resolution=16), pixels(7))
     # An error of `offset` on [-1, 1] is half as much on [0, 1], whose peak is 1.
     assert results["psnr"] == pytest.approx(-20 * math.log10(offset / 2), abs=1e-3)
     assert results["images"] == 7
 
 
-def test_psnr_is_the_mean_over_images_of_a_network() -> None:
+def test_psnr_and_perceptual_distance_are_means_over_the_images_of_a_network() -> None:
     torch.manual_seed(0)
-    pipeline = VAEPipeline(ConvVAE(16, filters=(6, 4), latent_channels=5), 16)
-    held_out = pixels(300, high=256)
-    real = held_out.images(torch.arange(300))
-    error = (pipeline.reconstruct(real, output_type="pt") - real).div(2).square().mean((1, 2, 3))
+    pipeline = VAEPipeline(ConvVAE(16, filters=(6, 4), latent_channels=5), resolution=16)
+    held_out = pixels(270, high=256)
+    real = held_out.images(torch.arange(270))
+    made = pipeline.reconstruct(real, output_type="pt")
+    error = (made - real).div(2).square().mean((1, 2, 3))
+    distance = feature_extractor().perceptual_distance(real, made).mean().item()
     results = evaluate_reconstruction(pipeline, held_out)
     assert results["psnr"] == pytest.approx((-10 * error.log10()).mean().item(), abs=1e-3)
-    assert results["images"] == 300
+    assert results["perceptual"] == pytest.approx(distance, rel=1e-5)
+    assert 0 < distance < 4
+    assert results["images"] == 270
 
 
 def test_ssim_of_the_same_images_is_one_and_of_others_less() -> None:
-    same = evaluate_reconstruction(VAEPipeline(Offset(0.0), 16), pixels(5))
+    same = evaluate_reconstruction(VAEPipeline(Offset(0.0), resolution=16), pixels(5))
     assert same["ssim"] == pytest.approx(1, abs=1e-5)
     assert same["psnr"] == math.inf
-    other = evaluate_reconstruction(VAEPipeline(Offset(0.5), 16), pixels(5))
+    assert same["mae"] == 0
+    assert same["perceptual"] == pytest.approx(0, abs=1e-6)
+    other = evaluate_reconstruction(VAEPipeline(Offset(0.5), resolution=16), pixels(5))
     assert 0 < other["ssim"] < 0.999
 
 
 @pytest.mark.parametrize("size", [8, 10, 11])
 def test_the_smallest_images_have_numbers_too(size: int) -> None:
-    results = evaluate_reconstruction(VAEPipeline(Offset(0.5), size), pixels(3, size))
+    results = evaluate_reconstruction(VAEPipeline(Offset(0.5), resolution=size), pixels(3, size))
     assert all(math.isfinite(value) for value in results.values())
+
+
+def test_the_mean_absolute_error_is_that_of_the_pixels() -> None:
+    results = evaluate_reconstruction(VAEPipeline(Offset(0.3), resolution=16), pixels(7))
+    assert results["mae"] == pytest.approx(0.3, abs=1e-6)

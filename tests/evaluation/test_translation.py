@@ -27,6 +27,7 @@ NAMES = {
     "density",
     "coverage",
     "kid",
+    "frechet_distance",
     "nearest_translation_share",
 }
 

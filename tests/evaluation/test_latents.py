@@ -1,0 +1,145 @@
+"""What codes hold, where it is known: closed forms of normal distributions, and an integral."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from hf_gen.evaluation.latents import evaluate_latents, posterior_verdict
+
+
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).double()
+
+
+def test_posteriors_that_are_the_prior_hold_nothing() -> None:
+    results = evaluate_latents(torch.zeros(50, 4, 1, 1), torch.zeros(50, 4, 1, 1))
+    assert results.keys() == {
+        "latents",
+        "kl_per_dimension",
+        "active_units",
+        "mutual_information",
+        "aggregate_posterior_gap",
+        "total_correlation",
+    }
+    assert results["latents"] == 4
+    assert results["active_units"] == 0
+    assert results["kl_per_dimension"] == [0, 0, 0, 0]
+    for name in ("mutual_information", "aggregate_posterior_gap", "total_correlation"):
+        assert results[name] == pytest.approx(0, abs=1e-12)
+
+
+def test_posteriors_far_apart_tell_all_images_apart_and_no_more() -> None:
+    mean = 100 * torch.arange(60.0)[:, None] * torch.ones(1, 3)
+    results = evaluate_latents(mean, torch.zeros_like(mean))
+    assert results["mutual_information"] == pytest.approx(math.log(60), abs=1e-9)
+    # Each of the three latents alone tells them apart: two of them repeat the first.
+    assert results["total_correlation"] == pytest.approx(2 * math.log(60), abs=1e-9)
+
+
+@pytest.mark.parametrize("logvar", [-30.0, -5.0, 0.0, 2.0])
+def test_the_kl_term_is_information_and_gap_exactly(logvar: float) -> None:
+    mean, spread = normal(200, 5), logvar + 0.1 * normal(200, 5, seed=1)
+    results = evaluate_latents(mean, spread)
+    kl = 0.5 * (mean.square() + spread.exp() - 1 - spread)
+    assert results["kl_per_dimension"] == pytest.approx(kl.mean(0).tolist(), rel=1e-9)
+    parts = results["mutual_information"] + results["aggregate_posterior_gap"]
+    assert parts == pytest.approx(kl.sum(1).mean().item(), rel=1e-9)
+    assert 0 <= results["mutual_information"] <= math.log(200) + 1e-9
+
+
+def test_one_latent_against_a_numerical_integral() -> None:
+    mean, logvar = 1.5 * normal(40, 1), -1 + 0.5 * normal(40, 1, seed=1)
+    places = torch.linspace(-15, 15, 200_001, dtype=torch.float64)
+    log_each = torch.distributions.Normal(mean, (0.5 * logvar).exp()).log_prob(places)
+    log_mixture = log_each.logsumexp(0) - math.log(40)
+    log_prior = torch.distributions.Normal(0.0, 1.0).log_prob(places)
+    step = places[1] - places[0]
+    density = log_mixture.exp() * step
+    gap = (density * (log_mixture - log_prior)).sum().item()
+    information = (log_each.exp() * step * (log_each - log_mixture)).sum().item() / 40
+    estimates = [evaluate_latents(mean, logvar, seed) for seed in range(400)]
+    for name, exact in (("mutual_information", information), ("aggregate_posterior_gap", gap)):
+        average = sum(results[name] for results in estimates) / len(estimates)
+        assert average == pytest.approx(exact, abs=0.01), name
+    assert estimates[0]["total_correlation"] == pytest.approx(0, abs=1e-9)
+
+
+def test_a_normal_channel_has_the_information_of_its_signal_to_noise_ratio() -> None:
+    mean = 0.8 * normal(2_000, 1)
+    logvar = torch.full_like(mean, math.log(1 - 0.8**2))
+    results = evaluate_latents(mean, logvar)
+    # The aggregate posterior is nearly the prior, and the ratio of variances that of 1 to noise.
+    assert results["mutual_information"] == pytest.approx(-0.5 * math.log(1 - 0.8**2), abs=0.05)
+    assert results["aggregate_posterior_gap"] == pytest.approx(0, abs=0.02)
+
+
+def test_total_correlation_is_that_of_two_correlated_normals_and_nearly_none_without() -> None:
+    independent, logvar = normal(2_000, 2), torch.full((2_000, 2), math.log(0.5)).double()
+    assert evaluate_latents(independent, logvar)["total_correlation"] == pytest.approx(0, abs=0.05)
+    second = 0.9 * independent[:, 0] + math.sqrt(1 - 0.9**2) * independent[:, 1]
+    correlated = torch.stack((independent[:, 0], second), 1)
+    correlation = 0.9 / 1.5  # of the draws, whose variance is 1.5
+    expected = -0.5 * math.log(1 - correlation**2)
+    results = evaluate_latents(correlated, logvar)
+    assert results["total_correlation"] == pytest.approx(expected, abs=0.05)
+
+
+def test_active_units_are_those_whose_mean_varies_by_more_than_a_hundredth() -> None:
+    mean = torch.zeros(100, 4)
+    mean[:50, 0], mean[50:, 0] = 1, -1
+    mean[:50, 1], mean[50:, 1] = 0.11, -0.11
+    mean[:50, 2], mean[50:, 2] = 0.09, -0.09
+    mean[:, 3] = 5
+    assert evaluate_latents(mean, torch.zeros_like(mean))["active_units"] == 2
+
+
+def test_the_same_seed_gives_the_same_numbers_and_chunks_change_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mean, logvar = normal(150, 3), normal(150, 3, seed=1)
+    before = torch.random.get_rng_state()
+    first = evaluate_latents(mean, logvar, seed=3)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert evaluate_latents(mean, logvar, seed=3) == first
+    assert evaluate_latents(mean, logvar, seed=4) != first
+    monkeypatch.setattr("hf_gen.evaluation.latents._AT_ONCE", 7)
+    chunked = evaluate_latents(mean, logvar, seed=3)
+    assert chunked.pop("kl_per_dimension") == first.pop("kl_per_dimension")
+    assert chunked == pytest.approx(first, rel=1e-9)
+
+
+def test_of_large_codes_only_the_first_thousand_images_are_compared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hf_gen.evaluation.latents._MOST_IMAGES_OF_LARGE_CODES", 10)
+    mean = normal(30, 257)
+    results = evaluate_latents(mean.view(30, 257, 1, 1), torch.full((30, 257, 1, 1), -9.0))
+    assert results["mutual_information"] == pytest.approx(math.log(10))
+    assert results["active_units"] == 257
+    kl = 0.5 * (mean[:10].square() + math.exp(-9) - 1 + 9).sum(1).mean().item()
+    assert results["aggregate_posterior_gap"] == pytest.approx(kl - math.log(10))
+
+
+def test_one_image_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"at least 2 images are needed .* got 1"):
+        evaluate_latents(torch.zeros(1, 2), torch.zeros(1, 2))
+
+
+@pytest.mark.parametrize(
+    ("active", "latents", "sentence"),
+    [
+        (0, 50, "no latent is active: the posterior has collapsed, and a code holds 1.25 nats"),
+        (12, 50, "12 of 50 latents are active, the mean of the other 38 hardly changes"),
+        (1, 2, "1 of 2 latents is active, the mean of the other hardly changes"),
+        (50, 50, "all 50 latents are active: the posterior has not collapsed"),
+        (1, 1, "the only latent is active: the posterior has not collapsed"),
+    ],
+)
+def test_the_verdict_says_what_the_numbers_do(active: int, latents: int, sentence: str) -> None:
+    verdict = posterior_verdict(
+        {"active_units": active, "latents": latents, "mutual_information": 1.2499}
+    )
+    assert verdict.startswith(sentence)
+    assert "1.25 nats about which image it is of." in verdict

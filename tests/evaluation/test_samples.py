@@ -1,0 +1,65 @@
+"""Samples against real images: from as good as they to one image over and over."""
+
+import io
+from functools import cache
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from hf_gen.data.faces import face_at, face_png
+from hf_gen.evaluation.distributions import compare_sets
+from hf_gen.evaluation.features import feature_extractor
+from hf_gen.evaluation.samples import RealReference, evaluate_samples, reference
+from hf_gen.evaluation.translation import evaluate_translations
+from hf_gen.images import to_tensor
+
+COUNT = 40
+
+
+@cache
+def faces(start: int, count: int = COUNT) -> Tensor:
+    drawn = [face_png(face_at(start + index), "anime", 32) for index in range(count)]
+    return to_tensor([Image.open(io.BytesIO(encoded)) for encoded in drawn])
+
+
+@cache
+def known() -> RealReference:
+    return reference(faces(0), feature_extractor())
+
+
+def test_samples_have_the_numbers_of_their_features_and_their_diversity() -> None:
+    extractor = feature_extractor()
+    scores = evaluate_samples(faces(100), known(), extractor)
+    of_sets = compare_sets(extractor(faces(0)), extractor(faces(100)))
+    assert scores.keys() == of_sets.keys() | {"diversity"}
+    for name, value in of_sets.items():
+        assert scores[name] == pytest.approx(value, rel=1e-5, abs=1e-5), name
+    pairs = [extractor.pairwise_perceptual_distance(faces(start)) for start in (100, 0)]
+    assert scores["diversity"] == pytest.approx(pairs[0] / pairs[1], rel=1e-5)
+
+
+def test_translations_have_the_same_numbers() -> None:
+    extractor = feature_extractor()
+    scores = evaluate_samples(faces(100), known(), extractor)
+    translated = evaluate_translations(faces(100), known(), extractor)
+    assert scores.items() <= translated.items()
+    assert translated.keys() - scores.keys() == {"nearest_translation_share"}
+
+
+def test_blurred_and_repeated_samples_are_worse_each_in_its_own_way() -> None:
+    extractor = feature_extractor()
+    good = evaluate_samples(faces(100), known(), extractor)
+    blurred = torch.nn.functional.avg_pool2d(faces(100), 7, 1, padding=3)
+    one = faces(100)[:1].expand(COUNT, -1, -1, -1)
+    for bad in (blurred, one):
+        scores = evaluate_samples(bad, known(), extractor)
+        assert scores["frechet_distance"] > 2 * good["frechet_distance"]
+        assert scores["kid"] > good["kid"] + 0.1
+    assert evaluate_samples(one, known(), extractor)["diversity"] == pytest.approx(0, abs=1e-4)
+
+
+def test_too_few_are_a_sentence() -> None:
+    with pytest.raises(ValueError, match=r"at least 8 sampled images are needed .* got 7"):
+        evaluate_samples(faces(100, 7), known(), feature_extractor())
