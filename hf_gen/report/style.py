@@ -1,0 +1,132 @@
+"""One look for all figures: a light and a dark theme, and colours that read on both."""
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from hf_gen.atomic import disk_errors_as_sentences
+
+WIDTH = 9.0
+"""Of a figure, in inches: 900 pixels of a page, drawn at twice that."""
+DPI = 200
+
+# Each has a contrast of 3:1 or more on both backgrounds, and any two stay apart (a colour distance
+# of 25 or more in CIELAB) for normal vision, deuteranopia and protanopia.
+PALETTE = (
+    "#2591fc",
+    "#fc5400",
+    "#117262",
+    "#af00af",
+    "#58a064",
+    "#2549fc",
+    "#ce71bf",
+    "#bf1c1c",
+)
+_MARKERS = "os^DvPX*"
+_DASHES = ("-", "--", ":")
+TRAIN, HELD_OUT = "#7b8d99", "#d1495b"
+_LETTERS = 130
+_PAD = 0.1
+MUTED = 0.68
+"""Opacity of words that come second."""
+
+_SHARED: Any = {
+    "figure.dpi": DPI,
+    "savefig.dpi": "figure",
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "figure.titlesize": 11,
+    "figure.titleweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+}
+
+
+def _theme(background: str, text: str, lines: str) -> Any:
+    colours = {
+        "figure.facecolor": background,
+        "axes.facecolor": background,
+        "savefig.facecolor": background,
+        "text.color": text,
+        "axes.labelcolor": text,
+        "axes.titlecolor": text,
+        "xtick.color": text,
+        "ytick.color": text,
+        "axes.edgecolor": text,
+        "grid.color": lines,
+    }
+    return _SHARED | colours
+
+
+LIGHT = _theme(background="#ffffff", text="#1f2328", lines="#e3e6ea")
+DARK = _theme(background="#0d1117", text="#e6edf3", lines="#2b313a")
+THEMES = {"": LIGHT, "-dark": DARK}
+# The settings of matplotlib belong to the process: one figure at a time.
+_lock = threading.Lock()
+
+
+def save(path: Path, draw: Callable[[], Figure]) -> None:
+    """Draws a figure once per theme, as `path` and, with "-dark" after its stem, beside it.
+
+    Args:
+        path: A PNG file; its folder is made.
+        draw: Makes the figure, within the theme's settings.
+
+    Raises:
+        UserError: If the disk cannot be written.
+    """
+    for suffix, theme in THEMES.items():
+        with _lock, rc_context(theme):
+            figure = draw()
+            with disk_errors_as_sentences(path.parent):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                figure.savefig(path.with_stem(path.stem + suffix), pil_kwargs={"compress_level": 4})
+
+
+def look(place: int) -> dict[str, Any]:
+    """Colour, dash and marker of the run in a place, different for the first 24."""
+    return {
+        "color": PALETTE[place % len(PALETTE)],
+        "linestyle": _DASHES[place // len(PALETTE) % len(_DASHES)],
+        "marker": _MARKERS[place % len(_MARKERS)],
+        "markersize": 3.5,
+    }
+
+
+def charts(title: str, rows: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure with a title and panels, row by row.
+
+    Args:
+        title: In plain words.
+        rows: Of panels.
+        columns: Of panels.
+        height: Of the figure, in inches.
+    """
+    figure = Figure(figsize=(WIDTH, height), layout=ConstrainedLayoutEngine(h_pad=_PAD, w_pad=_PAD))
+    figure.suptitle(title, x=_PAD / WIDTH, horizontalalignment="left")
+    return figure, list(figure.subplots(rows, columns, squeeze=False).flatten())
+
+
+def legend_height(labels: Sequence[str]) -> float:
+    """What `legend_below` adds to the height of a figure, in inches."""
+    return 0.21 * -(-len(labels) // _legend_columns(labels))
+
+
+def legend_below(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -> None:
+    """A legend under all panels, in as many columns as its words leave room for."""
+    figure.legend(handles, labels, ncols=_legend_columns(labels), loc="outside lower left")
+
+
+def _legend_columns(labels: Sequence[str]) -> int:
+    return max(1, min(len(labels), _LETTERS // (max(map(len, labels), default=0) + 7)))
