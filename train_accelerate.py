@@ -9,35 +9,21 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tyro
 
 from hf_gen import __version__
-from hf_gen.config import (
-    CycleGANRecipe,
-    Optimisation,
-    Output,
-    Recipe,
-    VAERecipe,
-    recipe_as_json,
-)
+from hf_gen.config import Optimisation, Output, Recipe, VAERecipe, recipe_as_json
 from hf_gen.errors import UserError
 from hf_gen.recipes import RECIPES
 
 if TYPE_CHECKING:
-    import torch
     from accelerate import Accelerator
-    from diffusers import DiffusionPipeline
 
-    from hf_gen.data.batches import Domain
     from hf_gen.runs import RunFolder
-    from hf_gen.trainer import Task
 
-MODEL_CARDS = Path(__file__).parent / "model_cards"
 PINNED_IN_RUN = ("torch", "diffusers", "accelerate", "datasets")
 
 
@@ -109,8 +95,8 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
     import torch
 
     from hf_gen.data.batches import Loader
-    from hf_gen.hub import write_card
-    from hf_gen.pipelines import load
+    from hf_gen.experiments import experiment_of, task_of
+    from hf_gen.numbers import formatted
     from hf_gen.runs import RunFolder
     from hf_gen.trainer import train
 
@@ -122,10 +108,8 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
         identity |= recipe_as_json(recipe)
         run.check(identity)
         torch.manual_seed(recipe.optimisation.seed)
-        if isinstance(recipe, VAERecipe):
-            experiment = _vae_experiment(recipe)
-        else:
-            experiment = _cyclegan_experiment(recipe, accelerator.device)
+        task = task_of(recipe, accelerator.device)
+        experiment = experiment_of(recipe)
         loader = Loader(
             experiment.domains,
             recipe.optimisation.seed,
@@ -137,10 +121,11 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
             accelerator.device,
         )
         if accelerator.is_main_process:
-            run.start(identity, command, _versions())
+            device = f"{accelerator.num_processes} x {accelerator.device.type}"
+            run.start(identity, command, device, _versions())
         accelerator.wait_for_everyone()
         train(
-            experiment.task,
+            task,
             loader,
             recipe.optimisation,
             recipe.output,
@@ -150,83 +135,13 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
             experiment.best,
         )
         if accelerator.is_main_process:
-            device = f"on {accelerator.num_processes} x {accelerator.device.type}"
-            experiment.conclude(run, load(run.path).to(accelerator.device))
-            template = MODEL_CARDS / experiment.card
-            write_card(run, template, device, experiment.pipeline_tag, experiment.numbers)
-            results = run.results()
-            numbers = ", ".join(f"{key} {results[key]:,.4g}" for key in experiment.numbers)
+            experiment.complete(run, accelerator.device)
+            results = experiment.conclude(run, accelerator.device)
+            shown = [key for key in experiment.numbers if key in results]
+            numbers = ", ".join(f"{key} {formatted(results[key])}" for key in shown)
             print(f"{run.path} is done. On {results['images']:,} held-out images: {numbers}")
     finally:
         accelerator.end_training()
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """What differs from family to family.
-
-    Attributes:
-        task: What is trained.
-        domains: The images.
-        measure: What else is measured at each evaluation.
-        best: Which of those numbers decides what is exported.
-        conclude: Writes the results and the figures of a finished run.
-        card: The template of its card.
-        pipeline_tag: What the Hub calls such a pipeline.
-        numbers: The results that the card shows.
-    """
-
-    task: "Task"
-    domains: tuple["Domain", ...]
-    measure: "Callable[[DiffusionPipeline], dict[str, float]] | None"
-    best: str | None
-    conclude: "Callable[[RunFolder, DiffusionPipeline], None]"
-    card: str
-    pipeline_tag: str
-    numbers: dict[str, tuple[str, str]]
-
-
-def _vae_experiment(recipe: VAERecipe) -> Experiment:
-    from hf_gen import report
-    from hf_gen.data.sources import load_domain
-    from hf_gen.evaluation.reconstruction import evaluate_reconstruction
-    from hf_gen.hub import VAE_NUMBERS
-    from hf_gen.tasks.vae import VAETask
-
-    task = VAETask(recipe)
-    domain = load_domain(recipe.data)
-
-    def conclude(run: "RunFolder", pipeline: "DiffusionPipeline") -> None:
-        measured = evaluate_reconstruction(pipeline, domain.held_out)
-        run.save_results(measured | run.last_validation())
-        report.draw_vae_figures(run, pipeline, domain.held_out, recipe.optimisation.seed)
-
-    tag = "unconditional-image-generation"
-    return Experiment(task, (domain,), None, None, conclude, "vae.md", tag, VAE_NUMBERS)
-
-
-def _cyclegan_experiment(recipe: CycleGANRecipe, device: "torch.device") -> Experiment:
-    from hf_gen.data.domains import are_drawn, load_domains
-    from hf_gen.data.sources import cache_folder
-    from hf_gen.evaluation.monitor import TranslationMonitor, measure_truth
-    from hf_gen.hub import TRANSLATION_NUMBERS
-    from hf_gen.tasks.cyclegan import CycleGANTask
-    from hf_gen.translation_report import draw_translation_figures
-
-    task = CycleGANTask(recipe, device)
-    a, b = load_domains(recipe.data, recipe.domains)
-    measure = TranslationMonitor(a, b)
-
-    def conclude(run: "RunFolder", pipeline: "DiffusionPipeline") -> None:
-        pipeline.set_progress_bar_config(disable=True)
-        results = {"images": measure.images} | measure(pipeline)
-        if are_drawn(recipe.data, recipe.domains):
-            results |= measure_truth(pipeline, a, b, cache_folder(recipe.data))
-        run.save_results(results)
-        draw_translation_figures(run, pipeline, a, b)
-
-    card, tag = "cyclegan.md", "image-to-image"
-    return Experiment(task, (a, b), measure, "kid", conclude, card, tag, TRANSLATION_NUMBERS)
 
 
 def _make_accelerator(

@@ -1,21 +1,34 @@
 """`hf-gen`: what one does beside training."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 
 from hf_gen.errors import UserError
 
+if TYPE_CHECKING:
+    from hf_gen.compare import Compared
+
 
 def main() -> None:
     """The command line; exits with code 2 after a sentence where something cannot be done."""
+    commands: dict[str, Callable[..., None]] = {
+        "evaluate": evaluate,
+        "report": report,
+        "reproduce": reproduce,
+        "draw-faces": draw_faces,
+    }
     try:
         tyro.extras.subcommand_cli_from_dict(
-            {"draw-faces": draw_faces},
+            commands,
             prog="hf-gen",
-            description="Draw the embedded dataset of faces.",
+            description="Measure and compare runs, repeat the two reports, draw faces.",
         )
+    except KeyboardInterrupt:
+        sys.exit(130)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -23,6 +36,69 @@ def main() -> None:
         remedy = "pip install 'hf_gen[train]'"
         print(f"error: this needs {error.name}, which is not installed: {remedy}", file=sys.stderr)
         sys.exit(2)
+
+
+def evaluate(run: tyro.conf.Positional[Path], inception: bool = False) -> None:
+    """Measure a run again on its held-out images: results.json, its figures and its card.
+
+    Args:
+        run: A run folder whose training has ended.
+        inception: Also the FID of Inception-v3 (pip install 'hf_gen[inception]').
+    """
+    import torch
+
+    from hf_gen.experiments import experiment_of
+    from hf_gen.finished import open_run
+    from hf_gen.numbers import described, formatted
+
+    finished = open_run(run)
+    experiment = experiment_of(finished.recipe, inception)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    results = experiment.conclude(finished.folder, device)
+    rows = [
+        (number.name, formatted(value), number.unit)
+        for key, value in results.items()
+        if not isinstance(value, list)
+        for number in [described(key, experiment.names)]
+    ]
+    names, values = (max(len(row[column]) for row in rows) for column in (0, 1))
+    for name, value, unit in rows:
+        print(f"{name:<{names}}  {value:>{values}}  {unit}".rstrip())
+
+
+def report(runs: tyro.conf.Positional[tuple[Path, ...]], output_dir: Path = Path("report")) -> None:
+    """Compare runs: tables, sentences and figures in report.md and report.html.
+
+    Args:
+        runs: Run folders whose training has ended.
+        output_dir: Where to; an earlier report there is replaced.
+    """
+    from hf_gen.compare import compare
+
+    _tell(compare(runs, output_dir))
+
+
+def reproduce(
+    output_dir: Path = Path("runs/reproduce"),
+    budget: Literal["small", "full"] = "small",
+    dataset_name: str | None = None,
+    dataset_name_b: str | None = None,
+    cache_dir: Path | None = None,
+) -> None:
+    """Train every recipe of the two reports and compare them. Interrupted, it goes on.
+
+    Args:
+        output_dir: Where the runs and their comparison go.
+        budget: small ends in under 30 minutes on two cores; full is as long as the recipes are.
+        dataset_name: A Hub id or a folder. Default: the drawn faces.
+        dataset_name_b: The dataset of the second domain, without which CycleGAN is left out.
+        cache_dir: Where datasets and decoded pixels are kept.
+    """
+    from hf_gen.reproduce import plan
+    from hf_gen.reproduce import reproduce as carry_out
+
+    planned = plan(output_dir, budget, dataset_name, dataset_name_b, cache_dir)
+    _tell(carry_out(planned, output_dir / "report"))
 
 
 def draw_faces(
@@ -60,3 +136,9 @@ def draw_faces(
             target.parent.mkdir(exist_ok=True)
             split.to_parquet(target)
     print(f"{folder}: {train:,} pairs of faces to train on and {test:,} held out")
+
+
+def _tell(compared: "Compared") -> None:
+    for name, why in compared.left_out.items():
+        print(f"left out {name}: {why}", file=sys.stderr)
+    print(f"{compared.folder / 'report.md'} compares {', '.join(compared.runs)}")

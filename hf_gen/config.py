@@ -8,7 +8,7 @@ import dataclasses
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, get_args
 
 from hf_gen.errors import UserError
 
@@ -170,7 +170,7 @@ class Optimisation:
     mixed_precision: Literal["no", "fp16", "bf16"] = "no"
     """Arithmetic of the forward pass; the weights stay in float32."""
     torch_compile: bool = False
-    """Compile the networks: faster after a minute of compiling; on a CPU it needs a C++ compiler."""
+    """Compile the networks: faster after about a minute. On a CPU it needs a C++ compiler."""
     seed: int = 0
     """Weights, order of the images, flips and noise are functions of it."""
     num_threads: int | None = None
@@ -347,12 +347,44 @@ class CycleGANRecipe:
 
 
 Recipe = VAERecipe | CycleGANRecipe
+T = TypeVar("T")
 
 
 def recipe_as_json(recipe: Recipe) -> dict[str, Any]:
     """The recipe as nested plain values: what run.json holds and a resumed run must equal."""
     values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(recipe), default=str))
     return values
+
+
+def recipe_from_json(like: Recipe, values: dict[str, Any]) -> Recipe:
+    """The recipe that `recipe_as_json` was given.
+
+    Args:
+        like: A recipe of the same shape, such as the one of the same name: fields that `values`
+            lacks, since they came later, are taken from it.
+        values: What `recipe_as_json` made. Keys that no field has are passed over.
+
+    Raises:
+        UserError: If a value is out of its range.
+        TypeError, ValueError: If the values are of another shape.
+    """
+    return _filled(like, values)
+
+
+def _filled(like: T, values: dict[str, Any]) -> T:
+    changes: dict[str, Any] = {}
+    for known in dataclasses.fields(like):  # type: ignore[arg-type]
+        if known.name not in values:
+            continue
+        value, before = values[known.name], getattr(like, known.name)
+        if dataclasses.is_dataclass(before):
+            value = _filled(before, value)
+        elif isinstance(value, list):
+            value = tuple(value)
+        elif value is not None and Path in get_args(known.type):
+            value = Path(value)
+        changes[known.name] = value
+    return dataclasses.replace(like, **changes)  # type: ignore[type-var]
 
 
 def _at_least(name: str, value: int | None, least: int) -> None:

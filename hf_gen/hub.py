@@ -6,27 +6,18 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from hf_gen.atomic import write_whole_text
+from hf_gen.numbers import described, formatted
 from hf_gen.runs import RunFolder
 
-VAE_NUMBERS = {
-    "negative_elbo": ("negative ELBO", "nats per image"),
-    "reconstruction": ("reconstruction term", "nats per image"),
-    "kl": ("KL term", "nats per image"),
-    "psnr": ("PSNR", "dB"),
-    "ssim": ("SSIM", "1 at most"),
-}
-_OF_TRANSLATIONS = {
-    "kid": ("KID (EfficientNet-Lite0 features)", "0 at best"),
-    "diversity": ("diversity", "relative to the real images"),
-    "coverage": ("coverage of the real images", "share"),
-    "nearest_translation_share": ("near-identical translations", "share"),
-    "cycle": ("error of the way there and back", "mean absolute, of [-1, 1]"),
-}
-TRANSLATION_NUMBERS = {
-    f"{direction}/{key}": (f"{direction}: {name}", unit)
+VAE_NUMBERS = (
+    *("negative_elbo", "reconstruction", "kl", "importance_weighted_nll", "psnr", "ssim"),
+    *("perceptual", "active_units", "samples/standard/kid", "samples/gaussian/kid"),
+)
+TRANSLATION_NUMBERS = tuple(
+    f"{direction}/{name}"
     for direction in ("a_to_b", "b_to_a")
-    for key, (name, unit) in _OF_TRANSLATIONS.items()
-}
+    for name in ("kid", "diversity", "coverage", "nearest_translation_share", "cycle")
+)
 _DRAWN_TERMS = (
     "The data is drawn by code under the Apache-2.0 license; no photograph or artwork is in it."
 )
@@ -36,20 +27,20 @@ _OTHER_TERMS = "The terms of the data are those of its source; none of it is inc
 def write_card(
     run: RunFolder,
     template: Path,
-    device: str,
     pipeline_tag: str,
-    numbers: dict[str, tuple[str, str]],
+    numbers: tuple[str, ...],
 ) -> None:
     """Writes the run's README.md from its run.json, metrics.jsonl and results.json.
 
     Args:
         run: A finished run.
         template: The Jinja template of the card; it also gets every field of the recipe.
-        device: What it was trained on.
         pipeline_tag: What the Hub calls such a pipeline.
-        numbers: The results to show: key -> (name, unit).
+        numbers: The results to show; those that the run does not have are left out.
     """
     values, results, last = run.identity(), run.results(), run.metrics()[-1]
+    domains = (values.get("domains.domain_a", "a"), values.get("domains.domain_b", "b"))
+    shown = {key: described(key, domains) for key in numbers if key in results}
     sources = _sources(values)
     drawn = sources == ["faces"]
     on_the_hub = [] if drawn else [name for name in sources if not Path(name).exists()]
@@ -61,7 +52,7 @@ def write_card(
         license="apache-2.0" if drawn else None,
         datasets=on_the_hub or None,
         tags=["hf_gen", "faces", "anime"],
-        metrics=sorted({key.rpartition("/")[2] for key in numbers}),
+        metrics=sorted({key.rpartition("/")[2] for key in shown}),
         eval_results=[
             EvalResult(
                 task_type=pipeline_tag,
@@ -69,10 +60,10 @@ def write_card(
                 dataset_name=dataset.replace("`", ""),
                 dataset_split="held out",
                 metric_type=key,
-                metric_name=name,
+                metric_name=number.name,
                 metric_value=results[key],
             )
-            for key, (name, _) in numbers.items()
+            for key, number in shown.items()
         ],
     )
     card = ModelCard.from_template(
@@ -84,10 +75,12 @@ def write_card(
         epochs=f"{last['epoch']:.4g}",
         dataset=dataset,
         data_terms=_DRAWN_TERMS if drawn else _OTHER_TERMS,
-        device=device,
+        device=f"on {run.device()}",
         command=run.command(),
         images=f"{results['images']:,}",
-        results=[(name, f"{results[key]:,.4g}", unit) for key, (name, unit) in numbers.items()],
+        results=[
+            (number.name, formatted(results[key]), number.unit) for key, number in shown.items()
+        ],
         **{key.replace(".", "_"): value for key, value in values.items()},
     )
     write_whole_text(run.path / "README.md", str(card))

@@ -78,19 +78,22 @@ class RunFolder:
                 "on with it, or another --output-dir to start anew"
             )
 
-    def start(self, identity: dict[str, Any], command: str, versions: dict[str, str]) -> None:
+    def start(
+        self, identity: dict[str, Any], command: str, device: str, versions: dict[str, str]
+    ) -> None:
         """Creates the folder with its `run.json`, unless it is there already.
 
         Args:
             identity: As for `check`.
             command: What started the run, for people.
+            device: What trains it, for people.
             versions: Of the libraries, for people.
         """
         with disk_errors_as_sentences(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         if not (self.path / "run.json").exists():
-            content = {"format": FORMAT, "command": command, "identity": identity}
-            text = json.dumps(content | {"versions": versions}, indent=2)
+            content = {"format": FORMAT, "command": command, "device": device}
+            text = json.dumps(content | {"identity": identity, "versions": versions}, indent=2)
             write_whole_text(self.path / "run.json", text + "\n")
 
     def identity(self) -> dict[str, Any]:
@@ -101,6 +104,11 @@ class RunFolder:
         """What started the run."""
         command: str = self._described()["command"]
         return command
+
+    def device(self) -> str:
+        """What trained it, such as "1 x cpu"."""
+        device: str = self._described()["device"]
+        return device
 
     def _described(self) -> dict[str, Any]:
         described: dict[str, Any] = json.loads((self.path / "run.json").read_text("utf-8"))

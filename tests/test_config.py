@@ -1,14 +1,23 @@
 """A value out of its range is refused by a sentence that names its field."""
 
 import math
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hf_gen.config import Data, Objective, Optimisation, Output, VAERecipe, recipe_as_json
+from hf_gen.config import (
+    Data,
+    Objective,
+    Optimisation,
+    Output,
+    VAERecipe,
+    recipe_as_json,
+    recipe_from_json,
+)
 from hf_gen.errors import UserError
+from hf_gen.recipes import RECIPES
 
 OUT_OF_RANGE: list[tuple[type, str, Any]] = [
     *[(Data, "resolution", value) for value in (7, 0, -32)],
@@ -79,3 +88,16 @@ def test_a_recipe_becomes_plain_values() -> None:
         "likelihood_scale": 0.2,
         "kl_weight": 1.0,
     }
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_comes_back_from_plain_values(name: str) -> None:
+    recipe = RECIPES[name][1]
+    changed = replace(recipe, data=replace(recipe.data, resolution=48, cache_dir=Path("here")))
+    assert recipe_from_json(recipe, recipe_as_json(changed)) == changed
+
+
+def test_a_field_that_came_later_has_its_default() -> None:
+    values = recipe_as_json(VAERecipe())
+    del values["optimisation"]["torch_compile"]
+    assert recipe_from_json(VAERecipe(), values | {"of_old": 1}) == VAERecipe()

@@ -16,10 +16,10 @@ COMMAND = "accelerate launch train_accelerate.py conv-vae"
 def card_of(folder: Path, data: Data) -> ModelCard:
     run = RunFolder(folder / "conv-vae")
     identity = {"recipe": "conv-vae", "processes": 1, **recipe_as_json(VAERecipe(data=data))}
-    run.start(identity, COMMAND, {})
+    run.start(identity, COMMAND, "1 x cpu", {})
     run.log({"step": 3460, "epoch": 20.04})
     run.save_results({**RESULTS, "psnr": 18.75, "ssim": 0.5509})
-    write_card(run, TEMPLATE, "on 1 x cpu", "unconditional-image-generation", VAE_NUMBERS)
+    write_card(run, TEMPLATE, "unconditional-image-generation", VAE_NUMBERS)
     return ModelCard.load(run.path / "README.md")
 
 

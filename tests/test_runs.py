@@ -31,7 +31,7 @@ def identity(**changes: Any) -> dict[str, Any]:
 def started(tmp_path: Path) -> RunFolder:
     run = RunFolder(tmp_path / "runs" / "conv-vae")
     run.check(identity())
-    run.start(identity(), COMMAND, VERSIONS)
+    run.start(identity(), COMMAND, "1 x cpu", VERSIONS)
     return run
 
 
@@ -44,7 +44,7 @@ def test_the_same_run_goes_on(tmp_path: Path) -> None:
     run = started(tmp_path)
     before = (run.path / "run.json").read_bytes()
     run.check(identity())
-    run.start(identity(), "another", {"torch": "3.0"})
+    run.start(identity(), "another", "8 x cuda", {"torch": "3.0"})
     assert (run.path / "run.json").read_bytes() == before
     assert json.loads(before)["versions"] == VERSIONS
     assert run.identity()["objective.kl_weight"] == 1.0

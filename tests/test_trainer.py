@@ -34,7 +34,7 @@ def some_loader(count: int = 40, resolution: int = 32) -> Loader:
 
 def run_in(folder: Path) -> RunFolder:
     run = RunFolder(folder)
-    run.start({}, "", {})
+    run.start({}, "", "1 x cpu", {})
     return run
 
 

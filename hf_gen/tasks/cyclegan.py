@@ -20,6 +20,7 @@ from hf_gen.losses import discriminator_loss, generator_loss
 from hf_gen.models.cyclegan import PatchDiscriminator, ResnetGenerator
 from hf_gen.pipelines import TranslationPipeline
 from hf_gen.tasks.pool import ImagePool
+from hf_gen.trained import Stateful
 
 SHOWN = 8
 
@@ -56,10 +57,11 @@ class CycleGANTask:
             ),
         }
         self.preview_columns = SHOWN
-        self.state = {
+        self._pools = {
             name: ImagePool(recipe.objective.pool_size, self.resolution, device)
             for name in ("pool_a", "pool_b")
         }
+        self.state: dict[str, Stateful] = dict(self._pools)
 
     def losses(
         self, nets: Mapping[str, nn.Module], batch: Batch
@@ -169,7 +171,7 @@ class CycleGANTask:
     def _earlier(self, fake: Tensor, batch: Batch, side: str) -> Tensor:
         if not batch.is_training or not self.objective.pool_size:
             return fake
-        return self.state[f"pool_{side}"].exchange(fake, batch.host_generator(f"pool {side}"))
+        return self._pools[f"pool_{side}"].exchange(fake, batch.host_generator(f"pool {side}"))
 
 
 def _new_networks(recipe: CycleGANRecipe) -> dict[str, nn.Module]:

@@ -1,0 +1,151 @@
+"""What differs from family to family: the images, the numbers, the figures and the card.
+
+Training an experiment ends with what `hf-gen evaluate` does to a run that has ended.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import DiffusionPipeline
+
+from hf_gen.atomic import whole_folder
+from hf_gen.config import CycleGANRecipe, Recipe, VAERecipe
+from hf_gen.data.batches import Domain
+from hf_gen.data.domains import are_drawn, load_domains
+from hf_gen.data.faces import TEST_START, face_at
+from hf_gen.data.sources import cache_folder, is_drawn, load_domain
+from hf_gen.evaluation.autoencoder import evaluate_autoencoder
+from hf_gen.evaluation.factors import true_factors
+from hf_gen.evaluation.monitor import TranslationMonitor, measure_truth
+from hf_gen.evaluation.prior import fit_prior, training_codes
+from hf_gen.hub import TRANSLATION_NUMBERS, VAE_NUMBERS, write_card
+from hf_gen.pipelines import TranslationPipeline, VAEPipeline, load
+from hf_gen.report import draw_translation_figures, draw_vae_figures
+from hf_gen.runs import RunFolder
+from hf_gen.tasks.cyclegan import CycleGANTask
+from hf_gen.tasks.vae import VAETask
+from hf_gen.trainer import Task
+
+MODEL_CARDS = Path(__file__).parents[1] / "model_cards"
+_CODES_FOR_THE_PRIOR = 20_000
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A family's part of a run.
+
+    Attributes:
+        domains: The images.
+        evaluate: Everything that is measured of a pipeline on the held-out images.
+        draw: Writes the figures of a run, whose results have been saved.
+        card: The template of its card.
+        pipeline_tag: What the Hub calls such a pipeline.
+        numbers: The results that the card and the terminal show.
+        names: What the two domains of a translation are called.
+        learn_more: Adds to a trained pipeline what is learned from its codes.
+        measure: What else is measured along the training.
+        best: Which of those numbers decides what is exported.
+    """
+
+    domains: tuple[Domain, ...]
+    evaluate: Callable[[DiffusionPipeline], dict[str, Any]]
+    draw: Callable[[RunFolder, DiffusionPipeline], None]
+    card: str
+    pipeline_tag: str
+    numbers: tuple[str, ...]
+    names: tuple[str, str] = ("a", "b")
+    learn_more: Callable[[DiffusionPipeline], DiffusionPipeline] | None = None
+    measure: Callable[[DiffusionPipeline], dict[str, float]] | None = None
+    best: str | None = None
+
+    def complete(self, run: RunFolder, device: torch.device) -> None:
+        """Saves the exported pipeline of a run again, with what is learned after training."""
+        if self.learn_more is not None:
+            pipeline = self.learn_more(load(run.path).to(device))
+            with whole_folder(run.pipeline) as partial:
+                pipeline.save_pretrained(partial, safe_serialization=True)
+
+    def conclude(self, run: RunFolder, device: torch.device) -> dict[str, Any]:
+        """Measures what a run exported, draws its figures, writes its card; returns the results."""
+        pipeline = load(run.path).to(device)
+        results = self.evaluate(pipeline)
+        run.save_results(results)
+        self.draw(run, pipeline)
+        write_card(run, MODEL_CARDS / self.card, self.pipeline_tag, self.numbers)
+        return results
+
+
+def task_of(recipe: Recipe, device: torch.device) -> Task:
+    """What is trained; see the tasks for their errors."""
+    if isinstance(recipe, CycleGANRecipe):
+        return CycleGANTask(recipe, device)
+    return VAETask(recipe)
+
+
+def experiment_of(recipe: Recipe, inception: bool = False) -> Experiment:
+    """The images of a recipe, and what is asked of its pipeline.
+
+    Args:
+        recipe: What is trained.
+        inception: Whether samples and translations are measured in Inception's features too.
+
+    Raises:
+        UserError: If the data, or Inception's features, cannot be used.
+    """
+    if isinstance(recipe, CycleGANRecipe):
+        return _translation(recipe, inception)
+    return _autoencoding(recipe, inception)
+
+
+def _autoencoding(recipe: VAERecipe, inception: bool) -> Experiment:
+    domain, seed = load_domain(recipe.data), recipe.optimisation.seed
+
+    def evaluate(pipeline: VAEPipeline) -> dict[str, Any]:
+        held_out, factors = domain.held_out, None
+        if is_drawn(recipe.data):
+            places = range(TEST_START, TEST_START + len(held_out))
+            factors = true_factors([face_at(place) for place in places])
+        return evaluate_autoencoder(pipeline, recipe.objective, held_out, factors, seed, inception)
+
+    def with_prior(pipeline: VAEPipeline) -> VAEPipeline:
+        codes = training_codes(pipeline, domain.train, _CODES_FOR_THE_PRIOR, seed)
+        return VAEPipeline(pipeline.vae, fit_prior(codes, seed=seed), pipeline.config.resolution)
+
+    return Experiment(
+        domains=(domain,),
+        evaluate=evaluate,
+        draw=lambda run, pipeline: draw_vae_figures(run, pipeline, domain.held_out, seed),
+        card="vae.md",
+        pipeline_tag="unconditional-image-generation",
+        numbers=VAE_NUMBERS,
+        learn_more=with_prior,
+    )
+
+
+def _translation(recipe: CycleGANRecipe, inception: bool) -> Experiment:
+    a, b = load_domains(recipe.data, recipe.domains)
+    measure = TranslationMonitor(a, b)
+
+    def evaluate(pipeline: TranslationPipeline) -> dict[str, Any]:
+        pipeline.set_progress_bar_config(disable=True)
+        results = {"images": measure.images} | measure(pipeline)
+        if inception:
+            results |= measure.inception(pipeline)
+        if are_drawn(recipe.data, recipe.domains):
+            results |= measure_truth(pipeline, a, b, cache_folder(recipe.data))
+        return results
+
+    return Experiment(
+        domains=(a, b),
+        evaluate=evaluate,
+        draw=lambda run, pipeline: draw_translation_figures(run, pipeline, a, b),
+        card="cyclegan.md",
+        pipeline_tag="image-to-image",
+        numbers=TRANSLATION_NUMBERS,
+        names=(recipe.domains.domain_a, recipe.domains.domain_b),
+        measure=measure,
+        best="kid",
+    )

@@ -1,0 +1,162 @@
+"""Every recipe of the two reports, trained one after the other, and compared."""
+
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tqdm import tqdm
+
+from hf_gen.compare import Compared, compare
+from hf_gen.errors import UserError
+from hf_gen.recipes import RECIPES
+from hf_gen.runs import RunFolder
+
+Budget = Literal["small", "full"]
+SCRIPT = Path(__file__).parents[1] / "train_accelerate.py"
+_POLL = 0.5
+# How long each took on two cores with the small budget: shares of the whole, for the time left.
+_AUTOENCODERS = {
+    "conv-vae": 60,
+    "conv-vae-maxpool": 90,
+    "conv-vae-kl0": 60,
+    "conv-vae-kl100": 60,
+    "dense-vae-z5": 40,
+    "dense-vae-z10": 40,
+}
+_TRANSLATORS = {"cyclegan-lambda10": 420, "cyclegan-lambda5": 420}
+_SMALL = {
+    "autoencoders": ("--max-train-samples", "4000", "--num-train-epochs", "30"),
+    "translators": (
+        *("--max-train-samples", "2000", "--resolution", "32", "--train-batch-size", "20"),
+        *("--learning-rate", "2e-4", "--max-train-steps", "1200", "--validation-steps", "100"),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run that is to be there in the end.
+
+    Attributes:
+        recipe: Its name.
+        folder: Where it lies.
+        flags: What differs from the recipe.
+        share: Of the time of the whole, in any unit.
+    """
+
+    recipe: str
+    folder: Path
+    flags: tuple[str, ...]
+    share: float
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Of `train_accelerate.py`."""
+        return (self.recipe, *self.flags, "--output-dir", str(self.folder))
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the folder holds this very run, trained and measured."""
+        if not (self.folder / "run.json").is_file() or not (self.folder / "results.json").is_file():
+            return False
+        return RunFolder(self.folder).command() == command(self.arguments)
+
+    def progress(self) -> float:
+        """How much of it is trained, from 0 to 1."""
+        metrics = RunFolder(self.folder).metrics()
+        if not metrics:
+            return 0.0
+        optimisation = RECIPES[self.recipe][1].optimisation
+        flags = dict(zip(self.flags[::2], self.flags[1::2], strict=False))
+        if "--max-train-steps" in flags:
+            return min(metrics[-1]["step"] / int(flags["--max-train-steps"]), 1.0)
+        epochs = int(flags.get("--num-train-epochs", optimisation.num_train_epochs))
+        return min(metrics[-1]["epoch"] / epochs, 1.0)
+
+
+def plan(
+    output: Path,
+    budget: Budget,
+    dataset: str | None = None,
+    dataset_b: str | None = None,
+    cache_dir: Path | None = None,
+) -> list[Planned]:
+    """The runs of both reports.
+
+    Args:
+        output: The folder that holds a run folder for each.
+        budget: "small" ends in under 30 minutes on two cores; "full" is what the recipes say.
+        dataset: A Hub id or a folder; None for the drawn faces.
+        dataset_b: Of the second domain. A dataset without one leaves CycleGAN out.
+        cache_dir: Where datasets and decoded pixels are kept.
+    """
+    data = () if dataset is None else ("--dataset-name", dataset)
+    second = () if dataset_b is None else ("--dataset-name-b", dataset_b)
+    cache = () if cache_dir is None else ("--cache-dir", str(cache_dir))
+    planned = []
+    for kind, shares in (("autoencoders", _AUTOENCODERS), ("translators", _TRANSLATORS)):
+        if kind == "translators" and dataset is not None and dataset_b is None:
+            continue
+        small = _SMALL[kind] if budget == "small" else ()
+        for recipe, share in shares.items():
+            flags = (*data, *(second if kind == "translators" else ()), *small, *cache)
+            planned.append(Planned(recipe, output / recipe, flags, share))
+    return planned
+
+
+def reproduce(planned: Sequence[Planned], report: Path) -> Compared:
+    """Trains what is not there yet, goes on with what was interrupted, and compares all of it.
+
+    Args:
+        planned: In the order of training.
+        report: The folder of the comparison.
+
+    Raises:
+        UserError: If a training fails or is interrupted; the same command goes on from there.
+    """
+    if not SCRIPT.is_file():
+        raise UserError(f"{SCRIPT} is not there: run this in a checkout of hf_gen")
+    layout = "{l_bar}{bar}| {elapsed} so far, {remaining} left"
+    to_do = [run for run in planned if not run.is_done]
+    total = sum(run.share for run in to_do)
+    with tqdm(total=total, bar_format=layout) as bar:
+        for run in planned:
+            if run not in to_do:
+                bar.write(f"{run.folder} is there already")
+                continue
+            bar.set_description(f"{to_do.index(run) + 1}/{len(to_do)} {run.recipe}")
+            before = bar.n
+            for progress in _train(run):
+                bar.update(before + run.share * progress - bar.n)
+            bar.update(before + run.share - bar.n)
+    return compare([run.folder for run in planned], report)
+
+
+def command(arguments: Sequence[str]) -> str:
+    """How a run's `run.json` names the command with these arguments."""
+    return shlex.join(["accelerate", "launch", "train_accelerate.py", *arguments])
+
+
+def _train(run: Planned) -> Iterator[float]:
+    """Trains in a process of its own, whose words go to a file, and tells how far it is."""
+    run.folder.parent.mkdir(parents=True, exist_ok=True)
+    log = run.folder.with_name(f"{run.folder.name}.log")
+    with log.open("w") as words:
+        process = subprocess.Popen(
+            [sys.executable, str(SCRIPT), *run.arguments], stdout=words, stderr=subprocess.STDOUT
+        )
+        try:
+            while process.poll() is None:
+                yield run.progress()
+                time.sleep(_POLL)
+        finally:
+            # Ctrl-C has reached it too: it writes a checkpoint and ends.
+            process.wait()
+    if process.returncode:
+        last = log.read_text("utf-8", errors="replace").strip().splitlines()[-1:]
+        raise UserError(f"{run.recipe} ended early: {' '.join(last)} (all of it: {log})")

@@ -1,0 +1,181 @@
+"""Runs become one report, and what cannot be compared is not."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from hf_gen.cli import main as hf_gen
+from hf_gen.compare import compare
+from hf_gen.errors import UserError
+from hf_gen.reproduce import Planned, command, plan, reproduce
+from train_accelerate import main
+
+TINY = (
+    *("--max-train-samples", "120", "--train-batch-size", "12", "--resolution", "16"),
+    *("--max-train-steps", "12", "--validation-steps", "4", "--logging-steps", "2"),
+    *("--report-to", "none"),
+)
+SMALL_NETWORKS = (
+    *("--generator-channels", "4", "--discriminator-channels", "4", "--discriminator-layers", "1"),
+    *(
+        "--resolution",
+        "32",
+    ),
+)
+AUTOENCODERS = ("conv-vae", "conv-vae-kl0", "conv-vae-kl100", "dense-vae-z5", "dense-vae-z10")
+
+
+@pytest.fixture(scope="session")
+def runs(cache: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of small runs: of both reports, and one with another likelihood."""
+    folder = tmp_path_factory.mktemp("compared")
+    for name in AUTOENCODERS:
+        assert main([name, *TINY, *cache, "--output-dir", str(folder / name)]) == 0
+    laplace = ("--likelihood", "laplace", "--output-dir", str(folder / "laplace"))
+    assert main(["conv-vae", *TINY, *cache, *laplace]) == 0
+    for name in ("cyclegan-lambda10", "cyclegan-lambda5"):
+        arguments = (*TINY, *SMALL_NETWORKS, *cache, "--output-dir", str(folder / name))
+        assert main([name, *arguments]) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def compared(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of all of them, of an unfinished one and of a folder that is no run."""
+    unfinished = runs / "unfinished"
+    shutil.copytree(runs / "conv-vae", unfinished)
+    (unfinished / "results.json").unlink()
+    paths = [*sorted(path for path in runs.iterdir()), runs / "nowhere"]
+    return compare(paths, tmp_path_factory.mktemp("report") / "report").folder
+
+
+def sections(report: Path) -> dict[str, str]:
+    parts = (report / "report.md").read_text().split("\n## ")[1:]
+    return {part.partition("\n")[0]: part for part in parts}
+
+
+def test_report_holds_every_run_and_says_what_was_left_out(compared: Path) -> None:
+    results = json.loads((compared / "results.json").read_text())
+    assert set(results["runs"]) == {
+        *AUTOENCODERS, "laplace", "cyclegan-lambda10", "cyclegan-lambda5",
+    }  # fmt: skip
+    assert "holds no run" in results["left_out"]["nowhere"]
+    assert "has not ended" in results["left_out"]["unfinished"]
+    overview = sections(compared)["The runs"]
+    assert "**unfinished**: " in overview
+    assert "| conv-vae-kl100 | faces, 16x16, 12 held-out images | KL x100 | 12 |" in overview
+    assert "numbers of different sections cannot be compared" in overview
+
+
+def test_numbers_in_tables_are_those_of_the_runs(compared: Path, runs: Path) -> None:
+    results = json.loads((runs / "conv-vae" / "results.json").read_text())
+    (section,) = (text for title, text in sections(compared).items() if "Autoencoders" in title)
+    row = next(line for line in section.splitlines() if line.startswith("| conv-vae |"))
+    assert row.split(" | ")[1:3] == [f"{results[key]:,.4g}" for key in ("psnr", "ssim")]
+
+
+def test_nats_of_two_likelihoods_stand_in_two_tables(compared: Path) -> None:
+    (section,) = (text for title, text in sections(compared).items() if "Autoencoders" in title)
+    bernoulli, laplace = (part.split("<picture>")[0] for part in section.split("Likelihood: ")[1:])
+    assert bernoulli.startswith("bernoulli.")
+    assert laplace.startswith("laplace, scale 0.2.")
+    assert "| conv-vae |" in bernoulli
+    assert "| laplace |" not in bernoulli
+    assert "| laplace |" in laplace
+    assert "nats under one say nothing about nats under another" in section
+
+
+def test_the_questions_of_the_reports_have_sections(compared: Path) -> None:
+    titles = sections(compared)
+    (kl,) = (text for title, text in titles.items() if title.startswith("The KL term"))
+    assert all(f"**KL x{weight}**" in kl for weight in (0, 1, 100))
+    assert "With 5 latents and with 10 latents" in titles["How many latents"]
+    (translation,) = (text for title, text in titles.items() if title.startswith("Translation"))
+    assert "**cyclegan-lambda5**, cartoon to anime: collapse was declared at" in translation
+
+
+def test_every_picture_is_there_in_both_themes(compared: Path) -> None:
+    text = (compared / "report.md").read_text()
+    pictures = set((compared / "figures").iterdir())
+    named = {compared / "figures" / part.split('"')[0] for part in text.split('"figures/')[1:]}
+    assert named == pictures
+    assert len(pictures) > 20
+    for path in pictures:
+        picture = Image.open(path).convert("RGB")
+        assert len(picture.getcolors(picture.width * picture.height) or []) > 20, path
+    assert (compared / "report.html").read_text().count("data:image/png") == len(pictures)
+
+
+def test_a_report_replaces_a_report_and_nothing_else(runs: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "photos"
+    kept.mkdir()
+    with pytest.raises(UserError, match="exists and holds no report"):
+        compare([runs / "conv-vae"], kept)
+    compare([runs / "conv-vae"], tmp_path / "report")
+    compare([runs / "dense-vae-z5"], tmp_path / "report")
+    assert list(json.loads((tmp_path / "report" / "results.json").read_text())["runs"]) == [
+        "dense-vae-z5"
+    ]
+
+
+def test_nothing_to_compare_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"nothing to compare: .*holds no run"):
+        compare([tmp_path / "nowhere"], tmp_path / "report")
+    assert not (tmp_path / "report").exists()
+
+
+def test_evaluate_prints_what_it_writes(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "again"
+    shutil.copytree(runs / "conv-vae", run)
+    before = (run / "results.json").read_bytes()
+    (run / "results.json").write_text("{}")
+    monkeypatch.setattr("sys.argv", ["hf-gen", "evaluate", str(run)])
+    hf_gen()
+    assert (run / "results.json").read_bytes() == before
+    printed = capsys.readouterr().out
+    results = json.loads(before)
+    assert f"{results['psnr']:,.4g}  dB" in printed
+    assert "samples, fitted Gaussian: KID" in printed
+    assert f"{results['psnr']:,.4g}" in (run / "README.md").read_text()
+
+
+def test_reproduce_goes_on_and_skips_what_is_done(cache: tuple[str, str], tmp_path: Path) -> None:
+    names = ("dense-vae-z5", "dense-vae-z10")
+    planned = [Planned(name, tmp_path / name, (*TINY, *cache), 1.0) for name in names]
+    first = ["dense-vae-z5", *TINY, *cache, "--output-dir", str(tmp_path / "dense-vae-z5")]
+    assert main(first) == 0
+    assert [run.is_done for run in planned] == [True, False]
+    assert planned[0].progress() == 1.0
+    kept = (tmp_path / "dense-vae-z5" / "results.json").stat().st_mtime_ns
+    done = reproduce(planned, tmp_path / "report")
+    assert done.runs == list(names)
+    assert done.left_out == {}
+    assert (tmp_path / "dense-vae-z5" / "results.json").stat().st_mtime_ns == kept
+    assert all(run.is_done for run in planned)
+
+
+def test_reproduce_names_what_failed(cache: tuple[str, str], tmp_path: Path) -> None:
+    broken = Planned("dense-vae-z5", tmp_path / "run", (*TINY, "--learning-rate", "-1"), 1.0)
+    with pytest.raises(UserError, match="dense-vae-z5 ended early: error: learning_rate must be"):
+        reproduce([broken], tmp_path / "report")
+
+
+def test_the_plan_holds_every_recipe_of_the_reports(tmp_path: Path) -> None:
+    runs = plan(tmp_path, "full")
+    assert {run.recipe for run in runs} == {*AUTOENCODERS, "conv-vae-maxpool", "cyclegan-lambda10",
+                                            "cyclegan-lambda5"}  # fmt: skip
+    assert all(run.flags == () for run in runs)
+    assert command(runs[0].arguments).startswith("accelerate launch train_accelerate.py conv-vae ")
+    real = plan(tmp_path, "small", "anime-faces")
+    assert not any(run.recipe.startswith("cyclegan") for run in real)
+    both = plan(tmp_path, "small", "anime-faces", "cartoon-faces")
+    flags = {run.recipe: run.flags for run in both}
+    assert flags["cyclegan-lambda5"][:4] == (
+        "--dataset-name", "anime-faces", "--dataset-name-b", "cartoon-faces",
+    )  # fmt: skip
+    assert "--dataset-name-b" not in flags["conv-vae"]

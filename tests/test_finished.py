@@ -1,0 +1,66 @@
+"""A run that cannot be read is answered with a sentence that names it and says why."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hf_gen.config import recipe_as_json
+from hf_gen.errors import UserError
+from hf_gen.finished import open_run
+from hf_gen.recipes import RECIPES
+from hf_gen.runs import RunFolder
+
+COMMAND = "accelerate launch train_accelerate.py dense-vae-z5"
+
+
+def run_folder(path: Path, **described: object) -> Path:
+    """A finished run of dense-vae-z5 at 48 pixels, whose run.json is changed as told."""
+    recipe = RECIPES["dense-vae-z5"][1]
+    recipe = replace(recipe, data=replace(recipe.data, resolution=48, train_data_dir=Path("faces")))
+    run = RunFolder(path)
+    run.start(
+        {"recipe": "dense-vae-z5", "processes": 1, **recipe_as_json(recipe)}, COMMAND, "1 x cpu", {}
+    )
+    run.save_results({"images": 8})
+    content = json.loads((path / "run.json").read_text())
+    (path / "run.json").write_text(json.dumps(content | described))
+    return path
+
+
+def test_a_finished_run_says_what_it_is(tmp_path: Path) -> None:
+    run = open_run(run_folder(tmp_path / "mine"))
+    assert (run.name, run.recipe_name) == ("mine", "dense-vae-z5")
+    assert run.recipe.data.resolution == 48
+    assert run.recipe.data.train_data_dir == Path("faces")
+    assert run.recipe.model == RECIPES["dense-vae-z5"][1].model
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"format": 99}, "format 99"),
+        ({"identity": {"recipe": "of-tomorrow"}}, "'of-tomorrow', which is no recipe"),
+        ({"identity": ["no", "dict"]}, "run.json is damaged"),
+        ({"identity": {"recipe": "conv-vae", "data": {"resolution": 1}}}, "at least 8, got 1"),
+        ({"identity": {"recipe": "conv-vae", "data": 3}}, "cannot be read"),
+    ],
+)
+def test_what_this_version_cannot_read_is_named(
+    changes: dict[str, object], sentence: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=sentence):
+        open_run(run_folder(tmp_path / "run", **changes))
+
+
+def test_no_run_and_an_unfinished_one_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds no run"):
+        open_run(tmp_path)
+    run = run_folder(tmp_path / "run")
+    (run / "results.json").unlink()
+    with pytest.raises(UserError, match=f"has not ended: {COMMAND} goes on with it"):
+        open_run(run)
+    (run / "run.json").write_text('{"format": 1,')
+    with pytest.raises(UserError, match=r"run\.json is damaged"):
+        open_run(run)
