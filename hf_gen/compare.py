@@ -104,7 +104,7 @@ def _open(paths: Sequence[Path]) -> tuple[list[Shown], dict[str, str]]:
         try:
             runs.append(open_run(path))
         except UserError as error:
-            left_out[path.name] = str(error)
+            left_out[path.name] = _without_place(error, path)
     names = [run.name for run in runs]
     for run in runs:
         folder = run.folder.path
@@ -112,8 +112,13 @@ def _open(paths: Sequence[Path]) -> tuple[list[Shown], dict[str, str]]:
         try:
             shown.append(_shown(run, run.name if unique else f"{folder.parent.name}/{run.name}"))
         except UserError as error:
-            left_out[run.name] = str(error)
+            left_out[run.name] = _without_place(error, folder)
     return shown, left_out
+
+
+def _without_place(error: UserError, path: Path) -> str:
+    """The sentence for a report that others read, in which a run has its name and no path."""
+    return str(error).replace(f"{path.parent}/", "")
 
 
 def _shown(run: FinishedRun, name: str) -> Shown:
@@ -185,7 +190,7 @@ def _autoencoders(data: str, runs: Sequence[Shown], folder: Path) -> list[Sectio
         parts.append(_drawn(folder, "priors", comparison.priors, sampled))
         parts.append(sentences.best_priors(sampled))
     sections = [Section(f"Autoencoders: {as_text(data)}", [part for part in parts if part])]
-    measured = [run for run in runs if "active_units" in run.results]
+    measured = [run for run in runs if "mutual_information" in run.results]
     for _, family in _groups(measured, _apart_from_kl_weight):
         if len(family) > 1:
             name = as_text(family[0].name)

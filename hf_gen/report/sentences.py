@@ -38,7 +38,7 @@ def verdicts(runs: Sequence[Shown]) -> list[str]:
     return [
         f"**{run.name}**: {posterior_verdict(run.results)}"
         for run in runs
-        if "active_units" in run.results
+        if "mutual_information" in run.results
     ]
 
 
@@ -53,10 +53,17 @@ def best_priors(runs: Sequence[Shown]) -> list[str]:
         }
         if len(distances) > 1:
             order = sorted(distances, key=lambda name: distances[name])
+            best, worst = distances[order[0]], distances[order[-1]]
+            if worst - best <= _CLOSE * worst:
+                sentences.append(
+                    f"**{run.name}** samples equally well from every prior: Frechet distances "
+                    f"{formatted(best)} to {formatted(worst)}."
+                )
+                continue
             others = ", ".join(f"{PRIORS[name]} {formatted(distances[name])}" for name in order[1:])
             sentences.append(
                 f"**{run.name}** samples best from the {PRIORS[order[0]]} prior: Frechet distance "
-                f"{formatted(distances[order[0]])} ({others})."
+                f"{formatted(best)} ({others})."
             )
     return sentences
 

@@ -79,6 +79,13 @@ def test_best_prior_is_the_nearest() -> None:
     )
 
 
+def test_priors_that_differ_little_are_said_to() -> None:
+    distances = {"standard": 4.0, "gaussian": 4.01, "mixture": 3.99}
+    numbers = {f"samples__{name}__frechet_distance": value for name, value in distances.items()}
+    (text,) = best_priors([run("one", **numbers)])
+    assert text == "**one** samples equally well from every prior: Frechet distances 3.99 to 4.01."
+
+
 def test_collapse_names_the_epochs() -> None:
     lines = [
         {
