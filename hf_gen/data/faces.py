@@ -57,6 +57,8 @@ STYLES = ("anime", "cartoon")
 TEST_START = 1_000_000_000
 # Smallest and largest picture, in pixels.
 SIZES = (8, 1024)
+# What smaller training images are shrunk from.
+DRAWN_SIZE = 64
 # Faces that one process draws before it takes the next block.
 BLOCK = 500
 

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 from hf_gen.atomic import disk_errors_as_sentences, write_whole_text
 from hf_gen.config import Data
 from hf_gen.data.batches import Domain
-from hf_gen.data.faces import SIZES, STYLES, TEST_START, drawing_version, drawn_faces
+from hf_gen.data.faces import (
+    DRAWN_SIZE,
+    SIZES,
+    STYLES,
+    TEST_START,
+    drawing_version,
+    drawn_faces,
+)
 from hf_gen.data.pixels import Item, Split, cached_pixels
 from hf_gen.errors import UserError
 from hf_gen.hub_lookup import ask_the_hub
@@ -22,7 +29,6 @@ if TYPE_CHECKING:
 
 
 DRAWN_COUNT = 10_000
-DRAWN_SIZE = 64
 _READ_AT_ONCE = 256
 
 

@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from torch.nn import functional
 from hf_gen.atomic import whole_folder
 from hf_gen.data.faces import (
     CONTINUOUS,
+    DRAWN_SIZE,
     FACTORS,
     TEST_START,
     Face,
@@ -28,9 +30,9 @@ from hf_gen.data.faces import (
     face_png,
 )
 from hf_gen.evaluation.features import FeatureExtractor
-from hf_gen.images import open_image, to_tensor
+from hf_gen.images import open_image, square, to_tensor
 
-FORMAT = 1
+FORMAT = 2
 _FILE = "reader.safetensors"
 _CHANNELS = (3, 32, 64, 128, 128)
 _BATCH = 50
@@ -216,5 +218,10 @@ def _correlation(first: Tensor, second: Tensor) -> float:
 def _draw(style: str, size: int, indices: range) -> tuple[Tensor, dict[str, Tensor]]:
     faces = [face_at(index, seed=_SERIES) for index in indices]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        images = list(pool.map(lambda face: open_image(face_png(face, style, size)), faces))
+        images = list(pool.map(lambda face: _shown(face, style, size), faces))
     return to_tensor(images).contiguous(), true_factors(faces)
+
+
+def _shown(face: Face, style: str, size: int) -> Image.Image:
+    """A face as the training images show it: drawn at 64 pixels or more, and then shrunk."""
+    return square(open_image(face_png(face, style, max(DRAWN_SIZE, size))), size)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from hf_gen.data.faces import CONTINUOUS, FACTORS, face_at, face_png
+from hf_gen.data.faces import CONTINUOUS, DRAWN_SIZE, FACTORS, face_at, face_png
 from hf_gen.evaluation import factors
 from hf_gen.evaluation.factors import (
     FactorReader,
@@ -17,7 +17,7 @@ from hf_gen.evaluation.factors import (
     true_factors,
 )
 from hf_gen.evaluation.features import feature_extractor
-from hf_gen.images import open_image, to_tensor
+from hf_gen.images import open_image, square, to_tensor
 
 FACES = [face_at(index) for index in range(100)]
 SIZE = 32
@@ -25,7 +25,8 @@ SIZE = 32
 
 @cache
 def drawn(style: str) -> Tensor:
-    return to_tensor([open_image(face_png(face, style, SIZE)) for face in FACES])
+    pictures = [open_image(face_png(face, style, DRAWN_SIZE)) for face in FACES]
+    return to_tensor([square(picture, SIZE) for picture in pictures])
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def reader(cache_dir: Path) -> FactorReader:
-    return train_factor_reader("cartoon", SIZE, cache_dir, count=600, epochs=5)
+    return train_factor_reader("cartoon", SIZE, cache_dir, count=600, epochs=8)
 
 
 def test_true_factors_are_what_a_face_was_drawn_from() -> None:
@@ -91,7 +92,7 @@ def test_a_reader_is_trained_once_and_alike(
         for one, other in zip(first.state_dict().values(), again.state_dict().values(), strict=True)
     )
     monkeypatch.setattr(factors, "_train", None)
-    found = train_factor_reader("cartoon", SIZE, cache_dir, count=600, epochs=5)
+    found = train_factor_reader("cartoon", SIZE, cache_dir, count=600, epochs=8)
     assert found.ceilings == reader.ceilings
     assert not found.training
 
