@@ -12,6 +12,7 @@ from accelerate.state import AcceleratorState, GradientState
 from PIL import Image
 
 import hf_gen
+from tests.loopback_hub.fixture import loopback_hub as loopback_hub
 
 ROOT = Path(hf_gen.__file__).parents[1]
 
