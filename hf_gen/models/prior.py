@@ -7,7 +7,9 @@ This file imports torch, diffusers and safetensors only: it is also the remote c
 on the Hub. A code is (batch, channels, height, width), a vector code (batch, channels, 1, 1).
 """
 
+import json
 import math
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import torch
@@ -17,6 +19,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from safetensors import SafetensorError
 from torch import Tensor
 
+_SOURCE_NAME = "modeling_hf_gen_prior"  # format: what this file is called beside its weights
 PriorName = Literal["standard", "gaussian", "mixture"]
 _LARGEST = 4096
 _MOST_COMPONENTS = 256
@@ -24,8 +27,13 @@ _MOST_NUMBERS = 2**24
 
 
 class StrictModel(ModelMixin, ConfigMixin):
-    """A network that loads exactly what was saved of it, or not at all."""
+    """A network that loads exactly what was saved of it, or not at all.
 
+    Attributes:
+        source_name: What the file that defines it is called beside its weights.
+    """
+
+    source_name = _SOURCE_NAME
     _where_to_look = ("subfolder", "revision", "cache_dir", "local_files_only", "token", "proxies")
 
     @classmethod
@@ -66,6 +74,28 @@ class StrictModel(ModelMixin, ConfigMixin):
                     f"{sorted(map(str, information[key]))[:3]}: download or export them again"
                 )
         return (model, information) if wants_information else model
+
+    @classmethod
+    def extract_init_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
+        """As diffusers does, but for `auto_map`, which tells others where this class is."""
+        known = {key: value for key, value in config_dict.items() if key != "auto_map"}
+        return super().extract_init_dict(known, **kwargs)
+
+    def to_json_string(self) -> str:
+        """The config, and where diffusers' `AutoModel` finds the class."""
+        config = json.loads(super().to_json_string())
+        config.pop("_name_or_path", None)  # it may be a path of this machine
+        config["auto_map"] = {"AutoModel": f"{self.source_name}.{type(self).__name__}"}
+        return json.dumps(config, indent=2, sort_keys=True) + "\n"
+
+    def save_config(
+        self, save_directory: str | Path, push_to_hub: bool = False, **kwargs: Any
+    ) -> None:
+        """Writes the config and this file beside it, so that the model loads without hf_gen."""
+        copy = Path(save_directory, f"{self.source_name}.py")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(Path(__file__).read_bytes())
+        super().save_config(save_directory, push_to_hub, **kwargs)
 
 
 class LatentPrior(StrictModel):

@@ -1,8 +1,9 @@
-"""`load`: the right pipeline for a folder, and nothing that its files could make us run."""
+"""`load`: the right pipeline for a folder or a Hub id; its files cannot make us run anything."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -15,6 +16,7 @@ from hf_gen.errors import UserError
 from hf_gen.models.cyclegan import ResnetGenerator
 from hf_gen.models.prior import LatentPrior
 from hf_gen.models.vae import ConvVAE, DenseVAE, StrictModel
+from hf_gen.pipelines.download import download_pipeline
 from hf_gen.pipelines.translation import TranslationPipeline
 from hf_gen.pipelines.vae import VAEPipeline
 
@@ -22,6 +24,7 @@ Networks = tuple[type[ModelMixin], ...]
 AUTOENCODERS: Networks = (ConvVAE, DenseVAE, AutoencoderKL, AutoencoderTiny)
 GENERATORS: Networks = (ResnetGenerator,)
 PRIORS: Networks = (LatentPrior,)
+_INDEX = "model_index.json"
 _LARGEST_RESOLUTION = 1024
 
 
@@ -53,55 +56,70 @@ _KINDS = {
 }
 
 
-def load(folder: str | Path) -> DiffusionPipeline:
-    """Loads what a run exported, as the pipeline class that it names.
+def load(
+    name: str | Path,
+    revision: str | None = None,
+    variant: str | None = None,
+    dtype: torch.dtype | None = None,
+    local_files_only: bool = False,
+    token: str | bool | None = None,
+    pipeline_class: type[DiffusionPipeline] | None = None,
+    components: Mapping[str, ModelMixin | None] = MappingProxyType({}),
+) -> DiffusionPipeline:
+    """Loads a pipeline, as the class that it names. No code that lies with it is executed.
 
     Args:
-        folder: A pipeline folder, or a run folder that holds one.
+        name: A pipeline folder, a run folder that holds one, or a Hub id such as user/name.
+        revision: A branch, tag or commit on the Hub. Default: the main branch.
+        variant: Which weights, such as "fp16". Default: those without a name.
+        dtype: What the weights become. Default: float32.
+        local_files_only: Do not ask the Hub; use what was downloaded before.
+        token: Of the Hub. Default: that of the environment or the login.
+        pipeline_class: The class that it has to be, or a subclass of that. Default: any of hf_gen.
+        components: Networks to use in place of the saved ones; None leaves an optional one out.
 
     Raises:
-        UserError: If there is no pipeline, it is of a class that hf_gen does not know, or its
-            weights are missing, damaged or of another network.
+        UserError: If there is no pipeline, it is of a class that hf_gen does not know, its weights
+            are missing, damaged or of another network, or the Hub does not give it.
     """
-    path = Path(folder)
-    if not (path / "model_index.json").exists() and (path / "pipeline").is_dir():
-        path = path / "pipeline"
-    index_file = path / "model_index.json"
-    if not index_file.is_file():
+    path = _local_folder(name)
+    if path is None:
+        places = {place for kind in _KINDS.values() for place in kind.components} - {*components}
+        path = download_pipeline(str(name), places, revision, variant, local_files_only, token)
+    kind, index = _read_index(path, name)
+    made = pipeline_class or kind.pipeline
+    class_name, resolution = kind.pipeline.__name__, index["resolution"]
+    if class_name not in [parent.__name__ for parent in made.__mro__]:
         raise UserError(
-            f"{folder} holds no pipeline: there is no model_index.json in it or in its folder "
-            "pipeline; name a run folder whose training has ended"
+            f"{name} holds a {class_name}, not a {made.__name__}: load it with "
+            f"{class_name}.from_pretrained or hf_gen.load"
         )
-    try:
-        index = json.loads(index_file.read_text(encoding="utf-8"))
-        name, resolution = index["_class_name"], index["resolution"]
-        kind = _KINDS.get(name)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{index_file} is damaged ({error}): export the pipeline again") from error
-    if kind is None:
-        raise UserError(f"{path} holds a {name}, and hf_gen loads {' and '.join(_KINDS)}")
-    if type(resolution) is not int or not 1 <= resolution <= _LARGEST_RESOLUTION:
+    unknown = sorted(set(components) - set(kind.components))
+    if unknown:
         raise UserError(
-            f"the resolution in {index_file} must be a whole number from 1 to "
-            f"{_LARGEST_RESOLUTION}, got {resolution!r}: export the pipeline again"
+            f"a {class_name} has no {unknown[0]}: it takes {', '.join(kind.components)}, revision, "
+            "variant, dtype, local_files_only and token"
         )
-    networks = {
-        key: _component(path, key, value, kind.components.get(key, ()))
+    networks = dict(components) | {
+        key: _component(path, key, value, kind.components.get(key, ()), variant, dtype)
         for key, value in index.items()
-        if isinstance(value, list) and not key.startswith("_") and not _left_out(kind, key, value)
+        if isinstance(value, list)
+        and key not in components
+        and not key.startswith("_")
+        and not _left_out(kind, key, value)
     }
     options = {key: index[key] for key in kind.options if key in index}
     try:
-        pipeline = kind.pipeline(**networks, resolution=resolution, **options)
+        pipeline = made(**networks, resolution=resolution, **options)
     except TypeError as error:
-        raise UserError(f"{path} does not hold the networks of a {name}: {error}") from error
+        raise UserError(f"{name} does not hold the networks of a {class_name}: {error}") from error
     except (ValueError, RuntimeError) as error:
         raise UserError(
-            f"{index_file} does not fit its networks at resolution {resolution}: {error}"
+            f"{path / _INDEX} does not fit its networks at resolution {resolution}: {error}"
         ) from error
     try:
         kind.try_out(pipeline, torch.zeros(1, 3, resolution, resolution))
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (AttributeError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(
             f"the network in {path} does not take its resolution, {resolution}: {error}"
         ) from error
@@ -109,7 +127,11 @@ def load(folder: str | Path) -> DiffusionPipeline:
 
 
 def load_network(
-    name: str, subfolder: str | None = None, allowed: Networks = AUTOENCODERS
+    name: str,
+    subfolder: str | None = None,
+    allowed: Networks = AUTOENCODERS,
+    variant: str | None = None,
+    dtype: torch.dtype | None = None,
 ) -> ModelMixin:
     """Loads a network of hf_gen's or diffusers', with exactly the weights that it has.
 
@@ -117,6 +139,8 @@ def load_network(
         name: A folder or a Hub id.
         subfolder: Where in it the network lies, such as "vae" in a pipeline.
         allowed: The classes that it may have.
+        variant: Which weights, such as "fp16". Default: those without a name.
+        dtype: What the weights become. Default: float32.
 
     Raises:
         UserError: If there is none, it is of another class, or its weights are missing, damaged or
@@ -135,11 +159,15 @@ def load_network(
             name,
             use_safetensors=True,
             output_loading_info=True,
+            variant=variant,
+            dtype=dtype,
             low_cpu_mem_usage=is_accelerate_available(),
             **where,
         )
     except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
         raise UserError(f"{shown} cannot be loaded: {error}") from error
+    if Path(name).exists():
+        network.register_to_config(_name_or_path=None)  # no path of this machine in what is saved
     for problem in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         if report[problem]:
             raise UserError(
@@ -150,20 +178,65 @@ def load_network(
     return network
 
 
+def _local_folder(name: str | Path) -> Path | None:
+    """The folder of a pipeline, or that in a run's; None for what can only be on the Hub."""
+    path = Path(name)
+    if isinstance(name, str) and not path.exists() and not name.startswith(("/", ".", "~")):
+        return None
+    if not (path / _INDEX).exists() and (path / "pipeline").is_dir():
+        return path / "pipeline"
+    return path
+
+
+def _read_index(path: Path, name: str | Path) -> tuple[_Kind, dict[str, Any]]:
+    """Which pipeline lies in a folder, and what its index says, with a resolution in bounds."""
+    file = path / _INDEX
+    if not file.is_file():
+        raise UserError(
+            f"{name} holds no pipeline: there is no {_INDEX} in it or in its folder pipeline; name "
+            "a run folder whose training has ended"
+        )
+    try:
+        index = json.loads(file.read_text(encoding="utf-8"))
+        saved_class, resolution = index["_class_name"], index["resolution"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file} is damaged ({error}): export the pipeline again") from error
+    for class_name, kind in _KINDS.items():
+        # At first the class stood alone; since then it stands behind the file that defines it.
+        if saved_class in (class_name, [kind.pipeline.source_name, class_name]):
+            break
+    else:
+        raise UserError(f"{name} holds a {saved_class}, and hf_gen loads {' and '.join(_KINDS)}")
+    if type(resolution) is not int or not 1 <= resolution <= _LARGEST_RESOLUTION:
+        raise UserError(
+            f"the resolution in {file} must be a whole number from 1 to {_LARGEST_RESOLUTION}, "
+            f"got {resolution!r}: export the pipeline again"
+        )
+    return kind, index
+
+
 def _left_out(kind: _Kind, key: str, entry: list[Any]) -> bool:
     return key in kind.pipeline._optional_components and entry == [None, None]
 
 
-def _component(path: Path, key: str, entry: list[Any], allowed: Networks) -> ModelMixin:
+def _component(
+    path: Path,
+    key: str,
+    entry: list[Any],
+    allowed: Networks,
+    variant: str | None,
+    dtype: torch.dtype | None,
+) -> ModelMixin:
     module, class_name = entry if len(entry) == 2 else (None, None)
     network_class = _by_name(allowed).get(class_name) if isinstance(class_name, str) else None
-    # diffusers' networks are named by their package, ours by their module.
-    if network_class is None or module not in ("diffusers", network_class.__module__):
+    # diffusers' networks are named by their package, ours by their file, at first by their module.
+    own = (getattr(network_class, "source_name", None), getattr(network_class, "__module__", None))
+    if network_class is None or module is None or module not in ("diffusers", *own):
         raise UserError(
             f"{path} names {entry} for its {key}, which hf_gen does not load: such a pipeline may "
             f"only hold {_names(allowed) or 'other components'}"
         )
-    network = load_network(str(path), key, allowed)
+    network = load_network(str(path), key, allowed, variant, dtype)
     if type(network) is not network_class:
         raise UserError(
             f"{path} names a {class_name} for its {key}, and its folder holds a "

@@ -7,8 +7,11 @@ This file imports torch, diffusers and Pillow only: it is also the remote code o
 the Hub.
 """
 
+import importlib
+import json
 from collections.abc import Sequence
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -16,6 +19,7 @@ from diffusers import DiffusionPipeline, ImagePipelineOutput, ModelMixin
 from PIL import Image, ImageOps
 from torch import Tensor
 
+_SOURCE_NAME = "pipeline_hf_gen_translation"  # format: what this file is called in a folder
 Images = Image.Image | Sequence[Image.Image] | Tensor
 OutputType = Literal["pil", "pt"]
 Direction = Literal["a_to_b", "b_to_a"]
@@ -23,7 +27,70 @@ Pictures = Any  # a list of PIL images, or a tensor where output_type is "pt"
 _AT_ONCE = 64
 
 
-class TranslationPipeline(DiffusionPipeline):
+class PortablePipeline(DiffusionPipeline):
+    """A pipeline that takes its source along: with hf_gen and without, it loads from its folder.
+
+    Attributes:
+        source_name: What the file that defines it is called in the folder.
+    """
+
+    source_name = _SOURCE_NAME
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        revision: str | None = None,
+        variant: str | None = None,
+        dtype: torch.dtype | None = None,
+        local_files_only: bool = False,
+        token: str | bool | None = None,
+        **components: ModelMixin | None,
+    ) -> Self:
+        """Loads a folder or a Hub repository with the classes of the installed hf_gen.
+
+        Nothing that lies there is executed. Without hf_gen, diffusers loads the same files:
+        `DiffusionPipeline.from_pretrained(..., trust_remote_code=True)`. Takes what `hf_gen.load`
+        takes and has its errors; a component that is given by its name is used in place of the
+        saved one.
+
+        Raises:
+            ModuleNotFoundError: If hf_gen is not installed.
+        """
+        # By its name, since this file has to be importable where there is no hf_gen.
+        loading = importlib.import_module("hf_gen.pipelines.loading")
+        return loading.load(
+            pretrained_model_name_or_path,
+            revision=revision,
+            variant=variant,
+            dtype=dtype,
+            local_files_only=local_files_only,
+            token=token,
+            pipeline_class=cls,
+            components=components,
+        )
+
+    def to_json_string(self) -> str:
+        """The index: each class with the file that defines it, in place of its module here."""
+        index = json.loads(super().to_json_string())
+        for name, entry in index.items():
+            if isinstance(entry, list) and hasattr(getattr(self, name), "source_name"):
+                entry[0] = getattr(self, name).source_name
+        index.pop("_name_or_path", None)  # it may be a path of this machine
+        index["_class_name"] = [self.source_name, type(self).__name__]
+        return json.dumps(index, indent=2, sort_keys=True) + "\n"
+
+    def save_config(
+        self, save_directory: str | Path, push_to_hub: bool = False, **kwargs: Any
+    ) -> None:
+        """Writes the index and this file beside it, so that the folder loads without hf_gen."""
+        copy = Path(save_directory, f"{self.source_name}.py")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(Path(__file__).read_bytes())
+        super().save_config(save_directory, push_to_hub, **kwargs)
+
+
+class TranslationPipeline(PortablePipeline):
     """Two generators of square images, one for each direction between two domains.
 
     Every method takes PIL images of any size and mode (the centre square is taken and resized,
