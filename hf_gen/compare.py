@@ -13,6 +13,7 @@ from hf_gen.atomic import whole_folder
 from hf_gen.config import CycleGANRecipe, DenseVAEConfig, Output, VAERecipe
 from hf_gen.data.batches import Domain
 from hf_gen.data.domains import load_domains
+from hf_gen.data.faces import CONTINUOUS, FACTORS
 from hf_gen.data.sources import load_domain
 from hf_gen.errors import UserError
 from hf_gen.finished import FinishedRun, open_run
@@ -178,7 +179,8 @@ def _autoencoders(data: str, runs: Sequence[Shown], folder: Path) -> list[Sectio
             parts.append(_drawn(folder, "rate-distortion", rate_distortion, group))
     parts.append(_drawn(folder, "reconstructions", comparison.reconstructions, runs))
     parts.append(_drawn(folder, "interpolations", comparison.interpolations, runs))
-    parts += ["The latents:", _table(runs, _LATENTS), sentences.verdicts(runs)]
+    parts += ["The latents:", _table(runs, _LATENTS), sentences.limited_information(runs)]
+    parts.append(sentences.verdicts(runs))
     for prior, words in PRIORS.items():
         keys = [f"samples/{prior}/{metric}" for metric in _SAMPLES]
         having = [run for run in runs if keys[0] in run.results]
@@ -209,6 +211,9 @@ def _translators(data: str, runs: Sequence[Shown], folder: Path) -> Section:
     for direction, way in _ways(runs[0]).items():
         keys = [f"{direction}/{name}" for name in _TRANSLATION]
         parts += [f"From {as_text(way)}:", _table(runs, keys), _rankings(runs, keys[:1])]
+        factors = [f"{direction}/{name}" for name in (*FACTORS, *CONTINUOUS)]
+        if any(factors[0] in run.results for run in runs):
+            parts += ["What of a face survives, read off the translations:", _table(runs, factors)]
         draw = partial(translations, direction=direction)
         parts.append(_drawn(folder, f"translations-{direction}", draw, runs))
     parts += [_drawn(folder, "translation-curves", translation_curves, runs)]

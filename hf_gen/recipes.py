@@ -11,6 +11,7 @@ from hf_gen.config import (
     AutoencoderKLConfig,
     AutoencoderTinyConfig,
     ConvVAEConfig,
+    CycleGANModel,
     CycleGANRecipe,
     Data,
     DenseVAEConfig,
@@ -28,6 +29,45 @@ _LATENT_MAP = VAERecipe(
     optimisation=Optimisation(train_batch_size=32, learning_rate=3e-4, max_grad_norm=1.0),
 )
 _CYCLEGAN = CycleGANRecipe()
+_RECOMMENDED_CYCLEGAN = replace(
+    _CYCLEGAN,
+    model=CycleGANModel(
+        upsample="resize",
+        discriminator_residual_blocks=0,
+        discriminator_normalization="none",
+        spectral_norm=True,
+    ),
+    objective=AdversarialObjective(augment=True),
+    optimisation=Optimisation(
+        train_batch_size=16,
+        num_train_epochs=30,
+        learning_rate=2e-4,
+        lr_scheduler="late_linear",
+        adam_beta1=0.5,
+    ),
+)
+"""The CycleGAN that we recommend, each choice for what it measured on the real faces.
+
+Mean KID of both directions on the 239 held-out cartoon and the first 400 anime faces, lower is
+better, after 250, 500, 750 and 1,000 steps of 16 images; every row keeps what the row before has:
+
+    the networks of the report                    7.39  6.73  6.53  6.63
+    --upsample resize                             6.31  5.99  5.88  5.85
+    --spectral-norm
+      --discriminator-normalization none          5.53  5.09  4.97  4.77
+    --augment                                     5.23  4.64  4.45  4.37
+    --discriminator-residual-blocks 0             5.02  4.64  4.32  4.18
+
+The command is `train_accelerate.py cyclegan-lambda10 --dataset-name ANIME --dataset-name-b CARTOON
+--mixed-precision bf16 --learning-rate 2e-4 --lr-scheduler late_linear --train-batch-size 16
+--max-train-steps 1000 --validation-steps 250` and the flags. A transposed convolution leaves a
+checkerboard that no later step removes, and resizing costs 1.5 times the time a step. Spectral
+normalisation takes the place of instance normalisation in the discriminators. Augmentation is for
+the 1,894 cartoon faces, which a discriminator could learn by heart. Residual blocks in the
+discriminators cost a fifth of a step's time and change nothing. The error of the way there and back
+falls along with KID in every row. One seed each, so small differences say little; an identity loss
+and other weights of the cycle were not tried.
+"""
 
 RECIPES: dict[str, tuple[str, Recipe]] = {
     "quickstart": (
@@ -71,8 +111,12 @@ RECIPES: dict[str, tuple[str, Recipe]] = {
         "diffusers' AutoencoderTiny, small, at 64x64: no posterior, no KL term",
         replace(_LATENT_MAP, model=AutoencoderTinyConfig()),
     ),
+    "cyclegan": (
+        "CycleGAN as we recommend it today: sharper and steadier than the report's",
+        _RECOMMENDED_CYCLEGAN,
+    ),
     "cyclegan-lambda10": (
-        "CycleGAN anime <-> cartoon, 2 residual blocks, lambda 10, batch 100",
+        "the report's: anime <-> cartoon, 2 residual blocks, lambda 10, batch 100",
         _CYCLEGAN,
     ),
     "cyclegan-lambda5": (

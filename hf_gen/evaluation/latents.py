@@ -17,7 +17,7 @@ from hf_gen.losses import kl_to_standard_normal
 ACTIVE = 0.01
 _DRAWS = 4
 _AT_ONCE = 128
-_MOST_IMAGES = 2_000
+MOST_IMAGES = 2_000
 _LARGE_CODE = 256
 _MOST_IMAGES_OF_LARGE_CODES = 1_000
 
@@ -58,7 +58,7 @@ def evaluate_latents(mean: Tensor, logvar: Tensor, seed: int = 0) -> dict[str, f
     latents = mean.shape[1]
     each = kl_to_standard_normal(mean.reshape(-1, 1, 1, 1), logvar.reshape(-1, 1, 1, 1))
     kl = each.reshape(mean.shape)
-    most = _MOST_IMAGES if latents <= _LARGE_CODE else _MOST_IMAGES_OF_LARGE_CODES
+    most = MOST_IMAGES if latents <= _LARGE_CODE else _MOST_IMAGES_OF_LARGE_CODES
     information, of_each = _information(mean[:most], logvar[:most], seed)
     return {
         "latents": latents,

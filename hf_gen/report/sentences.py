@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 
 from hf_gen.config import CycleGANRecipe, VAERecipe
-from hf_gen.evaluation.latents import posterior_verdict
+from hf_gen.evaluation.latents import MOST_IMAGES, posterior_verdict
 from hf_gen.numbers import PRIORS, described, formatted
 from hf_gen.report.comparison import Shown
 
@@ -39,6 +39,23 @@ def verdicts(runs: Sequence[Shown]) -> list[str]:
         f"**{run.name}**: {posterior_verdict(run.results)}"
         for run in runs
         if "mutual_information" in run.results
+    ]
+
+
+def limited_information(runs: Sequence[Shown]) -> list[str]:
+    """Whose information about the images is at the limit of what so few images can show."""
+    limits = {run.name: math.log(min(len(run.held_out[0]), MOST_IMAGES)) for run in runs}
+    names = [
+        f"**{run.name}**"
+        for run in runs
+        if run.results.get("mutual_information", 0.0) > (1 - _CLOSE) * limits[run.name]
+    ]
+    if not names:
+        return []
+    return [
+        f"The mutual information of {', '.join(names)} is at the limit of this estimate, the "
+        f"logarithm of the number of images ({formatted(max(limits.values()))} nats): there it, "
+        "the aggregate posterior's distance and the total correlation do not rank runs."
     ]
 
 
@@ -115,7 +132,7 @@ def latents(runs: Sequence[Shown]) -> list[str]:
         pair = [f"{_latent_channels(run)} latents" for run in (fewer, more)]
         parts = [
             f"{described(key).name} {formatted(fewer.results[key])} and "
-            f"{formatted(more.results[key])} {described(key).unit}"
+            f"{formatted(more.results[key])} ({described(key).unit})"
             for key in ("negative_elbo", "psnr", "mig")
             if key in fewer.results and key in more.results
         ]

@@ -10,7 +10,15 @@ from hf_gen.data.pixels import Pixels
 from hf_gen.models.vae import DenseVAE
 from hf_gen.pipelines import VAEPipeline
 from hf_gen.report.comparison import Shown
-from hf_gen.report.sentences import best_priors, collapse, kl_term, latents, ranking, verdicts
+from hf_gen.report.sentences import (
+    best_priors,
+    collapse,
+    kl_term,
+    latents,
+    limited_information,
+    ranking,
+    verdicts,
+)
 
 RECIPE = VAERecipe()
 PIXELS = Pixels(torch.zeros(1, 192, dtype=torch.uint8), torch.arange(1), 8)
@@ -67,7 +75,17 @@ def test_latents_are_compared_from_few_to_many() -> None:
         return run(f"z{count}", VAERecipe(model=DenseVAEConfig(latent_channels=count)), psnr=psnr)
 
     (text,) = latents([dense(10, 15.0), dense(5, 14.0)])
-    assert text == "With 5 latents and with 10 latents: PSNR 14 and 15 dB."
+    assert text == "With 5 latents and with 10 latents: PSNR 14 and 15 (dB)."
+
+
+def test_information_at_its_limit_is_named() -> None:
+    pixels = Pixels(torch.zeros(100, 192, dtype=torch.uint8), torch.arange(100), 8)
+    full = replace(run("full", mutual_information=4.59), held_out=(pixels,))
+    less = replace(run("less", mutual_information=3.0), held_out=(pixels,))
+    (text,) = limited_information([full, less])
+    assert text.startswith("The mutual information of **full** is at the limit")
+    assert "(4.605 nats)" in text
+    assert limited_information([less]) == []
 
 
 def test_best_prior_is_the_nearest() -> None:
