@@ -22,6 +22,8 @@ from hf_gen.recipes import RECIPES
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+    from hf_gen.experiments import Experiment
+    from hf_gen.hub.background import HubUploads
     from hf_gen.runs import RunFolder
 
 PINNED_IN_RUN = ("torch", "diffusers", "accelerate", "datasets")
@@ -120,7 +122,9 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
             accelerator.num_processes,
             accelerator.device,
         )
+        uploads = None
         if accelerator.is_main_process:
+            uploads = _uploads(recipe.output, run)
             device = f"{accelerator.num_processes} x {accelerator.device.type}"
             run.start(identity, command, device, _versions())
         accelerator.wait_for_everyone()
@@ -133,15 +137,39 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
             accelerator,
             experiment.measure,
             experiment.best,
+            uploads and uploads.start,
         )
         if accelerator.is_main_process:
             experiment.complete(run, accelerator.device)
             results = experiment.conclude(run, accelerator.device)
-            shown = [key for key in experiment.numbers if key in results]
+            shown = [key for key in experiment.family.numbers if key in results]
             numbers = ", ".join(f"{key} {formatted(results[key])}" for key in shown)
             print(f"{run.path} is done. On {results['images']:,} held-out images: {numbers}")
+            if uploads is not None:
+                _conclude_uploads(uploads, experiment, run)
     finally:
         accelerator.end_training()
+
+
+def _uploads(output: Output, run: "RunFolder") -> "HubUploads | None":
+    if not output.push_to_hub:
+        return None
+    from huggingface_hub import HfApi
+
+    from hf_gen.hub.background import HubUploads
+
+    repo_id = output.hub_model_id or run.path.resolve().name
+    return HubUploads(run, repo_id, output.hub_private_repo, HfApi())
+
+
+def _conclude_uploads(uploads: "HubUploads", experiment: "Experiment", run: "RunFolder") -> None:
+    address = uploads.conclude(experiment.family)
+    for sentence in uploads.failures:
+        print(f"not uploaded: {sentence}", file=sys.stderr)
+    if address is None:
+        print(f"hf-gen push {run.path} uploads the run, which is whole", file=sys.stderr)
+    else:
+        print(f"{run.path} is on the Hub: {address}")
 
 
 def _make_accelerator(

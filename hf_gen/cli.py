@@ -19,6 +19,7 @@ def main() -> None:
         "evaluate": evaluate,
         "report": report,
         "reproduce": reproduce,
+        "push": push,
         "draw-faces": draw_faces,
     }
     try:
@@ -101,6 +102,51 @@ def reproduce(
     _tell(carry_out(planned, output_dir / "report"))
 
 
+def push(
+    run: tyro.conf.Positional[Path | None] = None,
+    repo_id: str | None = None,
+    component: str | None = None,
+    dataset: str | None = None,
+    train: int = 10_000,
+    test: int = 1_000,
+    private: bool = False,
+) -> None:
+    """Upload a run, or the drawn faces, to the Hub: with a card, in one commit.
+
+    The token comes from `hf auth login` or from HF_TOKEN. Interrupted, the same command goes on.
+
+    Args:
+        run: A run folder whose training has ended.
+        repo_id: Its repository, as user/name. Default: the folder's name, of the user logged in.
+        component: Upload this network alone, such as vae: for `diffusers.AutoModel`.
+        dataset: In place of a run: the repository that becomes the dataset of drawn faces.
+        train: Pairs of that dataset to train on.
+        test: Held-out pairs of that dataset.
+        private: Hide a new repository from others.
+    """
+    from huggingface_hub import HfApi
+
+    from hf_gen.hub.faces import push_faces
+    from hf_gen.hub.push import check_access, push_run
+
+    api = HfApi()
+    if dataset is not None and run is None:
+        name = check_access(api, dataset, private, "dataset")
+        print(push_faces(name, train, test, api))
+        return
+    if run is None or dataset is not None:
+        raise UserError("name a run folder, or a dataset by --dataset user/name: one of the two")
+    from hf_gen.finished import open_run
+    from hf_gen.hub.cards import family_of, run_card
+    from hf_gen.pipelines import load
+
+    finished = open_run(run)
+    pipeline = load(run)
+    name = check_access(api, repo_id or finished.name, private)
+    card = run_card(finished.folder, family_of(finished.recipe), name, component)
+    print(push_run(finished.folder, pipeline, card, name, api, component))
+
+
 def draw_faces(
     folder: tyro.conf.Positional[Path],
     train: int = 10_000,
@@ -118,23 +164,11 @@ def draw_faces(
         size: Height and width in pixels.
         seed: Another seed draws other faces.
     """
-    from hf_gen.atomic import whole_folder
-    from hf_gen.data.faces import TEST_START, drawn_faces
+    from hf_gen.data.drawn_folder import write_drawn_faces
 
     if folder.exists():
         raise UserError(f"{folder} exists already: name a new folder")
-    try:
-        splits = {
-            name: drawn_faces(count, start=start, seed=seed, size=size)
-            for name, count, start in (("train", train, 0), ("test", test, TEST_START))
-        }
-    except ValueError as error:
-        raise UserError(str(error)) from error
-    with whole_folder(folder) as partial:
-        for name, split in splits.items():
-            target = partial / "data" / f"{name}-00000-of-00001.parquet"
-            target.parent.mkdir(exist_ok=True)
-            split.to_parquet(target)
+    write_drawn_faces(folder, train, test, size, seed)
     print(f"{folder}: {train:,} pairs of faces to train on and {test:,} held out")
 
 

@@ -207,6 +207,12 @@ class Output:
     """Where to go on: "latest", or the name of one in the run folder, such as checkpoint-500."""
     report_to: str = "tensorboard"
     """Also log to this tracker of Accelerate's (tensorboard, trackio, wandb, ...), or "none"."""
+    push_to_hub: bool = False
+    """Upload the pipeline at each evaluation, and in the end the whole run with its card."""
+    hub_model_id: str | None = None
+    """The repository, as user/name. Default: the run folder's name, of the user logged in."""
+    hub_private_repo: bool = False
+    """Hide a new repository from others."""
 
     def __post_init__(self) -> None:
         for name in ("logging_steps", "validation_steps", "checkpointing_steps"):

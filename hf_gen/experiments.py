@@ -5,13 +5,12 @@ Training an experiment ends with what `hf-gen evaluate` does to a run that has e
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
 
-from hf_gen.atomic import whole_folder
+from hf_gen.atomic import whole_folder, write_whole_text
 from hf_gen.config import CycleGANRecipe, Recipe, VAERecipe
 from hf_gen.data.batches import Domain
 from hf_gen.data.domains import are_drawn, load_domains
@@ -21,7 +20,7 @@ from hf_gen.evaluation.autoencoder import evaluate_autoencoder
 from hf_gen.evaluation.factors import true_factors
 from hf_gen.evaluation.monitor import TranslationMonitor, measure_truth
 from hf_gen.evaluation.prior import fit_prior, training_codes
-from hf_gen.hub import TRANSLATION_NUMBERS, VAE_NUMBERS, write_card
+from hf_gen.hub.cards import AUTOENCODER, TRANSLATION, Family, run_card
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline, load
 from hf_gen.report import draw_translation_figures, draw_vae_figures
 from hf_gen.runs import RunFolder
@@ -29,7 +28,6 @@ from hf_gen.tasks.cyclegan import CycleGANTask
 from hf_gen.tasks.vae import VAETask
 from hf_gen.trainer import Task
 
-MODEL_CARDS = Path(__file__).parents[1] / "model_cards"
 _CODES_FOR_THE_PRIOR = 20_000
 
 
@@ -41,9 +39,7 @@ class Experiment:
         domains: The images.
         evaluate: Everything that is measured of a pipeline on the held-out images.
         draw: Writes the figures of a run, whose results have been saved.
-        card: The template of its card.
-        pipeline_tag: What the Hub calls such a pipeline.
-        numbers: The results that the card and the terminal show.
+        family: What its card shows, and the terminal after training.
         names: What the two domains of a translation are called.
         learn_more: Adds to a trained pipeline what is learned from its codes.
         measure: What else is measured along the training.
@@ -53,9 +49,7 @@ class Experiment:
     domains: tuple[Domain, ...]
     evaluate: Callable[[DiffusionPipeline], dict[str, Any]]
     draw: Callable[[RunFolder, DiffusionPipeline], None]
-    card: str
-    pipeline_tag: str
-    numbers: tuple[str, ...]
+    family: Family
     names: tuple[str, str] = ("a", "b")
     learn_more: Callable[[DiffusionPipeline], DiffusionPipeline] | None = None
     measure: Callable[[DiffusionPipeline], dict[str, float]] | None = None
@@ -74,7 +68,7 @@ class Experiment:
         results = self.evaluate(pipeline)
         run.save_results(results)
         self.draw(run, pipeline)
-        write_card(run, MODEL_CARDS / self.card, self.pipeline_tag, self.numbers)
+        write_whole_text(run.path / "README.md", str(run_card(run, self.family)))
         return results
 
 
@@ -118,9 +112,7 @@ def _autoencoding(recipe: VAERecipe, inception: bool) -> Experiment:
         domains=(domain,),
         evaluate=evaluate,
         draw=lambda run, pipeline: draw_vae_figures(run, pipeline, domain.held_out, seed),
-        card="vae.md",
-        pipeline_tag="unconditional-image-generation",
-        numbers=VAE_NUMBERS,
+        family=AUTOENCODER,
         learn_more=with_prior,
     )
 
@@ -142,9 +134,7 @@ def _translation(recipe: CycleGANRecipe, inception: bool) -> Experiment:
         domains=(a, b),
         evaluate=evaluate,
         draw=lambda run, pipeline: draw_translation_figures(run, pipeline, a, b),
-        card="cyclegan.md",
-        pipeline_tag="image-to-image",
-        numbers=TRANSLATION_NUMBERS,
+        family=TRANSLATION,
         names=(recipe.domains.domain_a, recipe.domains.domain_b),
         measure=measure,
         best="kid",

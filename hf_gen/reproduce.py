@@ -124,7 +124,7 @@ def reproduce(planned: Sequence[Planned], report: Path) -> Compared:
     layout = "{l_bar}{bar}| {elapsed} so far, {remaining} left"
     to_do = [run for run in planned if not run.is_done]
     total = sum(run.share for run in to_do)
-    with tqdm(total=total, bar_format=layout) as bar:
+    with tqdm(total=total, bar_format=layout, smoothing=0) as bar:
         for run in planned:
             if run not in to_do:
                 bar.write(f"{run.folder} is there already")

@@ -14,7 +14,10 @@ from hf_gen.errors import UserError
 
 FORMAT = 1
 # Where a run lies and where it goes on from is no part of what it computes.
-_FREE_TO_DIFFER = ("output.output_dir", "output.resume_from_checkpoint", "data.cache_dir")
+_FREE_TO_DIFFER = (
+    *("output.output_dir", "output.resume_from_checkpoint", "data.cache_dir"),
+    *("output.push_to_hub", "output.hub_model_id", "output.hub_private_repo"),
+)
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,19 @@ class RunFolder:
     def save_results(self, results: dict[str, float]) -> None:
         """Writes the numbers that were measured on the held-out images after training."""
         write_whole_text(self.path / "results.json", json.dumps(results, indent=2) + "\n")
+
+    def add_seconds(self, seconds: float) -> None:
+        """Adds to the time that the run was trained for, which is no part of its results."""
+        content = json.dumps({"training_seconds": round(self.seconds() + seconds, 1)})
+        write_whole_text(self.path / "timing.json", content + "\n")
+
+    def seconds(self) -> float:
+        """How long the run was trained, evaluations along the way included."""
+        file = self.path / "timing.json"
+        if not file.exists():
+            return 0.0
+        seconds: float = json.loads(file.read_text(encoding="utf-8"))["training_seconds"]
+        return seconds
 
     def checkpoint(self, step: int) -> Path:
         """Where the checkpoint after `step` optimiser steps lies."""

@@ -1,6 +1,7 @@
 """The one loop, over Accelerate: it knows no task, only the few names of `Task`."""
 
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
@@ -67,6 +68,7 @@ def train(
     accelerator: Accelerator,
     measure: Callable[[DiffusionPipeline], dict[str, float]] | None = None,
     best: str | None = None,
+    share: Callable[[DiffusionPipeline, int], object] | None = None,
 ) -> None:
     """Trains to the last step, on from the checkpoint that the run folder holds if there is one.
 
@@ -81,6 +83,7 @@ def train(
         accelerator: Made with the same optimisation and output.
         measure: What else to measure of the pipeline at each evaluation, in the first process.
         best: Which of those numbers is lowest for the weights to export; the last ones by default.
+        share: Gets the pipeline and the step at each evaluation, in the first process.
 
     Raises:
         UserError: If a loss or a weight is no longer a number, a checkpoint is damaged, or the disk
@@ -120,6 +123,7 @@ def train(
         unit_scale=True,
         disable=not accelerator.is_main_process,
     )
+    since = time.monotonic()
     with bar, stop_signals() as received:
         for step in range(first, steps):
             rates = {
@@ -160,6 +164,8 @@ def train(
                             f"step {done:,}: the lowest {best} so far, {lowest:.4g}, exported"
                         )
                         _export(pipeline, run)
+                    if share is not None:
+                        share(pipeline, done)
                     preview = task.preview(trained.averages(), loader.first_held_out(PREVIEWED))
                     run.save_progress(grid(preview, task.preview_columns, enlarge=2), done)
             if numbers:
@@ -172,6 +178,9 @@ def train(
                 trained.save(run.checkpoint(done), done, window)
                 if accelerator.is_main_process:
                     run.forget_checkpoints_before(output.checkpoints_total_limit)
+                    now = time.monotonic()
+                    run.add_seconds(now - since)
+                    since = now
             if stopped_by and not last:
                 raise Interrupted(stopped_by, done, run.path)
     if best is None and accelerator.is_main_process:

@@ -192,3 +192,11 @@ def test_results_and_progress_are_kept(tmp_path: Path) -> None:
     assert run.results() == {"psnr": 20.5}
     run.save_progress(Image.new("RGB", (4, 4)), 100)
     assert (run.figures / "progress" / "step-000100.png").is_file()
+
+
+def test_seconds_of_training_add_up(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    assert run.seconds() == 0
+    run.add_seconds(2.5)
+    run.add_seconds(4)
+    assert RunFolder(tmp_path).seconds() == 6.5

@@ -5,10 +5,9 @@ from pathlib import Path
 from huggingface_hub import ModelCard
 
 from hf_gen.config import Data, VAERecipe, recipe_as_json
-from hf_gen.hub import VAE_NUMBERS, write_card
+from hf_gen.hub.cards import AUTOENCODER, run_card
 from hf_gen.runs import RunFolder
 
-TEMPLATE = Path(__file__).parents[1] / "model_cards" / "vae.md"
 RESULTS = {"images": 1860, "negative_elbo": 1682.3, "reconstruction": 1637.1, "kl": 45.2}
 COMMAND = "accelerate launch train_accelerate.py conv-vae"
 
@@ -19,7 +18,8 @@ def card_of(folder: Path, data: Data) -> ModelCard:
     run.start(identity, COMMAND, "1 x cpu", {})
     run.log({"step": 3460, "epoch": 20.04})
     run.save_results({**RESULTS, "psnr": 18.75, "ssim": 0.5509})
-    write_card(run, TEMPLATE, "unconditional-image-generation", VAE_NUMBERS)
+    card = run_card(run, AUTOENCODER)
+    card.save(run.path / "README.md")
     return ModelCard.load(run.path / "README.md")
 
 
