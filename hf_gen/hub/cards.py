@@ -106,8 +106,8 @@ def run_card(
         epochs=f"{last['epoch']:.4g}",
         dataset=dataset,
         data_terms=_DRAWN_TERMS if drawn else _OTHER_TERMS,
-        device=f"on {run.device()}",
-        minutes=f"{run.seconds() / 60:,.3g}",
+        device=run.device(),
+        minutes=f"{run.seconds() / 60:,.3g}" if run.seconds() else "",
         command=_without_folders(run.command()),
         images=f"{results['images']:,}",
         results=[
