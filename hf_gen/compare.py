@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import torch
 from matplotlib.figure import Figure
 
 from hf_gen.atomic import whole_folder
@@ -30,6 +31,7 @@ from hf_gen.report.translation_comparison import (
     translation_curves,
     translations,
 )
+from hf_gen.report.vae import held_walks, traversal
 
 Key = TypeVar("Key", bound=Hashable)
 _RECONSTRUCTION = ("psnr", "ssim", "mae", "perceptual")
@@ -202,8 +204,24 @@ def _autoencoders(data: str, runs: Sequence[Shown], folder: Path) -> list[Sectio
     dense = [run for run in runs if _is_dense(run)]
     for _, family in _groups(dense, _apart_from_latents):
         if len(family) > 1:
-            sections.append(Section("How many latents", [sentences.latents(family)]))
+            parts = [sentences.latents(family)]
+            for run in family:
+                parts += [f"**{as_text(run.name)}**:", *_walks(run, folder)]
+            sections.append(Section("How many latents", parts))
     return sections
+
+
+def _walks(run: Shown, folder: Path) -> list[Picture]:
+    """Of a vector code: walks on which dimensions are held, and what each dimension does."""
+    (held_out,), name = run.held_out, run.name.replace("/", "-")
+    kl = run.results.get("kl_per_dimension", [])
+    channels = run.pipeline.encode(held_out.images(torch.zeros(1, dtype=torch.long))).shape[1]
+    held = held_walks(run.pipeline, held_out, channels)
+    moved = traversal(run.pipeline, held_out, channels, kl)
+    pictures = [_drawn(folder, f"traversal-{name}", lambda _: moved(), [run])]
+    if channels > 1:
+        pictures.insert(0, _drawn(folder, f"held-{name}", lambda _: held(), [run]))
+    return pictures
 
 
 def _translators(data: str, runs: Sequence[Shown], folder: Path) -> Section:

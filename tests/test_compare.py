@@ -92,7 +92,11 @@ def test_the_questions_of_the_reports_have_sections(compared: Path) -> None:
     titles = sections(compared)
     (kl,) = (text for title, text in titles.items() if title.startswith("The KL term"))
     assert all(f"**KL x{weight}**" in kl for weight in (0, 1, 100))
-    assert "With 5 latents and with 10 latents" in titles["How many latents"]
+    latents = titles["How many latents"]
+    assert "With 5 latents and with 10 latents" in latents
+    for name in ("dense-vae-z5", "dense-vae-z10"):
+        assert f"figures/held-{name}.png" in latents
+        assert f"figures/traversal-{name}.png" in latents
     (translation,) = (text for title, text in titles.items() if title.startswith("Translation"))
     assert "**cyclegan-lambda5**, cartoon to anime: collapse was declared at" in translation
 

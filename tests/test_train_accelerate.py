@@ -163,8 +163,13 @@ def test_checkpoints_hold_what_training_needs_and_no_pickle(undisturbed: Path) -
         "checkpoint-35",
         "checkpoint-40",
     ]
-    kinds = {path.suffix for path in undisturbed.rglob("*") if path.is_file()}
-    assert kinds <= {".safetensors", ".json", ".jsonl", ".png", ".md"}
+    files = [path for path in undisturbed.rglob("*") if path.is_file()]
+    kinds = {path.suffix for path in files}
+    assert kinds <= {".safetensors", ".json", ".jsonl", ".png", ".md", ".py"}
+    code = {path.name for path in files if path.suffix == ".py"}  # ours, with the pipeline
+    assert code == {f"{kind}_hf_gen_vae.py" for kind in ("pipeline", "modeling")} | {
+        "modeling_hf_gen_prior.py"
+    }
 
 
 def test_export_holds_the_averaged_weights(undisturbed: Path) -> None:

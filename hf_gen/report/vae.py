@@ -49,10 +49,10 @@ def draw_vae_figures(run: RunFolder, pipeline: VAEPipeline, held_out: Pixels, se
     save(folder / "interpolation.png", _interpolation(pipeline, held_out))
     _, channels, height, width = pipeline.encode(_faces(held_out, 1)).shape
     if channels > 1:
-        save(folder / "held.png", _held(pipeline, held_out, channels))
+        save(folder / "held.png", held_walks(pipeline, held_out, channels))
     if height == width == 1:
         kl = run.results().get("kl_per_dimension", [])
-        save(folder / "traversal.png", _traversal(pipeline, held_out, channels, kl))
+        save(folder / "traversal.png", traversal(pipeline, held_out, channels, kl))
 
 
 def sample_rows(pipeline: VAEPipeline, seed: int, count: int | None = None) -> list[Row]:
@@ -124,7 +124,14 @@ def _interpolation(pipeline: VAEPipeline, held_out: Pixels) -> partial[Figure]:
     return partial(sheet, title, rows, subtitle, column_labels=walk_labels(_STEPS))
 
 
-def _held(pipeline: VAEPipeline, held_out: Pixels, channels: int) -> partial[Figure]:
+def held_walks(pipeline: VAEPipeline, held_out: Pixels, channels: int) -> partial[Figure]:
+    """Walks between held-out faces: all dimensions move, some are held, only those move.
+
+    Args:
+        pipeline: The autoencoder.
+        held_out: Where the ends come from.
+        channels: Of its codes, at least 2. Of 5 dimensions 2 to 4 are held, else 0, 2 and 4.
+    """
     wanted = (2, 3, 4) if channels == 5 else (0, 2, 4)
     held = [dimension for dimension in wanted if dimension < channels]
     held = held[: channels - 1]
@@ -149,9 +156,17 @@ def _held(pipeline: VAEPipeline, held_out: Pixels, channels: int) -> partial[Fig
     return partial(sheet, title, rows, subtitle, column_labels=walk_labels(_STEPS))
 
 
-def _traversal(
+def traversal(
     pipeline: VAEPipeline, held_out: Pixels, channels: int, kl: Sequence[float]
 ) -> partial[Figure]:
+    """What each dimension of a vector code does to one face, a row a dimension.
+
+    Args:
+        pipeline: The autoencoder.
+        held_out: Whose first image is the face.
+        channels: Of its codes.
+        kl: Of each dimension, in nats: the largest first. Without it they come in order.
+    """
     order = list(range(channels))
     if len(kl) == channels:
         order.sort(key=lambda dimension: -kl[dimension])

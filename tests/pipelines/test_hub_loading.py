@@ -58,8 +58,14 @@ print(json.dumps({
     "hf_gen": any(module.partition(".")[0] == "hf_gen" for module in sys.modules),
 }))
 """
+# As if it had never been installed, as a package or as a link to the checkout.
 WITHOUT_HF_GEN = """
-import importlib.util
+import importlib.util, os, sys
+sys.path = [place for place in sys.path if not os.path.isdir(os.path.join(place, "hf_gen"))]
+sys.meta_path = [
+    finder for finder in sys.meta_path
+    if not str(getattr(finder, "__module__", "")).startswith("__editable__")
+]
 assert importlib.util.find_spec("hf_gen") is None, "hf_gen is here"
 """
 
