@@ -1,53 +1,23 @@
 """Several runs as one report: tables, sentences and figures, and only like beside like."""
 
 import json
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
-
-import torch
-from matplotlib.figure import Figure
 
 from hf_gen.atomic import whole_folder
-from hf_gen.config import CycleGANRecipe, DenseVAEConfig, Output, VAERecipe
+from hf_gen.config import CycleGANRecipe, VAERecipe
 from hf_gen.data.batches import Domain
 from hf_gen.data.domains import load_domains
-from hf_gen.data.faces import CONTINUOUS, FACTORS
 from hf_gen.data.sources import load_domain
 from hf_gen.errors import UserError
 from hf_gen.finished import FinishedRun, open_run
-from hf_gen.numbers import FEATURES_NOTE, PRIORS, described, formatted
+from hf_gen.numbers import FEATURES_NOTE
 from hf_gen.pipelines import load
-from hf_gen.pipelines.translation import Direction
-from hf_gen.report import comparison, sentences
 from hf_gen.report.comparison import Shown
 from hf_gen.report.document import Picture, Section, Table, as_text, write_report
-from hf_gen.report.kl_term import kl_term, rate_distortion
-from hf_gen.report.style import save
-from hf_gen.report.translation_comparison import (
-    collapse_timelines,
-    translation_curves,
-    translations,
-)
-from hf_gen.report.vae import held_walks, traversal
-
-Key = TypeVar("Key", bound=Hashable)
-_RECONSTRUCTION = ("psnr", "ssim", "mae", "perceptual")
-_LIKELIHOOD = (
-    *("negative_elbo", "reconstruction", "kl", "importance_weighted_nll"),
-    "bits_per_dimension",
-)
-_LATENTS = (
-    *("active_units", "latents", "mutual_information", "aggregate_posterior_gap"),
-    *("total_correlation", "dci_disentanglement", "dci_completeness", "dci_informativeness", "mig"),
-)
-_SAMPLES = ("frechet_distance", "kid", "precision", "recall", "coverage", "diversity")
-_TRANSLATION = (
-    *("kid", "frechet_distance", "diversity", "precision", "recall", "coverage"),
-    *("nearest_translation_share", "cycle", "paired_l1", "paired_perceptual"),
-)
+from hf_gen.report.groups import data_of, grouped
+from hf_gen.report.sections import autoencoder_sections, translation_section
 
 
 @dataclass(frozen=True)
@@ -85,14 +55,14 @@ def compare(paths: Sequence[Path], output: Path) -> Compared:
     output.parent.mkdir(parents=True, exist_ok=True)
     with whole_folder(output) as folder:
         sections = [_overview(opened, left_out)]
-        for (data, _), group in _groups(opened, lambda run: (_data(run), type(run.recipe))):
+        for (data, _), group in grouped(opened, lambda run: (data_of(run), type(run.recipe))):
             if isinstance(group[0].recipe, VAERecipe):
-                sections += _autoencoders(data, group, folder)
+                sections += autoencoder_sections(data, group, folder)
             else:
-                sections.append(_translators(data, group, folder))
+                sections.append(translation_section(data, group, folder))
         write_report(folder, "What the runs show", sections)
         content = {
-            "runs": {run.name: {"data": _data(run)} | run.results for run in opened},
+            "runs": {run.name: {"data": data_of(run)} | run.results for run in opened},
             "left_out": left_out,
         }
         (folder / "results.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
@@ -147,11 +117,11 @@ def _overview(runs: Sequence[Shown], left_out: dict[str, str]) -> Section:
             else f"lambda {recipe.objective.cycle_weight:g}"
         )
         steps = (f"{last['step']:,}", f"{last['epoch']:.3g}")
-        rows.append((as_text(run.name), as_text(_data(run)), weight, *steps))
+        rows.append((as_text(run.name), as_text(data_of(run)), weight, *steps))
     parts: list[str | Sequence[str] | Table | Picture] = [
         Table(("run", "data", "objective", "steps", "epochs"), rows)
     ]
-    if len({_data(run) for run in runs}) > 1:
+    if len({data_of(run) for run in runs}) > 1:
         parts.append(
             "The runs were measured on different held-out images, so each set of images has a "
             "section and tables of its own: numbers of different sections cannot be compared."
@@ -160,171 +130,3 @@ def _overview(runs: Sequence[Shown], left_out: dict[str, str]) -> Section:
         parts.append("Left out:")
         parts.append([f"**{as_text(name)}**: {as_text(why)}" for name, why in left_out.items()])
     return Section("The runs", [*parts, FEATURES_NOTE])
-
-
-def _autoencoders(data: str, runs: Sequence[Shown], folder: Path) -> list[Section]:
-    parts: list[str | Sequence[str] | Table | Picture] = [
-        _table(runs, _RECONSTRUCTION),
-        _rankings(runs, ("psnr", "perceptual")),
-    ]
-    likelihoods = list(_groups(runs, _likelihood))
-    if len(likelihoods) > 1:
-        parts.append(
-            "The likelihoods differ, and nats under one say nothing about nats under another: a "
-            "table for each."
-        )
-    for likelihood, group in likelihoods:
-        parts += [f"Likelihood: {likelihood}.", _table(group, _LIKELIHOOD)]
-        parts.append(_rankings(group, ("negative_elbo", "importance_weighted_nll")))
-        parts.append(_drawn(folder, "learning-curves", comparison.learning_curves, group))
-        if len(group) > 1:
-            parts.append(_drawn(folder, "rate-distortion", rate_distortion, group))
-    parts.append(_drawn(folder, "reconstructions", comparison.reconstructions, runs))
-    parts.append(_drawn(folder, "interpolations", comparison.interpolations, runs))
-    parts += ["The latents:", _table(runs, _LATENTS), sentences.limited_information(runs)]
-    parts.append(sentences.verdicts(runs))
-    for prior, words in PRIORS.items():
-        keys = [f"samples/{prior}/{metric}" for metric in _SAMPLES]
-        having = [run for run in runs if keys[0] in run.results]
-        if having:
-            parts += [f"Samples from the {words} prior:", _table(having, keys)]
-            draw = partial(comparison.samples, prior=prior)
-            parts.append(_drawn(folder, f"samples-{prior}", draw, having))
-    if sampled := [run for run in runs if "samples/standard/kid" in run.results]:
-        parts.append(_drawn(folder, "priors", comparison.priors, sampled))
-        parts.append(sentences.best_priors(sampled))
-    sections = [Section(f"Autoencoders: {as_text(data)}", [part for part in parts if part])]
-    measured = [run for run in runs if "mutual_information" in run.results]
-    for _, family in _groups(measured, _apart_from_kl_weight):
-        if len(family) > 1:
-            name = as_text(family[0].name)
-            picture = _drawn(folder, f"kl-term-{len(sections)}", kl_term, family)
-            parts = [sentences.kl_term(family), picture]
-            sections.append(Section(f"The KL term: {name} and the same with other weights", parts))
-    dense = [run for run in runs if _is_dense(run)]
-    for _, family in _groups(dense, _apart_from_latents):
-        if len(family) > 1:
-            parts = [sentences.latents(family)]
-            for run in family:
-                parts += [f"**{as_text(run.name)}**:", *_walks(run, folder)]
-            sections.append(Section("How many latents", parts))
-    return sections
-
-
-def _walks(run: Shown, folder: Path) -> list[Picture]:
-    """Of a vector code: walks on which dimensions are held, and what each dimension does."""
-    (held_out,), name = run.held_out, run.name.replace("/", "-")
-    kl = run.results.get("kl_per_dimension", [])
-    channels = run.pipeline.encode(held_out.images(torch.zeros(1, dtype=torch.long))).shape[1]
-    held = held_walks(run.pipeline, held_out, channels)
-    moved = traversal(run.pipeline, held_out, channels, kl)
-    pictures = [_drawn(folder, f"traversal-{name}", lambda _: moved(), [run])]
-    if channels > 1:
-        pictures.insert(0, _drawn(folder, f"held-{name}", lambda _: held(), [run]))
-    return pictures
-
-
-def _translators(data: str, runs: Sequence[Shown], folder: Path) -> Section:
-    parts: list[str | Sequence[str] | Table | Picture] = []
-    for direction, way in _ways(runs[0]).items():
-        keys = [f"{direction}/{name}" for name in _TRANSLATION]
-        parts += [f"From {as_text(way)}:", _table(runs, keys), _rankings(runs, keys[:1])]
-        factors = [f"{direction}/{name}" for name in (*FACTORS, *CONTINUOUS)]
-        if any(factors[0] in run.results for run in runs):
-            parts += ["What of a face survives, read off the translations:", _table(runs, factors)]
-        draw = partial(translations, direction=direction)
-        parts.append(_drawn(folder, f"translations-{direction}", draw, runs))
-    parts += [_drawn(folder, "translation-curves", translation_curves, runs)]
-    parts += [_drawn(folder, "collapse", collapse_timelines, runs)]
-    parts += [sentences.collapse(run) for run in runs]
-    return Section(f"Translation: {as_text(data)}", [part for part in parts if part])
-
-
-def _table(runs: Sequence[Shown], keys: Iterable[str]) -> Table:
-    """A row a run, a column for each number that any of them has."""
-    having = [key for key in keys if any(key in run.results for run in runs)]
-    numbers = [described(key) for key in having]
-    head = [number.heading for number in numbers]
-    rows = [
-        [as_text(run.name), *(formatted(run.results.get(key)) for key in having)] for run in runs
-    ]
-    return Table(["run", *head], rows)
-
-
-def _rankings(runs: Sequence[Shown], keys: Iterable[str]) -> list[str]:
-    return [sentence for key in keys if (sentence := sentences.ranking(runs, key))]
-
-
-def _drawn(
-    folder: Path, name: str, draw: Callable[[Sequence[Shown]], Figure], runs: Sequence[Shown]
-) -> Picture:
-    """The figure, saved under a name that no other section has taken."""
-    figures = folder / "figures"
-    taken = len(list(figures.glob(f"{name}*-dark.png")))
-    name = f"{name}-{taken + 1}" if taken else name
-    save(figures / f"{name}.png", lambda: draw(runs))
-    return Picture(name, name.replace("-", " "))
-
-
-def _groups(
-    runs: Iterable[Shown], key: Callable[[Shown], Key]
-) -> Iterable[tuple[Key, list[Shown]]]:
-    groups: dict[Key, list[Shown]] = {}
-    for run in runs:
-        groups.setdefault(key(run), []).append(run)
-    return groups.items()
-
-
-def _data(run: Shown) -> str:
-    """What a run was measured on: numbers of runs that differ in it are not compared."""
-    recipe, size = run.recipe, run.recipe.data.resolution
-    names = [_source(recipe.data.train_data_dir, recipe.data.dataset_name)]
-    if isinstance(recipe, CycleGANRecipe):
-        other = recipe.domains.train_data_dir_b or recipe.domains.dataset_name_b
-        names += [] if other is None else [Path(other).name]
-    count = " and ".join(f"{len(pixels):,}" for pixels in run.held_out)
-    column = recipe.data.image_column
-    kind = f" ({column})" if column else ""
-    return f"{' and '.join(names)}{kind}, {size}x{size}, {count} held-out images"
-
-
-def _source(folder: Path | None, name: str) -> str:
-    """A folder by its own name, a dataset by its id."""
-    if folder is not None:
-        return folder.name
-    return Path(name).name if Path(name).is_dir() else name
-
-
-def _likelihood(run: Shown) -> str:
-    if not isinstance(run.recipe, VAERecipe):
-        return ""
-    objective = run.recipe.objective
-    scale = f", scale {objective.likelihood_scale:g}"
-    return objective.likelihood + ("" if objective.likelihood == "bernoulli" else scale)
-
-
-def _apart_from_kl_weight(run: Shown) -> Hashable:
-    """Equal for runs that differ in the weight of the KL term and nothing else that is computed."""
-    if not isinstance(run.recipe, VAERecipe):
-        return run.name
-    return replace(
-        run.recipe, objective=replace(run.recipe.objective, kl_weight=1.0), output=Output()
-    )
-
-
-def _apart_from_latents(run: Shown) -> Hashable:
-    recipe = run.recipe
-    if not isinstance(recipe, VAERecipe) or not isinstance(recipe.model, DenseVAEConfig):
-        return run.name
-    return replace(recipe, model=replace(recipe.model, latent_channels=1), output=Output())
-
-
-def _is_dense(run: Shown) -> bool:
-    return isinstance(run.recipe, VAERecipe) and isinstance(run.recipe.model, DenseVAEConfig)
-
-
-def _ways(run: Shown) -> dict[Direction, str]:
-    if not isinstance(run.recipe, CycleGANRecipe):
-        return {}
-    a, b = run.recipe.domains.domain_a, run.recipe.domains.domain_b
-    return {"a_to_b": f"{a} to {b}", "b_to_a": f"{b} to {a}"}
