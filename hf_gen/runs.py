@@ -109,8 +109,8 @@ class RunFolder:
         return command
 
     def device(self) -> str:
-        """What trained it, such as "1 x cpu"."""
-        device: str = self._described()["device"]
+        """What trained it, such as "1 x cpu"; runs of before that was noted do not say."""
+        device: str = self._described().get("device", "a machine that was not noted")
         return device
 
     def _described(self) -> dict[str, Any]:

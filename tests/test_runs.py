@@ -200,3 +200,13 @@ def test_seconds_of_training_add_up(tmp_path: Path) -> None:
     run.add_seconds(2.5)
     run.add_seconds(4)
     assert RunFolder(tmp_path).seconds() == 6.5
+
+
+def test_a_run_of_before_devices_were_noted_can_be_read(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.start(identity(), COMMAND, "1 x cpu", VERSIONS)
+    assert run.device() == "1 x cpu"
+    content = json.loads((tmp_path / "run.json").read_text())
+    del content["device"]
+    (tmp_path / "run.json").write_text(json.dumps(content))
+    assert "not noted" in run.device()

@@ -14,7 +14,7 @@ from hf_gen.data.pixels import Pixels
 from hf_gen.images import to_pixels
 from hf_gen.pipelines import VAEPipeline
 from hf_gen.report import draw_vae_figures
-from hf_gen.report.vae import _held, _traversal, pairs, sample_rows
+from hf_gen.report.vae import held_walks, pairs, sample_rows, traversal
 from hf_gen.runs import RunFolder
 
 FIGURES = ["held", "interpolation", "learning_curve", "reconstructions", "samples", "traversal"]
@@ -109,7 +109,7 @@ def test_the_held_dimensions_are_those_of_the_report_and_stay(
     held: list[int],
 ) -> None:
     pipeline, held_out = autoencoder(latents), noise(6)
-    rows = _held(pipeline, held_out, latents).args[1]
+    rows = held_walks(pipeline, held_out, latents).args[1]
     moves = "moves" if len(held) == 1 else "move"
     labels = ["all dimensions move", f"{words} held", f"only {words} {moves}"]
     assert [row.label for row in rows] == labels * 3
@@ -125,7 +125,7 @@ def test_dimensions_are_traversed_from_the_most_informative_on(
     autoencoder: Callable[..., VAEPipeline], noise: Callable[..., Pixels]
 ) -> None:
     pipeline, held_out = autoencoder(4), noise(1)
-    rows = _traversal(pipeline, held_out, 4, [0.1, 2.0, 0.0, 0.7]).args[1]
+    rows = traversal(pipeline, held_out, 4, [0.1, 2.0, 0.0, 0.7]).args[1]
     assert [row.label for row in rows] == [f"dimension {place}" for place in (1, 3, 0, 2)]
     assert [row.detail for row in rows] == ["2.00 nats", "0.70 nats", "0.10 nats", "0.00 nats"]
     face = held_out.images(torch.arange(1))
@@ -136,6 +136,6 @@ def test_dimensions_are_traversed_from_the_most_informative_on(
 def test_without_results_dimensions_are_traversed_in_order_and_fifty_at_most(
     autoencoder: Callable[..., VAEPipeline], noise: Callable[..., Pixels]
 ) -> None:
-    rows = _traversal(autoencoder(60), noise(1), 60, []).args[1]
+    rows = traversal(autoencoder(60), noise(1), 60, []).args[1]
     assert [row.label for row in rows] == [f"dimension {place}" for place in range(50)]
     assert not any(row.detail for row in rows)
