@@ -71,7 +71,7 @@ def run_card(
     shown = {key: described(key, domains) for key in family.numbers if key in results}
     sources = _sources(values)
     drawn = sources == ["faces"]
-    on_the_hub = [] if drawn else [name for name in sources if not Path(name).exists()]
+    on_the_hub = [] if drawn else [name for name in sources if not _is_folder(name)]
     names = [name if name in on_the_hub else Path(name).name for name in sources]
     dataset = "the faces that hf_gen draws" if drawn else " and ".join(f"`{n}`" for n in names)
     data = ModelCardData(
@@ -119,8 +119,16 @@ def run_card(
 
 def _without_folders(command: str) -> str:
     """The command with each absolute path cut to its name: a card has many readers."""
-    words = [Path(word).name if word.startswith("/") else word for word in shlex.split(command)]
+    words = []
+    for word in shlex.split(command):
+        flag, equals, value = word.rpartition("=")
+        words.append(flag + equals + (Path(value).name if value.startswith("/") else value))
     return shlex.join(words)
+
+
+def _is_folder(source: str) -> bool:
+    """Whether a dataset is a local folder, also one that has gone since: no id looks like that."""
+    return source.startswith(("/", ".", "~")) or Path(source).exists()
 
 
 def _sources(values: dict[str, Any]) -> list[str]:

@@ -43,3 +43,17 @@ def test_card_names_a_hub_dataset_and_keeps_its_terms_open(tmp_path: Path) -> No
     assert card.data.datasets == ["huggan/anime-faces"]
     assert card.data.license is None
     assert "none of it is included" in card.text
+
+
+def test_card_names_no_folder_of_this_machine(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "conv-vae")
+    data = Data(dataset_name="/home/somebody/anime-faces")
+    identity = {"recipe": "conv-vae", "processes": 1, **recipe_as_json(VAERecipe(data=data))}
+    flags = "--dataset-name=/home/somebody/anime-faces --output-dir /home/somebody/runs/conv-vae"
+    run.start(identity, f"{COMMAND} {flags}", "1 x cpu", {})
+    run.log({"step": 1, "epoch": 1.0})
+    run.save_results({**RESULTS, "psnr": 18.75, "ssim": 0.5509})
+    card = run_card(run, AUTOENCODER, "user/conv-vae")
+    assert "somebody" not in str(card)
+    assert "--dataset-name=anime-faces --output-dir conv-vae" in card.text
+    assert card.data.datasets is None
