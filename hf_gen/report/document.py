@@ -26,6 +26,8 @@ img {{ max-width: 100%; height: auto; }}
 table {{ border-collapse: collapse; font-size: 0.85rem; font-variant-numeric: tabular-nums; }}
 th, td {{ padding: 0.3rem 0.7rem; border-bottom: 1px solid #8885; text-align: right; }}
 th:first-child, td:first-child {{ text-align: left; }}
+td {{ white-space: nowrap; }}
+@media (prefers-color-scheme: dark) {{ html {{ background: #0d1117; color: #e6edf3; }} }}
 </style>
 </head>
 <body>
