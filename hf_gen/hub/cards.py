@@ -20,11 +20,14 @@ class Family(NamedTuple):
         template: The file in model_cards/.
         pipeline_tag: What the Hub calls such a pipeline.
         numbers: The results to show; those that a run does not have are left out.
+        gallery: The figures that the Hub shows first, each with its caption, in which {0} and {1}
+            are the domains; those that a run does not have are left out.
     """
 
     template: str
     pipeline_tag: str
     numbers: tuple[str, ...]
+    gallery: tuple[tuple[str, str], ...]
 
 
 AUTOENCODER = Family(
@@ -34,6 +37,11 @@ AUTOENCODER = Family(
         *("negative_elbo", "reconstruction", "kl", "importance_weighted_nll", "psnr", "ssim"),
         *("perceptual", "active_units", "samples/standard/kid", "samples/gaussian/kid"),
     ),
+    (
+        ("samples", "Samples from each prior"),
+        ("reconstructions", "Held-out faces and their reconstructions"),
+        ("interpolation", "From one face to another"),
+    ),
 )
 TRANSLATION = Family(
     "cyclegan.md",
@@ -42,6 +50,11 @@ TRANSLATION = Family(
         f"{direction}/{name}"
         for direction in ("a_to_b", "b_to_a")
         for name in ("kid", "diversity", "coverage", "nearest_translation_share", "cycle")
+    ),
+    (
+        ("a_to_b", "From {0} to {1} and back"),
+        ("b_to_a", "From {1} to {0} and back"),
+        ("training", "The same faces through the training"),
     ),
 )
 _DRAWN_TERMS = (
@@ -82,6 +95,7 @@ def run_card(
         datasets=on_the_hub or None,
         tags=["hf_gen", "faces", "anime"],
         metrics=sorted({key.rpartition("/")[2] for key in shown}),
+        widget=_gallery(run, family, domains) if repo_id else None,
         eval_results=[
             EvalResult(
                 task_type=family.pipeline_tag,
@@ -108,7 +122,7 @@ def run_card(
         data_terms=_DRAWN_TERMS if drawn else _OTHER_TERMS,
         device=run.device(),
         minutes=f"{run.seconds() / 60:,.3g}" if run.seconds() else "",
-        command=_without_folders(run.command()),
+        command=without_folders(run.command()),
         images=f"{results['images']:,}",
         results=[
             (number.name, formatted(results[key]), number.unit) for key, number in shown.items()
@@ -117,7 +131,21 @@ def run_card(
     )
 
 
-def _without_folders(command: str) -> str:
+def _gallery(
+    run: RunFolder, family: Family, domains: tuple[str, str]
+) -> list[dict[str, Any]] | None:
+    """What the Hub's <Gallery /> shows of a run; None where there is nothing.
+
+    Source: https://huggingface.co/docs/hub/model-cards-components
+    """
+    return [
+        {"text": caption.format(*domains), "output": {"url": f"figures/{name}.png"}}
+        for name, caption in family.gallery
+        if (run.figures / f"{name}.png").is_file()
+    ] or None
+
+
+def without_folders(command: str) -> str:
     """The command with each absolute path cut to its name: a card has many readers."""
     words = []
     for word in shlex.split(command):

@@ -15,7 +15,7 @@ from huggingface_hub import (
 )
 
 from hf_gen.errors import UserError
-from hf_gen.hub.answers import hub_errors_as_sentences
+from hf_gen.hub_answers import hub_errors_as_sentences
 from hf_gen.pipelines import load
 from hf_gen.runs import RunFolder
 

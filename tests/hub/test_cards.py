@@ -1,15 +1,35 @@
-"""The card of a run."""
+"""The card of a run, and that what it tells people to paste runs."""
 
+import re
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import Popen
 
-from huggingface_hub import ModelCard
+import pytest
+from huggingface_hub import HfApi, ModelCard, constants
 
-from hf_gen.config import Data, VAERecipe, recipe_as_json
-from hf_gen.hub.cards import AUTOENCODER, run_card
+from hf_gen.config import CycleGANRecipe, Data, Recipe, VAERecipe, recipe_as_json
+from hf_gen.hub.cards import AUTOENCODER, family_of, run_card
+from hf_gen.hub.push import check_access, push_run
+from hf_gen.models.cyclegan import ResnetGenerator
+from hf_gen.models.vae import ConvVAE
+from hf_gen.pipelines import TranslationPipeline, VAEPipeline
 from hf_gen.runs import RunFolder
+from tests.loopback_hub import LoopbackHub
 
 RESULTS = {"images": 1860, "negative_elbo": 1682.3, "reconstruction": 1637.1, "kl": 45.2}
 COMMAND = "accelerate launch train_accelerate.py conv-vae"
+NAME = "tester/faces"
+SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+WITHOUT_HF_GEN = "import sys; sys.modules['hf_gen'] = None\n"
+# Each as if it stood alone, in one process: to import torch takes longest.
+RUN = """
+import sys
+for snippet in sys.argv[1:]:
+    values = {}
+    exec(snippet, values)
+    print(*{type(value).__name__ for value in values.values()})
+"""
 
 
 def card_of(folder: Path, data: Data) -> ModelCard:
@@ -57,3 +77,94 @@ def test_card_names_no_folder_of_this_machine(tmp_path: Path) -> None:
     assert "somebody" not in str(card)
     assert "--dataset-name=anime-faces --output-dir conv-vae" in card.text
     assert card.data.datasets is None
+
+
+def run_of(folder: Path, recipe: Recipe, *figures: str) -> RunFolder:
+    """A run folder as one that has ended, with empty figures."""
+    run = RunFolder(folder / "run")
+    run.start({"recipe": "faces", "processes": 1, **recipe_as_json(recipe)}, "", "1 x cpu", {})
+    run.log({"step": 3460, "epoch": 20.04})
+    run.save_results(RESULTS if isinstance(recipe, VAERecipe) else {"images": 1860})
+    run.figures.mkdir()
+    for name in figures:
+        (run.figures / f"{name}.png").touch()
+    (run.path / "README.md").write_text(str(run_card(run, family_of(recipe))))
+    return run
+
+
+@pytest.mark.parametrize(
+    ("recipe", "figures", "gallery"),
+    [
+        (
+            VAERecipe(),
+            ("interpolation", "interpolation-dark", "learning_curve", "samples"),
+            {
+                "Samples from each prior": "figures/samples.png",
+                "From one face to another": "figures/interpolation.png",
+            },
+        ),
+        (
+            CycleGANRecipe(),
+            ("a_to_b", "b_to_a", "truth"),
+            {
+                "From anime to cartoon and back": "figures/a_to_b.png",
+                "From cartoon to anime and back": "figures/b_to_a.png",
+            },
+        ),
+    ],
+)
+def test_the_gallery_shows_the_figures_that_there_are(
+    recipe: Recipe, figures: tuple[str, ...], gallery: dict[str, str], tmp_path: Path
+) -> None:
+    run, family = run_of(tmp_path, recipe, *figures), family_of(recipe)
+    card = ModelCard(str(run_card(run, family, NAME)))
+    shown = {entry["text"]: entry["output"]["url"] for entry in card.data.widget}
+    assert list(shown.items()) == list(gallery.items())
+    assert card.text.splitlines().count("<Gallery />") == 1
+    for name in figures:
+        (run.figures / f"{name}.png").unlink()
+    for nothing in (run_card(run, family, NAME), run_card(run, family)):
+        assert "widget" not in nothing.data.to_dict()
+        assert "Gallery" not in nothing.text
+
+
+def test_the_snippets_of_pushed_cards_run_as_they_are(
+    loopback_hub: LoopbackHub,
+    start_python: Callable[..., "Popen[str]"],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", loopback_hub.url)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    api = HfApi(token=loopback_hub.write_token)
+    network = ConvVAE(16, filters=(6, 4), latent_channels=5).eval()
+    generators = (ResnetGenerator(16, 4).eval() for _ in range(2))
+    pipelines = {
+        "faces": VAEPipeline(network, resolution=16),
+        "vae": VAEPipeline(network, resolution=16),
+        "cyclegan": TranslationPipeline(*generators, 16, "anime", "cartoon"),
+    }
+    snippets: list[str] = []
+    for name, pipeline in pipelines.items():
+        recipe = CycleGANRecipe() if name == "cyclegan" else VAERecipe()
+        component = "vae" if name == "vae" else None
+        repo_id = check_access(api, f"tester/{name}", private=False)
+        run = run_of(tmp_path / name, recipe)
+        card = run_card(run, family_of(recipe), repo_id, component)
+        push_run(run, pipeline, card, repo_id, api, component)
+        snippets += SNIPPET.findall(loopback_hub.files(repo_id)["README.md"].decode())
+
+    with_hf_gen = [snippet for snippet in snippets if "import hf_gen" in snippet]
+    without = [snippet for snippet in snippets if "import hf_gen" not in snippet]
+    environment = loopback_hub.environment(tmp_path, token="")
+    for program, chosen, expected in (
+        (RUN, with_hf_gen, ["VAEPipeline", "TranslationPipeline"]),
+        (WITHOUT_HF_GEN + RUN, without, ["VAEPipeline", "ConvVAE", "TranslationPipeline"]),
+    ):
+        process = start_python(program, *chosen, **environment)
+        output, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+        made = output.splitlines()
+        assert len(made) == len(chosen) == len(expected)
+        for names, name in zip(made, expected, strict=True):
+            assert name in names.split()

@@ -12,8 +12,8 @@ import pytest
 from huggingface_hub import HfApi
 
 from hf_gen.errors import UserError
-from hf_gen.hub.answers import HubUnreachable
 from hf_gen.hub.push import check_access
+from hf_gen.hub_answers import HubUnreachable
 from tests.launching import ROOT
 from tests.loopback_hub import LoopbackHub
 from train_accelerate import main
