@@ -1,29 +1,33 @@
 """`load`: the right pipeline for a folder or a Hub id; its files cannot make us run anything."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, DiffusionPipeline, ModelMixin
-from diffusers.utils import is_accelerate_available
-from safetensors import SafetensorError
+from diffusers import DiffusionPipeline, ModelMixin
 from torch import Tensor
 
 from hf_gen.errors import UserError
-from hf_gen.models.cyclegan import ResnetGenerator
-from hf_gen.models.prior import LatentPrior
-from hf_gen.models.vae import ConvVAE, DenseVAE, StrictModel
-from hf_gen.pipelines.download import download_pipeline
+from hf_gen.pipelines.blueprint import check_image
+from hf_gen.pipelines.download import MOST_BYTES, download_pipeline
+from hf_gen.pipelines.networks import (
+    AUTOENCODERS,
+    GENERATORS,
+    PRIORS,
+    Networks,
+    by_name,
+    load_network,
+    names,
+)
 from hf_gen.pipelines.translation import TranslationPipeline
 from hf_gen.pipelines.vae import VAEPipeline
 
-Networks = tuple[type[ModelMixin], ...]
-AUTOENCODERS: Networks = (ConvVAE, DenseVAE, AutoencoderKL, AutoencoderTiny)
-GENERATORS: Networks = (ResnetGenerator,)
-PRIORS: Networks = (LatentPrior,)
+WEIGHTS = Path(__file__).parents[1] / "weights"
+"""The models that come with hf_gen, a folder each."""
 _INDEX = "model_index.json"
 _LARGEST_RESOLUTION = 1024
 
@@ -65,11 +69,13 @@ def load(
     token: str | bool | None = None,
     pipeline_class: type[DiffusionPipeline] | None = None,
     components: Mapping[str, ModelMixin | None] = MappingProxyType({}),
+    most_bytes: int = MOST_BYTES,
 ) -> DiffusionPipeline:
     """Loads a pipeline, as the class that it names. No code that lies with it is executed.
 
     Args:
-        name: A pipeline folder, a run folder that holds one, or a Hub id such as user/name.
+        name: A pipeline folder, a run folder that holds one, a model that comes with hf_gen such as
+            "conv-vae", or a Hub id such as user/name.
         revision: A branch, tag or commit on the Hub. Default: the main branch.
         variant: Which weights, such as "fp16". Default: those without a name.
         dtype: What the weights become. Default: float32.
@@ -77,15 +83,18 @@ def load(
         token: Of the Hub. Default: that of the environment or the login.
         pipeline_class: The class that it has to be, or a subclass of that. Default: any of hf_gen.
         components: Networks to use in place of the saved ones; None leaves an optional one out.
+        most_bytes: What may be downloaded, in bytes.
 
     Raises:
         UserError: If there is no pipeline, it is of a class that hf_gen does not know, its weights
             are missing, damaged or of another network, or the Hub does not give it.
     """
-    path = _local_folder(name)
+    path = local_folder(name)
     if path is None:
         places = {place for kind in _KINDS.values() for place in kind.components} - {*components}
-        path = download_pipeline(str(name), places, revision, variant, local_files_only, token)
+        path = download_pipeline(
+            str(name), places, revision, variant, local_files_only, token, most_bytes
+        )
     kind, index = _read_index(path, name)
     made = pipeline_class or kind.pipeline
     class_name, resolution = kind.pipeline.__name__, index["resolution"]
@@ -100,7 +109,7 @@ def load(
             f"a {class_name} has no {unknown[0]}: it takes {', '.join(kind.components)}, revision, "
             "variant, dtype, local_files_only and token"
         )
-    networks = dict(components) | {
+    saved = {
         key: _component(path, key, value, kind.components.get(key, ()), variant, dtype)
         for key, value in index.items()
         if isinstance(value, list)
@@ -108,6 +117,10 @@ def load(
         and not key.startswith("_")
         and not _left_out(kind, key, value)
     }
+    for key, network in saved.items():
+        if isinstance(network, AUTOENCODERS):
+            check_image(network, resolution, f"{path}/{key}")
+    networks = dict(components) | saved
     options = {key: index[key] for key in kind.options if key in index}
     try:
         pipeline = made(**networks, resolution=resolution, **options)
@@ -126,61 +139,20 @@ def load(
     return pipeline
 
 
-def load_network(
-    name: str,
-    subfolder: str | None = None,
-    allowed: Networks = AUTOENCODERS,
-    variant: str | None = None,
-    dtype: torch.dtype | None = None,
-) -> ModelMixin:
-    """Loads a network of hf_gen's or diffusers', with exactly the weights that it has.
-
-    Args:
-        name: A folder or a Hub id.
-        subfolder: Where in it the network lies, such as "vae" in a pipeline.
-        allowed: The classes that it may have.
-        variant: Which weights, such as "fp16". Default: those without a name.
-        dtype: What the weights become. Default: float32.
-
-    Raises:
-        UserError: If there is none, it is of another class, or its weights are missing, damaged or
-            of another network. Only safetensors are read.
-    """
-    where: dict[str, Any] = {} if subfolder is None else {"subfolder": subfolder}
-    shown = f"{name}/{subfolder or ''}".rstrip("/")
+def is_own_index(file: Path) -> bool:
+    """Whether an index is of one of hf_gen's pipelines, or so damaged that `load` has to say it."""
     try:
-        class_name = StrictModel.load_config(name, **where).get("_class_name")
-        network_class = _by_name(allowed).get(class_name)
-        if network_class is None:
-            raise UserError(
-                f"{shown} holds a {class_name}, and hf_gen loads {_names(allowed)} here"
-            )
-        network, report = network_class.from_pretrained(
-            name,
-            use_safetensors=True,
-            output_loading_info=True,
-            variant=variant,
-            dtype=dtype,
-            low_cpu_mem_usage=is_accelerate_available(),
-            **where,
-        )
-    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
-        raise UserError(f"{shown} cannot be loaded: {error}") from error
-    if Path(name).exists():
-        network.register_to_config(_name_or_path=None)  # no path of this machine in what is saved
-    for problem in ("missing_keys", "unexpected_keys", "mismatched_keys"):
-        if report[problem]:
-            raise UserError(
-                f"the weights of {shown} are not those of its network "
-                f"({problem.replace('_', ' ')}, {min(map(str, report[problem]))} for one): export "
-                "or download them again"
-            )
-    return network
+        saved_class = json.loads(file.read_text(encoding="utf-8"))["_class_name"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return True
+    return _kind(saved_class) is not None
 
 
-def _local_folder(name: str | Path) -> Path | None:
+def local_folder(name: str | Path) -> Path | None:
     """The folder of a pipeline, or that in a run's; None for what can only be on the Hub."""
     path = Path(name)
+    if not path.exists() and re.fullmatch(r"[\w-]+", str(name)) and (WEIGHTS / name).is_dir():
+        return WEIGHTS / name
     if isinstance(name, str) and not path.exists() and not name.startswith(("/", ".", "~")):
         return None
     if not (path / _INDEX).exists() and (path / "pipeline").is_dir():
@@ -199,13 +171,10 @@ def _read_index(path: Path, name: str | Path) -> tuple[_Kind, dict[str, Any]]:
     try:
         index = json.loads(file.read_text(encoding="utf-8"))
         saved_class, resolution = index["_class_name"], index["resolution"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{file} is damaged ({error}): export the pipeline again") from error
-    for class_name, kind in _KINDS.items():
-        # At first the class stood alone; since then it stands behind the file that defines it.
-        if saved_class in (class_name, [kind.pipeline.source_name, class_name]):
-            break
-    else:
+    kind = _kind(saved_class)
+    if kind is None:
         raise UserError(f"{name} holds a {saved_class}, and hf_gen loads {' and '.join(_KINDS)}")
     if type(resolution) is not int or not 1 <= resolution <= _LARGEST_RESOLUTION:
         raise UserError(
@@ -213,6 +182,14 @@ def _read_index(path: Path, name: str | Path) -> tuple[_Kind, dict[str, Any]]:
             f"got {resolution!r}: export the pipeline again"
         )
     return kind, index
+
+
+def _kind(saved_class: Any) -> _Kind | None:
+    for class_name, kind in _KINDS.items():
+        # At first the class stood alone; since then it stands behind the file that defines it.
+        if saved_class in (class_name, [kind.pipeline.source_name, class_name]):
+            return kind
+    return None
 
 
 def _left_out(kind: _Kind, key: str, entry: list[Any]) -> bool:
@@ -228,13 +205,13 @@ def _component(
     dtype: torch.dtype | None,
 ) -> ModelMixin:
     module, class_name = entry if len(entry) == 2 else (None, None)
-    network_class = _by_name(allowed).get(class_name) if isinstance(class_name, str) else None
+    network_class = by_name(allowed).get(class_name) if isinstance(class_name, str) else None
     # diffusers' networks are named by their package, ours by their file, at first by their module.
     own = (getattr(network_class, "source_name", None), getattr(network_class, "__module__", None))
     if network_class is None or module is None or module not in ("diffusers", *own):
         raise UserError(
             f"{path} names {entry} for its {key}, which hf_gen does not load: such a pipeline may "
-            f"only hold {_names(allowed) or 'other components'}"
+            f"only hold {names(allowed) or 'other components'}"
         )
     network = load_network(str(path), key, allowed, variant, dtype)
     if type(network) is not network_class:
@@ -243,11 +220,3 @@ def _component(
             f"{type(network).__name__}: export the pipeline again"
         )
     return network
-
-
-def _by_name(networks: Networks) -> dict[str, type[ModelMixin]]:
-    return {network.__name__: network for network in networks}
-
-
-def _names(networks: Networks) -> str:
-    return ", ".join(_by_name(networks))

@@ -126,7 +126,7 @@ class VAEPipeline(PortablePipeline):
         self.register_modules(vae=vae, prior=prior)
         self.register_to_config(resolution=resolution)
         if prior is not None:
-            fitted, needed = tuple(prior.config.latent_shape), self._latent_shape()
+            fitted, needed = tuple(prior.config.latent_shape), self.latent_shape
             if fitted != needed:
                 raise ValueError(
                     f"the prior must be for codes of this vae, {needed}, and it is for {fitted}: "
@@ -137,6 +137,13 @@ class VAEPipeline(PortablePipeline):
     def priors(self) -> tuple[PriorName, ...]:
         """What `sample` can draw codes from: "standard", and what was fitted to the codes."""
         return ("standard",) if self.prior is None else self.prior.kinds
+
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """Of one code: channels, height, width."""
+        size = self.config.resolution
+        _, channels, height, width = self.encode(torch.zeros(1, 3, size, size)).shape
+        return channels, height, width
 
     @torch.no_grad()
     def __call__(
@@ -219,6 +226,16 @@ class VAEPipeline(PortablePipeline):
             ValueError: If `count` is less than 1, the pipeline has no such prior, or the
                 temperature is negative or not finite.
         """
+        return self.decode(self.draw_codes(count, generator, prior, temperature), output_type)
+
+    def draw_codes(
+        self,
+        count: int = 1,
+        generator: torch.Generator | None = None,
+        prior: PriorName = "standard",
+        temperature: float = 1.0,
+    ) -> Tensor:
+        """The codes that `sample` decodes, (count, channels, height, width); see there."""
         if count < 1:
             raise ValueError(f"count must be at least 1, got {count}")
         if prior not in self.priors:
@@ -231,12 +248,14 @@ class VAEPipeline(PortablePipeline):
                 f"temperature must be a finite number of at least 0, got {temperature}: try 1"
             )
         if prior != "standard":
-            return self.decode(self.prior.sample(count, prior, generator, temperature), output_type)
-        shape = (count, *self._latent_shape())
+            return self.prior.sample(count, prior, generator, temperature)
         codes = randn_tensor(
-            shape, generator=generator, device=self._execution_device, dtype=self.vae.dtype
+            (count, *self.latent_shape),
+            generator=generator,
+            device=self._execution_device,
+            dtype=self.vae.dtype,
         )
-        return self.decode(temperature * codes, output_type)
+        return temperature * codes
 
     def interpolate(
         self,
@@ -247,6 +266,7 @@ class VAEPipeline(PortablePipeline):
         sample_posterior: bool = False,
         generator: torch.Generator | None = None,
         output_type: OutputType = "pil",
+        held: Sequence[int] = (),
     ) -> Pictures:
         """A walk from one face to another, both ends included.
 
@@ -259,16 +279,21 @@ class VAEPipeline(PortablePipeline):
             sample_posterior: Walk between samples of the posteriors in place of their means.
             generator: Makes those samples repeatable.
             output_type: "pil" or "pt".
+            held: Dimensions that stay as the first face has them, along all of the walk.
 
         Raises:
-            ValueError: If the steps are too few, the method is unknown, or not one image is given.
+            ValueError: If the steps are too few, the method is unknown, a dimension does not exist,
+                or not one image is given.
         """
         if method not in ("linear", "spherical"):
             raise ValueError(f"method must be linear or spherical, got {method!r}")
         start = self._one_code(first, sample_posterior, generator)
         end = self._one_code(second, sample_posterior, generator)
-        places = _places(0.0, 1.0, steps, start)
-        walk = start + (end - start) * places if method == "linear" else _arc(start, end, places)
+        kept = self._dimensions(held, start)
+        free = [channel for channel in range(start.shape[1]) if channel not in kept]
+        path = _line if method == "linear" else _arc
+        walk = start.repeat(steps, 1, 1, 1)
+        walk[:, free] = path(start[:, free], end[:, free], _places(0.0, 1.0, steps, start))
         return self.decode(walk, output_type)
 
     def mix(
@@ -296,11 +321,9 @@ class VAEPipeline(PortablePipeline):
             ValueError: If a dimension does not exist, the steps are too few, or not one image is
                 given.
         """
-        start = self._one_code(first, sample_posterior, generator)
-        end = self._one_code(second, sample_posterior, generator)
-        held = self._dimensions(held, start)
-        end[:, held] = start[:, held]
-        return self.decode(start + (end - start) * _places(0.0, 1.0, steps, start), output_type)
+        return self.interpolate(
+            first, second, steps, "linear", sample_posterior, generator, output_type, held
+        )
 
     def traverse(
         self,
@@ -336,6 +359,29 @@ class VAEPipeline(PortablePipeline):
         images = self.decode(codes.flatten(0, 1), "pt").unflatten(0, (len(chosen), steps))
         return images if output_type == "pt" else [_postprocess(row, "pil") for row in images]
 
+    @torch.no_grad()
+    def influence(self) -> Tensor:
+        """How much each dimension moves the picture, (channels,), from 0 to 2.
+
+        The mean absolute difference between the images at -1.5 and at +1.5 standard deviations of
+        the dimension, the others at their means: those of the Gaussian that was fitted to the
+        codes, or of a standard normal prior.
+        """
+        shape = self.latent_shape
+        device = self._execution_device
+        mean, deviation = torch.zeros(shape, device=device), torch.ones(shape, device=device)
+        if self.prior is not None:
+            mean = self.prior.mean.float().to(device).view(shape)
+            deviation = self.prior.deviation.float().to(device).view(shape)
+        moved = []
+        for part in torch.arange(shape[0], device=device).split(_AT_ONCE):
+            codes = mean.repeat(len(part), 1, 1, 1)  # a row for each dimension
+            reach = torch.zeros_like(codes)
+            reach[range(len(part)), part] = 1.5 * deviation[part]
+            ahead, behind = self.decode(codes + reach, "pt"), self.decode(codes - reach, "pt")
+            moved.append((ahead - behind).abs().flatten(1).mean(1))
+        return torch.cat(moved)
+
     def _preprocess(self, images: Images) -> Tensor:
         size = self.config.resolution
         if isinstance(images, Tensor):
@@ -359,10 +405,6 @@ class VAEPipeline(PortablePipeline):
             raise ValueError(f"a walk starts and ends at one image each, got {len(code)}")
         return code
 
-    def _latent_shape(self) -> tuple[int, ...]:
-        size = self.config.resolution
-        return tuple(self.encode(torch.zeros(1, 3, size, size)).shape[1:])
-
     def _dimensions(self, dimensions: Sequence[int], code: Tensor) -> list[int]:
         for dimension in dimensions:
             if not 0 <= dimension < code.shape[1]:
@@ -381,11 +423,15 @@ def _places(start: float, end: float, steps: int, code: Tensor) -> Tensor:
     ]
 
 
+def _line(start: Tensor, end: Tensor, places: Tensor) -> Tensor:
+    return start + (end - start) * places
+
+
 def _arc(start: Tensor, end: Tensor, places: Tensor) -> Tensor:
     cosine = torch.cosine_similarity(start.flatten(), end.flatten(), dim=0)
     angle = torch.arccos(cosine.clamp(-1, 1))
     if angle.sin() < 1e-4:  # nearly the same or opposite directions: no great circle to follow
-        return start + (end - start) * places
+        return _line(start, end, places)
     return (((1 - places) * angle).sin() * start + (places * angle).sin() * end) / angle.sin()
 
 

@@ -28,7 +28,7 @@ from hf_gen.hub_lookup import ask_the_hub
 from hf_gen.losses import kl_to_standard_normal, reconstruction_nll
 from hf_gen.models.vae import ConvVAE, DenseVAE, VectorVAE
 from hf_gen.pipelines import VAEPipeline
-from hf_gen.pipelines.loading import load_network
+from hf_gen.pipelines.networks import load_network
 
 
 class Autoencoder(nn.Module):

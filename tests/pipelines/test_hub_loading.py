@@ -566,9 +566,9 @@ def test_a_repository_that_is_too_large_is_refused_before_the_download(
     saved: Path, loopback_hub: LoopbackHub, tmp_path: Path, run: Run
 ) -> None:
     put(loopback_hub, saved)
-    small = "from hf_gen.pipelines import download\ndownload.MOST_BYTES = 1000\n"
-    told = run(small + TRY, NAME, **loopback_hub.environment(tmp_path))
-    assert "GB of weights, and hf_gen loads at most" in told
+    small = TRY.replace("token=token or None", "token=token or None, most_bytes=1000")
+    told = run(small, NAME, **loopback_hub.environment(tmp_path))
+    assert "MB of weights, and at most 0.0 MB are loaded from the Hub here" in told
     assert downloaded(loopback_hub) == set()
 
 

@@ -20,7 +20,7 @@ from hf_gen.models.cyclegan import PatchDiscriminator, ResnetGenerator
 from hf_gen.models.prior import LatentPrior
 from hf_gen.models.vae import ConvVAE, DenseVAE
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline, load
-from hf_gen.pipelines.loading import GENERATORS, load_network
+from hf_gen.pipelines.networks import GENERATORS, load_network
 
 Start = Callable[..., subprocess.Popen[str]]
 WEIGHTS = "vae/diffusion_pytorch_model.safetensors"
@@ -119,7 +119,9 @@ def test_a_folder_without_a_pipeline_is_refused(tmp_path: Path) -> None:
             load(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"{}", b"\xff", b'"text"'])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"null", b"{}", b"\xff", b'"text"', b"[" * 10**5]
+)
 def test_a_damaged_index_is_refused(folder: Path, content: bytes) -> None:
     (folder / "model_index.json").write_bytes(content)
     with pytest.raises(UserError, match=r"model_index\.json is damaged"):

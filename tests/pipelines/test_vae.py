@@ -208,6 +208,32 @@ def test_held_dimensions_do_not_move_and_the_others_do(seen: VAEPipeline) -> Non
     assert not torch.equal(walk[0, 1], walk[-1, 1])
 
 
+@pytest.mark.parametrize("method", ["linear", "spherical"])
+def test_a_walk_of_either_kind_holds_dimensions(seen: VAEPipeline, method: Any) -> None:
+    first, second = images(1, 4), images(1, 4, seed=2)
+    walk = seen.interpolate(first, second, 5, method, output_type="pt", held=[0, 2])
+    for held in (0, 2):
+        assert torch.equal(walk[:, held], first[:, held].repeat(5, 1, 1))
+    assert_close(walk[0], first[0])
+    assert_close(walk[-1, 1], second[0, 1])
+    still = seen.interpolate(first, second, 5, method, output_type="pt", held=range(3))
+    assert_close(still, first.repeat(5, 1, 1, 1))
+
+
+def test_a_mix_is_the_straight_walk_with_what_it_holds(pipeline: VAEPipeline) -> None:
+    first, second = images(1), images(1, seed=2)
+    walk = pipeline.interpolate(first, second, 5, output_type="pt", held=[1, 4])
+    assert torch.equal(pipeline.mix(first, second, [1, 4], 5, output_type="pt"), walk)
+
+
+def test_a_circle_that_holds_is_that_of_the_other_dimensions(seen: VAEPipeline) -> None:
+    first, second = images(1, 4), images(1, 4, seed=2)
+    walk = seen.interpolate(first, second, 5, "spherical", output_type="pt", held=[0])
+    first[:, 0] = second[:, 0] = 0
+    free = seen.interpolate(first, second, 5, "spherical", output_type="pt")
+    assert_close(walk[:, 1:], free[:, 1:])
+
+
 def test_a_traversal_changes_its_dimension_only(seen: VAEPipeline) -> None:
     image = images(1, 4)
     rows = seen.traverse(image, [2, 0], span=0.5, steps=3, output_type="pt")
@@ -223,6 +249,49 @@ def test_no_method_changes_the_images_that_it_is_given(seen: VAEPipeline) -> Non
     seen.traverse(first, output_type="pt")
     assert torch.equal(first, images(1, 4))
     assert torch.equal(second, images(1, 4, seed=2))
+
+
+class Gains(Identity):
+    """As Identity, but each channel of the image is one of the code times a number of its own."""
+
+    def decode(self, z: Tensor) -> DecoderOutput:
+        return DecoderOutput(sample=z * torch.tensor([0.1, 0.0, 0.6])[:, None, None])
+
+
+def test_influence_is_how_far_a_dimension_moves_the_picture() -> None:
+    # 3 standard deviations times the gain, on one channel of three; 0.6 * 1.5 is inside [-1, 1].
+    assert_close(VAEPipeline(Gains(), resolution=4).influence(), torch.tensor([0.1, 0.0, 0.6]))
+    prior = LatentPrior((3, 4, 4))
+    prior.mean.view(3, 16)[:] = torch.tensor([[2.0], [3.0], [1.0]])
+    prior.deviation.view(3, 16)[:] = torch.tensor([[2.0], [3.0], [0.5]])
+    fitted = VAEPipeline(Gains(), prior, 4)
+    # The last runs from 0.15 to 1.05, and images end at 1.
+    assert_close(fitted.influence(), torch.tensor([0.2, 0.0, 0.85 / 3]))
+
+
+def test_influence_of_more_dimensions_than_are_decoded_at_once() -> None:
+    torch.manual_seed(0)
+    network = ConvVAE(SIZE, filters=(6, 4), latent_channels=70).eval()
+    with torch.no_grad():
+        network.decoder[1].weight[:, 66] = 0
+    pipeline = VAEPipeline(network, resolution=SIZE)
+    influence = pipeline.influence()
+    assert influence.shape == (70,)
+    assert influence[66] == 0
+    assert (influence > 0).sum() == 69
+    for dimension in (0, 63, 64, 69):
+        codes = torch.zeros(2, 70, 1, 1)
+        codes[:, dimension, 0, 0] = torch.tensor([-1.5, 1.5])
+        low, high = pipeline.decode(codes, "pt")
+        assert_close(influence[dimension], (high - low).abs().mean())
+
+
+def test_every_network_has_an_influence_of_each_dimension(pipeline: VAEPipeline) -> None:
+    for made in (pipeline, with_prior(pipeline, 0)):
+        influence = made.influence()
+        assert influence.shape == (5,)
+        assert not influence.requires_grad
+        assert ((influence > 0) & (influence <= 2)).all()
 
 
 def with_prior(pipeline: VAEPipeline, num_components: int = 2) -> VAEPipeline:
@@ -429,6 +498,10 @@ def test_what_cannot_be_done_is_a_sentence(seen: VAEPipeline) -> None:
         ("one image each, got 2", lambda: seen.traverse(images(2, 4))),
         ("dimensions must be from 0 to 2, got 3", lambda: seen.mix(one, one, [0, 3])),
         ("dimensions must be from 0 to 2, got -1", lambda: seen.mix(one, one, [-1])),
+        (
+            "dimensions must be from 0 to 2, got 3",
+            lambda: seen.interpolate(one, one, 3, "spherical", held=[3]),
+        ),
         ("dimensions must be from 0 to 2, got 3", lambda: seen.traverse(one, [3])),
         ("output_type must be .*got 'np'", lambda: seen.sample(1, output_type="np")),  # type: ignore[arg-type]
         (

@@ -1,0 +1,110 @@
+"""One network from a folder or the Hub: of a class that is expected, with exactly its weights."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, AutoencoderTiny, ModelMixin
+from diffusers.utils import is_accelerate_available
+from safetensors import SafetensorError
+
+from hf_gen.errors import UserError
+from hf_gen.models.cyclegan import ResnetGenerator
+from hf_gen.models.prior import LatentPrior
+from hf_gen.models.vae import ConvVAE, DenseVAE, StrictModel
+from hf_gen.pipelines.blueprint import check_size
+from hf_gen.pipelines.download import MOST_BYTES_OF_JSON, network_files
+
+Networks = tuple[type[ModelMixin], ...]
+AUTOENCODERS: Networks = (ConvVAE, DenseVAE, AutoencoderKL, AutoencoderTiny)
+GENERATORS: Networks = (ResnetGenerator,)
+PRIORS: Networks = (LatentPrior,)
+
+
+def load_network(
+    name: str,
+    subfolder: str | None = None,
+    allowed: Networks = AUTOENCODERS,
+    variant: str | None = None,
+    dtype: torch.dtype | None = None,
+) -> ModelMixin:
+    """Loads a network of hf_gen's or diffusers', with exactly the weights that it has.
+
+    Args:
+        name: A folder or a Hub id.
+        subfolder: Where in it the network lies, such as "vae" in a pipeline.
+        allowed: The classes that it may have.
+        variant: Which weights, such as "fp16". Default: those without a name.
+        dtype: What the weights become. Default: float32.
+
+    Raises:
+        UserError: If there is none, it is of another class, or its weights are missing, damaged or
+            of another network. Only safetensors are read.
+    """
+    where: dict[str, Any] = {} if subfolder is None else {"subfolder": subfolder}
+    shown = f"{name}/{subfolder or ''}".rstrip("/")
+    network_class, config = read_config(name, subfolder, allowed)
+    if Path(name).is_dir():
+        folder = Path(name, subfolder or "")
+        weights = [file for file in network_files("", variant) if file.endswith(".safetensors")]
+        sizes = (file.stat().st_size for pattern in weights for file in folder.glob(pattern))
+        check_size(network_class, config, sum(sizes), shown)
+    try:
+        network, report = network_class.from_pretrained(
+            name,
+            use_safetensors=True,
+            output_loading_info=True,
+            variant=variant,
+            dtype=dtype,
+            low_cpu_mem_usage=is_accelerate_available(),
+            **where,
+        )
+    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
+        raise UserError(f"{shown} cannot be loaded: {error}") from error
+    if Path(name).exists():
+        network.register_to_config(_name_or_path=None)  # no path of this machine in what is saved
+    for problem in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+        if report[problem]:
+            raise UserError(
+                f"the weights of {shown} are not those of its network "
+                f"({problem.replace('_', ' ')}, {min(map(str, report[problem]))} for one): export "
+                "or download them again"
+            )
+    return network
+
+
+def read_config(
+    name: str, subfolder: str | None = None, allowed: Networks = AUTOENCODERS
+) -> tuple[type[ModelMixin], dict[str, Any]]:
+    """The class of a network in a folder or on the Hub, and its config.
+
+    Raises:
+        UserError: If there is no config, or its class is not one of those allowed.
+    """
+    where: dict[str, Any] = {} if subfolder is None else {"subfolder": subfolder}
+    shown = f"{name}/{subfolder or ''}".rstrip("/")
+    file = Path(shown, "config.json")
+    if file.is_file() and file.stat().st_size > MOST_BYTES_OF_JSON:
+        raise UserError(
+            f"{file} must not be larger than {MOST_BYTES_OF_JSON / 1e6:g} MB, and has "
+            f"{file.stat().st_size / 1e6:,.1f} MB: that is no description of a network"
+        )
+    try:
+        config = StrictModel.load_config(name, **where)
+        class_name = config.get("_class_name")
+        network_class = by_name(allowed).get(class_name)
+    except (OSError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+        raise UserError(f"{shown} cannot be loaded: {error}") from error
+    if network_class is None:
+        raise UserError(f"{shown} holds a {class_name}, and hf_gen loads {names(allowed)} here")
+    return network_class, config
+
+
+def by_name(networks: Networks) -> dict[str, type[ModelMixin]]:
+    """Each class under its name, as a config gives it."""
+    return {network.__name__: network for network in networks}
+
+
+def names(networks: Networks) -> str:
+    """What errors say of several classes."""
+    return ", ".join(by_name(networks))
