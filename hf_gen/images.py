@@ -23,15 +23,15 @@ class ImageError(UserError):
     """An image that cannot be used, and why."""
 
 
-def open_image(source: bytes | Path) -> Image.Image:
+def open_image(source: bytes | Path, still: bool = False) -> Image.Image:
     """Opens an untrusted image as RGB: EXIF orientation applied, transparency over white.
 
-    Palettes, grey, CMYK and 16 bits are converted; of an animation the first frame is taken. The
-    size is checked in the header, before any pixel is decoded.
+    Palettes, grey, CMYK and 16 bits are converted; of an animation the first frame is taken, unless
+    it has to be `still`. The size is checked in the header, before any pixel is decoded.
 
     Raises:
         ImageError: If it is no image of a raster format, damaged, cut short, narrower than 8 pixels
-            or larger than 50 megapixels.
+            or larger than 50 megapixels, or an animation where it has to be still.
     """
     try:
         file = io.BytesIO(source) if isinstance(source, bytes) else source
@@ -41,6 +41,9 @@ def open_image(source: bytes | Path) -> Image.Image:
                 raise ImageError(f"{width}x{height} pixels, and at least 8x8 are needed")
             if width * height > MOST_PIXELS:
                 raise ImageError(f"{width}x{height} pixels, and at most 50 megapixels are read")
+            # A photograph may carry its preview along, as the second image of an MPO.
+            if still and image.format != "MPO" and getattr(image, "is_animated", False):
+                raise ImageError("it is an animation, and one picture is needed")
             return _as_rgb(ImageOps.exif_transpose(image))
     except ImageError:
         raise

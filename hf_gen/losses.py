@@ -43,6 +43,20 @@ def reconstruction_nll(
     return nll.sum(dim=(1, 2, 3))
 
 
+def bits_per_dimension(nats: float, resolution: int, likelihood: Likelihood) -> float:
+    """A negative log likelihood of an image as bits for one colour of one pixel.
+
+    Args:
+        nats: Per image, such as the negative ELBO.
+        resolution: Height and width of the image.
+        likelihood: For "gaussian" and "laplace", which are densities over [-1, 1], the bits are
+            those of 8-bit pixels, whose 256 values lie 1 / 127.5 apart. For "bernoulli" they are a
+            cross-entropy and no density, so they compare with Bernoulli models only.
+    """
+    bits = nats / (3 * resolution**2 * math.log(2))
+    return bits if likelihood == "bernoulli" else bits + math.log2(127.5)
+
+
 def kl_to_standard_normal(mean: Tensor, logvar: Tensor) -> Tensor:
     """KL divergence of N(mean, exp(logvar)) from N(0, I).
 

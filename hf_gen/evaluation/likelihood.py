@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hf_gen.config import Objective
 from hf_gen.data.pixels import Pixels
-from hf_gen.losses import kl_to_standard_normal, reconstruction_nll
+from hf_gen.losses import bits_per_dimension, kl_to_standard_normal, reconstruction_nll
 from hf_gen.pipelines import VAEPipeline
 
 # Pixels that are decoded at once: 256 images of 32x32.
@@ -39,10 +39,8 @@ def evaluate_likelihood(
         "kl", in closed form; "negative_elbo", their sum; and "importance_weighted_nll", the tighter
         bound of all draws together: at most the negative ELBO, but for the noise of the draws, and
         the negative log likelihood itself where the posterior is exact.
-        "bits_per_dimension" is the negative ELBO for one colour of one pixel. For a Gaussian or
-        Laplace likelihood, which are densities over [-1, 1], it is that of 8-bit pixels, whose 256
-        values lie 1 / 127.5 apart. For a Bernoulli likelihood it is a cross-entropy in bits and no
-        density, so it compares with Bernoulli models only.
+        "bits_per_dimension" is the negative ELBO for one colour of one pixel, as
+        `losses.bits_per_dimension` says.
     """
     generator = torch.Generator().manual_seed(seed)
     at_once = max(1, _PIXELS_AT_ONCE // held_out.resolution**2)
@@ -51,10 +49,8 @@ def evaluate_likelihood(
         terms.append(_terms(pipeline, objective, held_out.images(indices), samples, generator))
     means = {name: torch.cat([part[name] for part in terms]).mean().item() for name in terms[0]}
     means["negative_elbo"] = means["reconstruction"] + means["kl"]
-    dimensions = 3 * held_out.resolution**2
-    bits = means["negative_elbo"] / (dimensions * math.log(2))
-    is_density = objective.likelihood != "bernoulli"
-    return means | {"bits_per_dimension": bits + math.log2(127.5) if is_density else bits}
+    bits = bits_per_dimension(means["negative_elbo"], held_out.resolution, objective.likelihood)
+    return means | {"bits_per_dimension": bits}
 
 
 def _terms(
