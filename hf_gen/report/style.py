@@ -11,23 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from hf_gen.atomic import disk_errors_as_sentences
+from hf_gen.palette import PALETTE as PALETTE
 
 WIDTH = 9.0
 """Of a figure, in inches: 900 pixels of a page, drawn at twice that."""
 DPI = 200
 
-# Each has a contrast of 3:1 or more on both backgrounds, and any two stay apart (a colour distance
-# of 25 or more in CIELAB) for normal vision, deuteranopia and protanopia.
-PALETTE = (
-    "#2591fc",
-    "#fc5400",
-    "#117262",
-    "#af00af",
-    "#58a064",
-    "#2549fc",
-    "#ce71bf",
-    "#bf1c1c",
-)
 _MARKERS = "os^DvPX*"
 _DASHES = ("-", "--", ":")
 TRAIN, HELD_OUT = "#7b8d99", "#d1495b"

@@ -1,0 +1,45 @@
+"""The demo: faces through autoencoders and CycleGANs, side by side, in a browser.
+
+`python app.py` shows the models that come with hf_gen and those of the run folders under runs/;
+`--models user/name` adds some from the Hub. On a Space, models.txt beside this file names them.
+"""
+
+import os
+import threading
+from pathlib import Path
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+if os.environ.get("SPACES_ZERO_GPU"):
+    import spaces  # noqa: F401, which has to come before torch
+
+import tyro
+
+from hf_gen.demo.page import build_page, serve
+from hf_gen.demo.shelf import Shelf, find_models
+
+_LISTED = Path(__file__).with_name("models.txt")
+
+
+def main(
+    models: tuple[str, ...] = (),
+    runs: Path = Path("runs"),
+    port: int | None = None,
+    mcp: bool = False,
+) -> None:
+    """Show models in a browser.
+
+    Args:
+        models: Hub ids of pipelines of hf_gen, or of any diffusers autoencoder.
+        runs: A folder of run folders, whose models and curves are shown too.
+        port: Where to serve. Default: the first free one from 7860 on.
+        mcp: Offer the endpoints as tools of an MCP server too; needs `pip install 'gradio[mcp]'`.
+    """
+    listed = _LISTED.read_text(encoding="utf-8").split() if _LISTED.exists() else []
+    shelf = Shelf(find_models(runs, [*listed, *models]))
+    threading.Thread(target=shelf.load_all, daemon=True).start()
+    serve(build_page(shelf, runs), port, mcp)
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

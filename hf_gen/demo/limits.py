@@ -1,0 +1,20 @@
+"""What one visitor may ask for, so that all the others are still served."""
+
+MOST_IMAGES = 16
+"""In one upload."""
+MOST_BYTES_OF_A_FILE = 20 * 2**20
+MOST_MODELS = 8
+"""Side by side."""
+MOST_FACES = 36
+"""Sampled at once from each model."""
+MOST_DOWNLOAD = 500 * 10**6
+"""Bytes of a model that a visitor names."""
+VISITORS_MODELS = 4
+"""Models named by visitors that are kept."""
+IN_THE_QUEUE = 64
+AT_ONCE = 2
+"""Requests that compute at the same time."""
+FORGET_AFTER = 3600
+"""Seconds after which a visitor's state and files are gone."""
+SHARE_OF_THE_MEMORY = 0.25
+"""How much of the machine's memory the weights may take."""

@@ -1,0 +1,123 @@
+"""The page: its tabs, what a link opens, and the limits that it is served with."""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from hf_gen.demo import api, reconstruct, runs, sample, translate
+from hf_gen.demo.answers import COMPUTES, OWN
+from hf_gen.demo.limits import AT_ONCE, FORGET_AFTER, IN_THE_QUEUE, MOST_BYTES_OF_A_FILE
+from hf_gen.demo.links import Linked, opened, wire_links
+from hf_gen.demo.shelf import Shelf
+from hf_gen.demo.uploads import EXAMPLES
+from hf_gen.demo.visitor import Shown
+from hf_gen.pipelines import TranslationPipeline, VAEPipeline
+
+_STYLE = Path(__file__).with_name("style.css")
+# gradio confines style.css to what is inside the frame; these are for the frame itself.
+_FRAME = """
+<style>
+  .gradio-container > .main { max-width: 1400px !important; margin: 0 auto; }
+  footer .divider { display: none !important; }
+  @media (max-width: 480px) { .gradio-container > .main { padding: 12px !important; } }
+</style>
+"""
+_ABOUT = (
+    "# hf_gen\n"
+    "Faces through autoencoders and CycleGANs, side by side. Choose a face, choose models, look."
+)
+_FAMILIES = {
+    "reconstruct": VAEPipeline,
+    "sample": VAEPipeline,
+    "translate": TranslationPipeline,
+}
+
+
+def build_page(shelf: Shelf, runs_folder: Path) -> gr.Blocks:
+    """The demo of some models, to be launched by `serve`.
+
+    Args:
+        shelf: The models.
+        runs_folder: Run folders for the tab of the runs, which is there if the folder is.
+    """
+    with gr.Blocks(
+        title="hf_gen: faces through VAEs and CycleGAN",
+        analytics_enabled=False,
+        delete_cache=(FORGET_AFTER, FORGET_AFTER),
+    ) as page:
+        with gr.Row(elem_classes="top"):
+            gr.Markdown(_ABOUT)
+            link = gr.Button("Copy link", size="sm", scale=0, min_width=110)
+        tab_names = [*_FAMILIES]
+        with gr.Tabs() as tabs:
+            with gr.Tab("Reconstruct", id="reconstruct"):
+                first = reconstruct.build(shelf)
+            with gr.Tab("Sample", id="sample") as sampling:
+                second = sample.build(shelf)
+            with gr.Tab("Translate", id="translate") as translating:
+                third = translate.build(shelf)
+            if runs_folder.is_dir():
+                tab_names.append("runs")
+                with gr.Tab("Runs", id="runs") as tab:
+                    runs.build_runs_tab(runs_folder, tab)
+        api.build(shelf)
+        linked: Linked = {**first.linked, **second.linked, **third.linked}
+        wire_links(link, linked)
+
+        def open_link(request: gr.Request) -> list[Any]:
+            query = dict(request.query_params)
+            selected = query.get("tab")
+            chosen = gr.Tabs(selected=selected) if selected in tab_names else gr.skip()
+            return [chosen, *opened(query, linked, _FAMILIES, shelf)]
+
+        loaded = page.load(open_link, None, [tabs, *linked.values()], queue=False, **OWN)
+        loaded.then(first.show, first.inputs, first.outputs, **COMPUTES, **OWN)
+        # The other tabs are computed when they are looked at for the first time.
+        for opener, shown in ((sampling, second), (translating, third)):
+            _show_once(opener, shown)
+    return page
+
+
+def _show_once(tab: gr.Tab, shown: Shown) -> None:
+    is_shown = gr.State(False)
+
+    def show(is_shown: bool, *values: Any) -> list[Any]:
+        return [gr.skip()] * (len(shown.outputs) + 1) if is_shown else [True, *shown.show(*values)]
+
+    tab.select(
+        show,
+        [is_shown, *shown.inputs],
+        [is_shown, *shown.outputs],
+        show_progress="minimal",
+        show_progress_on=shown.outputs[-1],
+        **COMPUTES,
+        **OWN,
+    )
+
+
+def serve(page: gr.Blocks, port: int | None = None, mcp: bool = False, wait: bool = True) -> str:
+    """Opens the page to visitors; returns its address, at once unless it waits.
+
+    Args:
+        page: From `build_page`.
+        port: Where to; a free one from 7860 on by default, or that of GRADIO_SERVER_PORT.
+        mcp: Whether the endpoints are also tools of an MCP server, which needs `gradio[mcp]`.
+        wait: Whether to go on serving until Ctrl-C.
+    """
+    page.queue(max_size=IN_THE_QUEUE, default_concurrency_limit=4 * AT_ONCE)
+    _, address, _ = page.launch(
+        server_port=port,
+        mcp_server=mcp,
+        prevent_thread_lock=not wait,
+        max_file_size=MOST_BYTES_OF_A_FILE,
+        show_error=False,
+        allowed_paths=[str(EXAMPLES)],
+        theme=gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
+        css_paths=_STYLE,
+        head=_FRAME,
+        footer_links=["api"],
+        ssr_mode=False,
+        quiet=not wait,
+    )
+    return address

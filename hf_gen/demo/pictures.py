@@ -1,0 +1,43 @@
+"""Images for people to look at: crisp when enlarged, side by side, and where two of them differ."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+# Black, violet, red, orange, pale yellow: dark to bright for every kind of colour vision.
+_HEAT = np.array(
+    [(0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164)], dtype=np.float64
+)
+_FULL_HEAT = 0.5
+_GAP = 2
+_CRISP = 384
+
+
+def enlarge(image: Image.Image, size: int = _CRISP) -> Image.Image:
+    """Repeats whole pixels until the image is `size` wide or nearly so."""
+    factor = max(1, size // image.width)
+    return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+
+
+def heat_map(first: Image.Image, second: Image.Image) -> Image.Image:
+    """Where two images of one size differ: black for nothing, pale for half the range and more."""
+    difference = np.abs(np.asarray(first, np.float64) - np.asarray(second, np.float64)).mean(2)
+    heat = (difference / 255 / _FULL_HEAT).clip(0, 1)
+    stops = np.linspace(0, 1, len(_HEAT))
+    colours = np.stack([np.interp(heat, stops, _HEAT[:, channel]) for channel in range(3)], axis=2)
+    return Image.fromarray(colours.round().astype(np.uint8))
+
+
+def sheet(rows: Sequence[Sequence[Image.Image]], size: int = 96) -> Image.Image:
+    """Rows of images, each enlarged by whole pixels to about `size`, on white."""
+    cells = [[enlarge(image, size) for image in row] for row in rows]
+    side = max(image.width for row in cells for image in row)
+    columns = max(map(len, cells))
+    step = side + _GAP
+    canvas = Image.new("RGB", (columns * step + _GAP, len(cells) * step + _GAP), "white")
+    for top, row in enumerate(cells):
+        for left, image in enumerate(row):
+            margin = (side - image.width) // 2
+            canvas.paste(image, (left * step + _GAP + margin, top * step + _GAP + margin))
+    return canvas

@@ -1,0 +1,276 @@
+"""The tab in which a face goes through several autoencoders, and walks to another face."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import gradio as gr
+import torch
+from PIL import Image
+from torchmetrics.functional.image import (
+    peak_signal_noise_ratio,
+    structural_similarity_index_measure,
+)
+
+from hf_gen.demo import markup
+from hf_gen.demo.answers import COMPUTES, OWN, answered, on_the_accelerator
+from hf_gen.demo.cards import Card, Cards
+from hf_gen.demo.pictures import heat_map, sheet
+from hf_gen.demo.shelf import Shelf
+from hf_gen.demo.uploads import example_faces, open_uploads
+from hf_gen.demo.visitor import (
+    FaceChoice,
+    Faces,
+    Shown,
+    check_choice,
+    choose_faces,
+    choose_models,
+    files,
+    wire_examples,
+)
+from hf_gen.images import square, to_tensor
+from hf_gen.losses import bits_per_dimension, kl_to_standard_normal, reconstruction_nll
+from hf_gen.pipelines import VAEPipeline
+
+Method = Literal["linear", "spherical"]
+STEPS = 9
+_DRAWS = 8
+# One click each; a button is there if its models are.
+PRESETS = {
+    "KL ×0, ×1, ×100": ("conv-vae-kl0", "conv-vae", "conv-vae-kl100"),
+    "5 or 10 latents": ("dense-vae-z5", "dense-vae-z10"),
+}
+FIRST = PRESETS["KL ×0, ×1, ×100"]
+_NO_WALK = markup.note("Choose a second face, and the walk to it appears here.")
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """What an autoencoder makes of an image.
+
+    Attributes:
+        seen: The square crop of the image at the model's resolution.
+        made: The reconstruction.
+        psnr: In decibels.
+        ssim: At most 1; None for images smaller than its window of 11 pixels.
+        bits: Per dimension, the negative ELBO from a few draws of the posterior; None for models
+            that have no likelihood or no posterior.
+        milliseconds: That encoding and decoding took.
+    """
+
+    seen: Image.Image
+    made: Image.Image
+    psnr: float
+    ssim: float
+    bits: float | None
+    milliseconds: float
+
+
+def reconstruct(pipeline: VAEPipeline, image: Image.Image) -> Reconstruction:
+    """Sends one RGB image through an autoencoder and measures what comes out."""
+    seen = square(image, pipeline.config.resolution)
+    began = time.perf_counter()
+    made = pipeline.reconstruct(seen)[0]
+    milliseconds = 1000 * (time.perf_counter() - began)
+    before, after = ((to_tensor([each]) + 1) / 2 for each in (seen, made))
+    return Reconstruction(
+        seen,
+        made,
+        psnr=peak_signal_noise_ratio(after, before, data_range=1.0).item(),
+        ssim=float(structural_similarity_index_measure(after, before, data_range=1.0)),
+        bits=_bits(pipeline, to_tensor([seen])),
+        milliseconds=milliseconds,
+    )
+
+
+def walk(
+    pipeline: VAEPipeline,
+    first: Image.Image,
+    second: Image.Image,
+    steps: int = STEPS,
+    method: Method = "linear",
+    held: Sequence[int] = (),
+) -> list[Image.Image]:
+    """The faces between two faces; dimensions that the model does not have are not held."""
+    there = [dimension for dimension in held if dimension < pipeline.latent_shape[0]]
+    return pipeline.interpolate(first, second, steps, method, held=there)
+
+
+@torch.no_grad()
+def _bits(pipeline: VAEPipeline, images: torch.Tensor) -> float | None:
+    config = pipeline.vae.config
+    encoded = pipeline.vae.encode(images.to(pipeline.device, pipeline.vae.dtype))
+    if "likelihood" not in config or not hasattr(encoded, "latent_dist"):
+        return None
+    posterior = encoded.latent_dist
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn((_DRAWS, *posterior.mean.shape[1:]), generator=generator)
+    decoded = pipeline.vae.decode(posterior.mean + posterior.std * noise.to(posterior.mean))
+    predicted = decoded.logits if config.likelihood == "bernoulli" else decoded.sample
+    nll = reconstruction_nll(
+        images.expand_as(predicted), predicted.cpu(), config.likelihood, config.likelihood_scale
+    )
+    kl = kl_to_standard_normal(posterior.mean, posterior.logvar).cpu()
+    return bits_per_dimension((nll.mean() + kl).item(), images.shape[-1], config.likelihood)
+
+
+def build(shelf: Shelf) -> Shown:
+    """Lays the tab out and wires it."""
+    with gr.Row():
+        with gr.Column(scale=1, min_width=280, elem_classes="controls"):
+            choice = choose_faces("anime", "Your faces")
+            with gr.Row(elem_classes="presets"):
+                presets = [gr.Button(words, size="sm", min_width=120) for words in PRESETS]
+            models = choose_models(shelf, VAEPipeline, FIRST)
+            _wire_presets(presets, shelf.names(VAEPipeline), models)
+        with gr.Column(scale=3, min_width=280):
+            cards = Cards()
+            together = gr.HTML(padding=False)
+            with gr.Accordion("Walk to a second face", open=False):
+                _build_walk(shelf, choice, models)
+
+    @answered
+    @on_the_accelerator
+    def show(faces: Faces, names: list[str]) -> list[Any]:
+        if not faces or not names:
+            what = "a face" if not faces else "a model"
+            return [*cards.fill([], markup.note(f"Choose {what} to see it reconstructed.")), ""]
+        check_choice(names)
+        images = open_uploads(files(faces))
+        made = {
+            name: [reconstruct(shelf.get(name, VAEPipeline), image) for image in images]
+            for name in names
+        }
+        shown = [_card(name, reconstructions[0]) for name, reconstructions in made.items()]
+        return [*cards.fill(shown), _all_of_them(made)]
+
+    shown = Shown(show, [choice.faces, models], [*cards.outputs, together], {"reconstruct": models})
+    gr.on(
+        [*choice.changes, models.change],
+        shown.show,
+        shown.inputs,
+        shown.outputs,
+        trigger_mode="always_last",
+        show_progress="minimal",
+        show_progress_on=cards.sliders[0],
+        **COMPUTES,
+        **OWN,
+    )
+    wire_examples(choice, example_faces("anime"))
+    return shown
+
+
+def _wire_presets(
+    buttons: Sequence[gr.Button], names: Sequence[str], models: gr.CheckboxGroup
+) -> None:
+    for button, preset in zip(buttons, PRESETS.values(), strict=True):
+        there = [name for name in preset if name in names]
+        button.visible = len(there) > 1
+        button.click(
+            lambda there=there: there, None, models, queue=False, show_progress="hidden", **OWN
+        )
+
+
+def _build_walk(shelf: Shelf, choice: FaceChoice, models: gr.CheckboxGroup) -> None:
+    with gr.Row():
+        with gr.Column(scale=1, min_width=260):
+            other = choose_faces("anime", "Second face", first=None)
+        with gr.Column(scale=1, min_width=260):
+            method = gr.Radio(
+                [("straight", "linear"), ("spherical", "spherical")],
+                value="linear",
+                label="Path",
+                info="A spherical one keeps the code as long as usual codes are.",
+            )
+            held = gr.Dropdown(
+                [],
+                multiselect=True,
+                label="Held dimensions",
+                info="These stay as in the first face; those that change it most come first.",
+            )
+    walks = gr.HTML(_NO_WALK, padding=False)
+
+    @answered
+    @on_the_accelerator
+    def show(faces: Faces, others: Faces, names: list[str], method: Method, held: list[int]) -> str:
+        if not faces or not others or not names:
+            return _NO_WALK
+        check_choice(names)
+        first, last = open_uploads([files(faces)[0], files(others)[0]])
+        return "".join(
+            _strip(name, walk(shelf.get(name, VAEPipeline), first, last, STEPS, method, held))
+            for name in names
+        )
+
+    @answered
+    @on_the_accelerator
+    def dimensions(names: list[str], held: list[int]) -> gr.Dropdown:
+        if not names:
+            return gr.Dropdown([], value=[])
+        order = _by_influence(shelf.get(names[0], VAEPipeline))
+        return gr.Dropdown(order, value=[place for place in held if place in order])
+
+    changes = [models.change, method.change, held.change]
+    gr.on(
+        [*other.changes, *choice.changes, *changes],
+        show,
+        [choice.faces, other.faces, models, method, held],
+        walks,
+        trigger_mode="always_last",
+        show_progress="minimal",
+        **COMPUTES,
+        **OWN,
+    )
+    gr.on(
+        [models.change, held.focus],
+        dimensions,
+        [models, held],
+        held,
+        trigger_mode="always_last",
+        show_progress="hidden",
+        **COMPUTES,
+        **OWN,
+    )
+    wire_examples(other, example_faces("anime"))
+
+
+def _by_influence(pipeline: VAEPipeline) -> list[int]:
+    """The latent dimensions, first those that move the picture most; maps as they are."""
+    channels, *size = pipeline.latent_shape
+    if size != [1, 1]:
+        return [*range(channels)]
+    return pipeline.influence().argsort(descending=True).tolist()
+
+
+def _card(name: str, one: Reconstruction) -> Card:
+    shown = {"PSNR": f"{one.psnr:.1f} dB", "SSIM": f"{one.ssim:.2f}"}
+    if one.bits is not None:
+        shown["bits per dimension"] = f"{one.bits:.2f}"
+    shown["took"] = f"{one.milliseconds:.0f} ms"
+    errors = markup.picture(heat_map(one.seen, one.made), "where it errs", "small")
+    details = (
+        f'<div class="beside">{errors}<div><small>where it errs</small>'
+        f"{markup.numbers(shown)}</div></div>"
+    )
+    seen = f"sees {one.seen.width}×{one.seen.height} pixels"
+    return Card(name, seen, one.seen, one.made, details)
+
+
+def _strip(name: str, frames: Sequence[Image.Image]) -> str:
+    film = markup.animation(frames, f"a walk through {name}", f"{name.replace('/', '-')}-walk.webp")
+    return markup.sheet(sheet([frames], 64), [name], "the walk, step by step", film)
+
+
+def _all_of_them(made: Mapping[str, Sequence[Reconstruction]]) -> str:
+    """All images in rows, where there is more than one."""
+    first = next(iter(made.values()))
+    if len(first) == 1:
+        return ""
+    rows = [[one.seen for one in first]]
+    for reconstructions in made.values():
+        rows.append([one.made for one in reconstructions])
+    means = [
+        f"{name}, {sum(one.psnr for one in each) / len(each):.1f} dB" for name, each in made.items()
+    ]
+    return markup.sheet(sheet(rows), ["yours", *means], "all faces")

@@ -1,0 +1,203 @@
+"""The models of a demo: found, loaded once and in the background, dropped when memory is needed."""
+
+import json
+import logging
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from diffusers import DiffusionPipeline
+
+from hf_gen.demo.limits import MOST_DOWNLOAD, SHARE_OF_THE_MEMORY, VISITORS_MODELS
+from hf_gen.errors import UserError
+from hf_gen.pipelines import WEIGHTS, TranslationPipeline, VAEPipeline, load_any
+
+Family = type[VAEPipeline] | type[TranslationPipeline]
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Place:
+    """Where a model comes from.
+
+    Attributes:
+        source: A folder or a Hub id.
+        family: Of its pipeline, once that is known.
+        is_public: Whether it is to be read without the token of whoever runs the demo.
+        failure: Why it could not be loaded.
+        lock: Held while it is loaded.
+    """
+
+    source: str | Path
+    family: Family | None = None
+    is_public: bool = False
+    failure: str = ""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def find_models(runs: Path, ids: Iterable[str]) -> dict[str, str | Path]:
+    """Every model that a demo shows: name -> a folder or a Hub id.
+
+    Args:
+        runs: A folder of run folders; those that have exported a pipeline count, as runs/NAME.
+        ids: Of the Hub.
+    """
+    indices = (*WEIGHTS.glob("*/model_index.json"), *runs.glob("*/pipeline/model_index.json"))
+    shipped = {index.parent.name: index.parent for index in indices if index.parents[1] == WEIGHTS}
+    trained = {f"runs/{i.parents[1].name}": i.parent for i in indices if i.parents[1] != WEIGHTS}
+    return dict(sorted({**shipped, **trained}.items())) | {name: name for name in ids}
+
+
+class Shelf:
+    """Pipelines by name, shared by all visitors and safe to use from several threads.
+
+    Args:
+        places: Name -> a folder or a Hub id.
+        device: Where they compute. Default: the accelerator, if there is one.
+        most_bytes: Of all weights together; the least recently used go first. Default: a quarter
+            of the machine's memory.
+    """
+
+    def __init__(
+        self,
+        places: Mapping[str, str | Path],
+        device: torch.device | None = None,
+        most_bytes: int | None = None,
+    ) -> None:
+        self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.most_bytes = most_bytes or int(_memory() * SHARE_OF_THE_MEMORY)
+        self._places = {name: _Place(source, _family(source)) for name, source in places.items()}
+        self._of_visitors: list[str] = []
+        self._loaded: OrderedDict[str, DiffusionPipeline] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def names(self, family: Family) -> list[str]:
+        """The models of one family, but for those that visitors named.
+
+        One of the Hub is among them as soon as it has been loaded.
+        """
+        return [
+            name
+            for name, place in self._places.items()
+            if place.family is family and not place.failure and name not in self._of_visitors
+        ]
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """The models that could not be loaded, and why."""
+        return {name: place.failure for name, place in self._places.items() if place.failure}
+
+    @property
+    def bytes(self) -> int:
+        """What the loaded weights take."""
+        with self._lock:
+            return sum(map(_size, self._loaded.values()))
+
+    def load_all(self) -> None:
+        """Loads every model once, so that the first visitor need not wait."""
+        for name in list(self._places):
+            try:
+                self.get(name)
+            except UserError as error:
+                self._places[name].failure = str(error)
+                _log.warning("%s", error)
+
+    def get(self, name: str, family: Family | None = None) -> DiffusionPipeline:
+        """The pipeline of a name, loaded now if it is not there.
+
+        Args:
+            name: One of those of the shelf.
+            family: Which it has to be.
+
+        Raises:
+            UserError: If there is no such model, it cannot be loaded, or it is of another family.
+        """
+        place = self._places.get(name)
+        if place is None:
+            raise UserError(f"There is no model {name} here: choose one of the list")
+        with place.lock:
+            with self._lock:
+                pipeline = self._loaded.get(name)
+                if pipeline is not None:
+                    self._loaded.move_to_end(name)
+            if pipeline is None:
+                pipeline = self._load(name, place)
+        place.family = type(pipeline)
+        if family is not None and place.family is not family:
+            job = "translate" if family is TranslationPipeline else "reconstruct and sample"
+            raise UserError(f"{name} does not {job}: choose another model")
+        return pipeline
+
+    def add(self, repo_id: str) -> str:
+        """Takes in a model that a visitor names, by its Hub id.
+
+        Only configs and safetensors are read, and the size is asked for first. The oldest of the
+        models named by visitors makes room for it.
+
+        Returns:
+            Its name.
+
+        Raises:
+            UserError: If it is no id, or the model cannot be loaded.
+        """
+        name = repo_id.strip().removeprefix("https://huggingface.co/").removesuffix("/")
+        if name in self._places:
+            self.get(name)
+            return name
+        # A path would be read from the server's disk.
+        if name.count("/") != 1 or name.startswith((".", "~", "/")) or Path(name).exists():
+            raise UserError(f"{name!r} is no id of a model on the Hub: it looks like user/name")
+        # What only the owner's token can read is not for every visitor to see.
+        place = _Place(name, is_public=True)
+        place.family = type(self._load(name, place))
+        with self._lock:
+            self._places[name] = place
+            self._of_visitors.append(name)
+            for oldest in self._of_visitors[:-VISITORS_MODELS]:
+                self._of_visitors.remove(oldest)
+                self._places.pop(oldest)
+                self._loaded.pop(oldest, None)
+        return name
+
+    def _load(self, name: str, place: _Place) -> DiffusionPipeline:
+        token = False if place.is_public else None
+        try:
+            pipeline = load_any(place.source, most_bytes=MOST_DOWNLOAD, token=token)
+        except UserError as error:
+            raise UserError(str(error).replace(str(place.source), name)) from error
+        pipeline.to(self.device)
+        pipeline.set_progress_bar_config(disable=True)
+        with self._lock:
+            self._loaded[name] = pipeline
+            while len(self._loaded) > 1 and sum(map(_size, self._loaded.values())) > (
+                self.most_bytes
+            ):
+                self._loaded.popitem(last=False)
+        return pipeline
+
+
+def _family(source: str | Path) -> Family | None:
+    """Of a folder, by its index; a model of the Hub has to be loaded to know."""
+    if isinstance(source, str):
+        return None
+    index = json.loads((source / "model_index.json").read_text(encoding="utf-8"))
+    name = index["_class_name"]
+    is_translation = TranslationPipeline.__name__ in (name, *name[-1:])
+    return TranslationPipeline if is_translation else VAEPipeline
+
+
+def _size(pipeline: DiffusionPipeline) -> int:
+    networks = [part for part in pipeline.components.values() if part is not None]
+    return sum(
+        tensor.numel() * tensor.element_size()
+        for network in networks
+        for tensor in (*network.parameters(), *network.buffers())
+    )
+
+
+def _memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

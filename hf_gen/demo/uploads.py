@@ -1,0 +1,48 @@
+"""What visitors send: opened with care, or answered with a sentence."""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from hf_gen.demo.limits import MOST_BYTES_OF_A_FILE, MOST_IMAGES
+from hf_gen.errors import UserError
+from hf_gen.images import ImageError, open_image
+
+EXAMPLES = Path(__file__).parent / "examples"
+
+
+def example_faces(style: str) -> list[Path]:
+    """Drawn faces to begin with, in the style "anime" or "cartoon"."""
+    return sorted(EXAMPLES.glob(f"{style}-*.png"))
+
+
+def open_uploads(paths: Sequence[str | Path]) -> list[Image.Image]:
+    """Opens what one visitor sent.
+
+    Raises:
+        UserError: If there is nothing, there are too many, or one cannot be used; it says which.
+    """
+    if not paths:
+        raise UserError("There is no image yet: drop one, or choose one of the examples")
+    if len(paths) > MOST_IMAGES:
+        raise UserError(f"{len(paths)} images are more than the {MOST_IMAGES} at once: drop fewer")
+    return [_open(Path(path)) for path in paths]
+
+
+def _open(path: Path) -> Image.Image:
+    if path.stat().st_size > MOST_BYTES_OF_A_FILE:
+        megabytes = MOST_BYTES_OF_A_FILE // 2**20
+        raise UserError(
+            f"the file {path.name} is larger than {megabytes} MB: save it smaller and try again"
+        )
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return open_image(path, still=True)
+    except ImageError as error:
+        # What a decoder says in brackets helps nobody here.
+        reason = str(error).partition(" (")[0]
+        raise UserError(
+            f"the file {path.name} cannot be used: {reason}. Try a JPEG or PNG"
+        ) from error

@@ -1,0 +1,168 @@
+"""What every tab asks first: which faces, and which models."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from hf_gen.demo.answers import COMPUTES, OWN, answered
+from hf_gen.demo.limits import FORGET_AFTER, MOST_MODELS
+from hf_gen.demo.shelf import Family, Shelf
+from hf_gen.demo.uploads import EXAMPLES, example_faces
+from hf_gen.errors import UserError
+
+Faces = list[tuple[str, Any]] | None
+
+
+class Shown(NamedTuple):
+    """What a tab shows, for the page to show it first.
+
+    Attributes:
+        show: Computes it.
+        inputs: What it is computed from.
+        outputs: Where it is shown.
+        linked: What a link can set, by its name there.
+    """
+
+    show: Callable[..., Any]
+    inputs: list[Any]
+    outputs: list[Any]
+    linked: dict[str, Any]
+
+
+class FaceChoice(NamedTuple):
+    """Where a visitor gives faces.
+
+    Attributes:
+        faces: Files, not opened yet.
+        examples: Drawn faces to click on.
+        fillings: How often an empty gallery was filled from here.
+    """
+
+    faces: gr.Gallery
+    examples: gr.Dataset
+    fillings: gr.State
+
+    @property
+    def changes(self) -> list[Any]:
+        """The events after which the faces are others."""
+        return [self.faces.change, self.fillings.change]
+
+
+def choose_faces(style: str, label: str, first: int | None = 0) -> FaceChoice:
+    """Faces by upload, paste or webcam, and drawn ones of a style, of which one is there at first.
+
+    A gallery gives its files as they came, so that nothing decodes them before `open_uploads`.
+    """
+    drawn = example_faces(style)
+    faces = gr.Gallery(
+        None if first is None else [str(drawn[first])],
+        label=label,
+        interactive=True,
+        type="filepath",
+        format="png",
+        sources=["upload", "clipboard", "webcam"],
+        columns=4,
+        fit_columns=False,
+        height="auto",
+        object_fit="contain",
+        allow_preview=False,
+        buttons=[],
+        elem_classes="faces",
+    )
+    examples = gr.Dataset(
+        components=[gr.Image(render=False)],
+        samples=[[str(path)] for path in drawn],
+        type="index",
+        label="Or one of these",
+        elem_classes="examples",
+    )
+    faces.upload(_without_example, faces, faces, queue=False, show_progress="hidden", **OWN)
+    return FaceChoice(faces, examples, gr.State(0))
+
+
+def _without_example(faces: Faces) -> Any:
+    """An example gives way to what a visitor sends."""
+    first, *others = files(faces)
+    return others if others and (EXAMPLES / Path(first).name).exists() else gr.skip()
+
+
+def wire_examples(choice: FaceChoice, drawn: Sequence[Path]) -> None:
+    """Lets a click on an example take the place of the faces."""
+    choice.examples.click(
+        lambda place, faces, fillings: fill(faces, fillings, drawn[place]),
+        [choice.examples, choice.faces, choice.fillings],
+        [choice.faces, choice.fillings],
+        show_progress="hidden",
+        **OWN,
+    )
+
+
+def fill(faces: Faces, fillings: int, face: Path) -> tuple[list[str], int]:
+    """The values of a gallery and its fillings that show one face.
+
+    A gallery that was empty does not tell of its change. So the fillings do, which has to go
+    through the queue: without it no change of a state is told.
+    """
+    return [str(face)], fillings if faces else fillings + 1
+
+
+def choose_models(shelf: Shelf, family: Family, first: Sequence[str]) -> gr.CheckboxGroup:
+    """Any of the shelf's models, and any that a visitor names by its id on the Hub."""
+    names = shelf.names(family)
+    chosen = [name for name in first if name in names] or names[:1]
+    models = gr.CheckboxGroup(
+        names,
+        value=chosen,
+        label="Models",
+        info=f"Up to {MOST_MODELS}, side by side.",
+        elem_classes="models",
+    )
+    with gr.Accordion("A model from the Hub", open=False):
+        repo_id = gr.Textbox(
+            placeholder="user/name",
+            show_label=False,
+            container=False,
+            max_lines=1,
+            max_length=120,
+        )
+        add = gr.Button("Add it", size="sm")
+        gr.Markdown(
+            "A pipeline of hf_gen, or any autoencoder of diffusers. Only safetensors are read, and "
+            "none of its code is run.",
+            elem_classes="hint",
+        )
+
+    @answered
+    def take_in(repo_id: str, chosen: list[str], visitors: list[str]) -> tuple[Any, list[str]]:
+        name = shelf.add(repo_id)
+        shelf.get(name, family)
+        visitors = [*visitors, name] if name not in visitors else visitors
+        choices = [*shelf.names(family), *visitors]
+        value = [*chosen, name] if name not in chosen else chosen
+        return gr.CheckboxGroup(list(dict.fromkeys(choices)), value=value), visitors
+
+    visitors = gr.State([], time_to_live=FORGET_AFTER)
+    gr.on(
+        [add.click, repo_id.submit],
+        take_in,
+        [repo_id, models, visitors],
+        [models, visitors],
+        show_progress="full",
+        show_progress_on=repo_id,
+        **COMPUTES,
+        **OWN,
+    )
+    return models
+
+
+def files(faces: Faces) -> list[str]:
+    """The paths of what a gallery holds."""
+    return [path for path, _ in faces or []]
+
+
+def check_choice(names: Sequence[str]) -> None:
+    """Raises a `UserError` if these are more models than stand side by side."""
+    if len(names) > MOST_MODELS:
+        raise UserError(f"{len(names)} models do not fit side by side: choose up to {MOST_MODELS}")

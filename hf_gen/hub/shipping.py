@@ -1,0 +1,68 @@
+"""Puts a run's model among those that come with hf_gen: `python -m hf_gen.hub.shipping RUN`.
+
+Weights are kept in half precision, without the source files that a Hub repository has: here the
+classes are installed. `MANIFEST` says of each model where it is from, and the hash of its files.
+"""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import torch
+import tyro
+
+from hf_gen.atomic import whole_folder, write_whole_text
+from hf_gen.errors import UserError
+from hf_gen.hub.cards import without_folders
+from hf_gen.pipelines import WEIGHTS, load
+from hf_gen.runs import RunFolder
+
+MANIFEST = WEIGHTS / "manifest.json"
+
+
+def ship(run: tyro.conf.Positional[Path], data: str, commit: str, name: str | None = None) -> None:
+    """Ships the model of a run with hf_gen, in place of an earlier one of that name.
+
+    Args:
+        run: A run folder that holds a pipeline.
+        data: What it was trained on, and the terms of that, for people.
+        commit: Of hf_gen, that trained it.
+        name: What it is called. Default: as its recipe.
+    """
+    pipeline, described = load(run, dtype=torch.float16), RunFolder(run)
+    recipe = described.identity()["recipe"]
+    name = name or recipe
+    folder = WEIGHTS / name
+    with whole_folder(folder) as partial:
+        pipeline.save_pretrained(partial, safe_serialization=True)
+        for source in partial.rglob("*.py"):
+            source.unlink()
+    listed = json.loads(MANIFEST.read_text("utf-8")) if MANIFEST.exists() else {}
+    listed[name] = {
+        "recipe": recipe,
+        "command": without_folders(described.command()),
+        "steps": described.metrics()[-1]["step"],
+        "device": described.device(),
+        "commit": commit,
+        "data": data,
+        "files": hashes(folder),
+    }
+    listed = {key: listed[key] for key in sorted(listed)}
+    write_whole_text(MANIFEST, json.dumps(listed, indent=2, ensure_ascii=False) + "\n")
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each file of a folder, by its path in there."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+if __name__ == "__main__":
+    try:
+        tyro.cli(ship)
+    except UserError as error:
+        sys.exit(str(error))

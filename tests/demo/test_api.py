@@ -1,0 +1,179 @@
+"""The endpoints, asked by gradio's own client and as tools of an MCP server."""
+
+import asyncio
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from mcp import ClientSession
+from mcp.client.streamable_http import streamablehttp_client
+from PIL import Image
+
+import hf_gen
+from hf_gen.demo import page as pages
+from hf_gen.demo.page import build_page, serve
+from hf_gen.demo.pictures import enlarge
+from hf_gen.demo.shelf import Shelf
+from hf_gen.demo.uploads import example_faces
+from hf_gen.pipelines import WEIGHTS
+from tests.demo.conftest import Demo
+
+FACE, OTHER = example_faces("anime")[:2]
+ENDPOINTS = {"/reconstruct", "/sample", "/interpolate", "/translate"}
+
+
+@pytest.fixture(scope="module")
+def client(demo: Demo) -> Client:
+    return Client(demo.url, verbose=False)
+
+
+def image(path: str) -> bytes:
+    return Image.open(path).convert("RGB").tobytes()
+
+
+def test_the_endpoints_are_named_typed_and_described(client: Client) -> None:
+    described = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert set(described) == ENDPOINTS
+    names = [item["parameter_name"] for item in described["/sample"]["parameters"]]
+    assert names == ["model", "count", "seed", "prior", "temperature"]
+    for endpoint in described.values():
+        assert all(item["label"] and item["type"] for item in endpoint["parameters"])
+
+
+def test_a_face_is_reconstructed(client: Client) -> None:
+    made, measured = client.predict(handle_file(FACE), "conv-vae", api_name="/reconstruct")
+    expected = hf_gen.load("conv-vae").reconstruct(Image.open(FACE))[0]
+    assert image(made) == enlarge(expected).tobytes()
+    assert set(measured) == {"psnr", "ssim", "bits_per_dimension", "milliseconds"}
+    assert measured["psnr"] > 10
+
+
+def test_samples_are_those_of_the_seed(client: Client) -> None:
+    first, again, other = (
+        client.predict(
+            "conv-vae", count=3, seed=seed, prior="mixture", temperature=0.8, api_name="/sample"
+        )
+        for seed in (1, 1, 2)
+    )
+    assert len(first) == 3
+    assert [image(item["image"]) for item in first] == [image(item["image"]) for item in again]
+    assert image(first[0]["image"]) != image(other[0]["image"])
+
+
+def test_a_walk_has_both_ends(client: Client) -> None:
+    faces = handle_file(FACE), handle_file(OTHER)
+    walk = client.predict(
+        *faces, "conv-vae", steps=4, method="spherical", held=[0, 3], api_name="/interpolate"
+    )
+    expected = hf_gen.load("conv-vae").interpolate(
+        Image.open(FACE), Image.open(OTHER), 4, "spherical", held=[0, 3]
+    )
+    assert [image(item["image"]) for item in walk] == [enlarge(face).tobytes() for face in expected]
+
+
+def test_a_face_is_translated_and_comes_back(client: Client) -> None:
+    made, back, measured = client.predict(
+        handle_file(FACE), "runs/lambda10", "b_to_a", api_name="/translate"
+    )
+    assert image(made) != image(back)
+    assert 0 < measured["cycle_error"] < 2
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "arguments", "words"),
+    [
+        ("/sample", ["none"], "There is no model none here"),
+        ("/sample", ["conv-vae", 400], "Count must be a whole number from 1 to 36, got 400"),
+        ("/sample", ["conv-vae", 4, -1], "Seed must be a whole number from 0"),
+        ("/sample", ["conv-vae", 4, 0, "standard", -2], "temperature must be a finite number"),
+        ("/sample", ["runs/lambda10"], "does not reconstruct and sample"),
+        ("/translate", [handle_file(FACE), "conv-vae"], "does not translate"),
+        ("/reconstruct", [handle_file(__file__), "conv-vae"], "not an image of a known format"),
+        ("/reconstruct", [None, "conv-vae"], "There is no image yet"),
+    ],
+)
+def test_what_cannot_be_done_is_a_sentence(
+    client: Client, demo: Demo, endpoint: str, arguments: list[Any], words: str
+) -> None:
+    with pytest.raises(AppError) as caught:
+        client.predict(*arguments, api_name=endpoint)
+    said = str(caught.value)
+    assert words.lower() in said.lower()
+    assert "Traceback" not in said
+    assert str(demo.folder) not in said
+
+
+def test_what_the_page_does_for_itself_cannot_be_called(client: Client) -> None:
+    assert all(
+        not endpoint.is_valid or endpoint.api_name in ENDPOINTS
+        for endpoint in client.endpoints.values()
+        if endpoint.api_name
+    )
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Serves a page of one model in this process; closed in the end."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
+    opened: list[gr.Blocks] = []
+
+    def start(**settings: Any) -> tuple[str, Shelf]:
+        shelf = Shelf({"conv-vae": WEIGHTS / "conv-vae"})
+        page = build_page(shelf, tmp_path / "no-runs")
+        opened.append(page)
+        return serve(page, wait=False, **settings), shelf
+
+    yield start
+    for page in opened:
+        page.close()
+
+
+def test_the_endpoints_are_tools(served: Any) -> None:
+    url, _ = served(mcp=True)
+
+    async def ask() -> tuple[dict[str, str], Any]:
+        async with (
+            streamablehttp_client(f"{url}gradio_api/mcp/") as (read, write, _),
+            ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            tools = (await session.list_tools()).tools
+            said = {tool.name: tool.description or "" for tool in tools}
+            name = next(name for name in said if name.endswith("sample"))
+            arguments = {"model": "conv-vae", "count": 2, "seed": 1, "prior": "standard"}
+            return said, await session.call_tool(name, {**arguments, "temperature": 1.0})
+
+    said, answer = asyncio.run(ask())
+    assert {name.rpartition("_")[2] for name in said} == {name[1:] for name in ENDPOINTS}
+    assert all(words for words in said.values())
+    assert not answer.isError
+    assert any(part.type == "image" for part in answer.content) or "http" in str(answer.content)
+
+
+def test_a_full_queue_says_so_and_serves_the_others(
+    served: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "IN_THE_QUEUE", 1)
+    url, shelf = served()
+    go_on, get = threading.Event(), shelf.get
+
+    def slow(*arguments: Any) -> Any:
+        assert go_on.wait(60)
+        return get(*arguments)
+
+    monkeypatch.setattr(shelf, "get", slow)
+    client = Client(url, verbose=False)
+    jobs = [client.submit("conv-vae", 1, api_name="/sample") for _ in range(8)]
+    deadline = time.monotonic() + 60
+    while not any(job.done() for job in jobs):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    go_on.set()
+    outcomes = [job.exception(timeout=60) for job in jobs]
+    assert any(outcome is None for outcome in outcomes)
+    assert any("queue is full" in str(outcome).lower() for outcome in outcomes if outcome)

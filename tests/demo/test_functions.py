@@ -1,0 +1,159 @@
+"""What the tabs compute, without a page: on models whose answers are known."""
+
+import base64
+import io
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderTiny
+from PIL import Image
+
+import hf_gen
+from hf_gen.demo import markup
+from hf_gen.demo.pictures import enlarge, heat_map, sheet
+from hf_gen.demo.reconstruct import reconstruct, walk
+from hf_gen.demo.sample import draw, random_walk
+from hf_gen.demo.translate import translate
+from hf_gen.demo.uploads import example_faces, open_uploads
+from hf_gen.errors import UserError
+from hf_gen.evaluation.likelihood import evaluate_likelihood
+from hf_gen.images import square
+from hf_gen.pipelines import VAEPipeline
+from hf_gen.recipes import RECIPES
+from tests.demo.test_shelf import save_translation
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> VAEPipeline:
+    return hf_gen.load("conv-vae")
+
+
+@pytest.fixture(scope="module")
+def faces() -> list[Image.Image]:
+    return open_uploads(example_faces("anime"))
+
+
+def test_a_reconstruction_is_measured_as_in_an_evaluation(
+    pipeline: VAEPipeline, faces: list[Image.Image]
+) -> None:
+    one = reconstruct(pipeline, faces[0])
+    assert one.seen.tobytes() == square(faces[0], 32).tobytes()
+    assert one.made.tobytes() == pipeline.reconstruct(one.seen)[0].tobytes()
+    error = np.asarray(one.seen, np.float64) - np.asarray(one.made, np.float64)
+    assert one.psnr == pytest.approx(-10 * np.log10((error**2).mean() / 255**2), abs=0.01)
+    assert 0 < one.ssim < 1
+
+    class One:
+        resolution = 32
+
+        def __len__(self) -> int:
+            return 1
+
+        def images(self, _: object) -> torch.Tensor:
+            return hf_gen.images.to_tensor([one.seen])
+
+    objective = RECIPES["conv-vae"][1].objective
+    exact = evaluate_likelihood(pipeline, objective, One(), samples=64)["bits_per_dimension"]
+    assert one.bits == pytest.approx(exact, rel=0.05)
+
+
+def test_a_walk_holds_what_there_is_to_hold(
+    pipeline: VAEPipeline, faces: list[Image.Image]
+) -> None:
+    free = walk(pipeline, faces[0], faces[1], 5)
+    held = walk(pipeline, faces[0], faces[1], 5, "spherical", held=[*range(50), 70])
+    assert len(free) == 5
+    assert free[0].tobytes() == pipeline.reconstruct(faces[0])[0].tobytes()
+    assert len({frame.tobytes() for frame in free}) == 5
+    assert len({frame.tobytes() for frame in held}) == 1
+
+
+def test_a_seed_is_a_face(pipeline: VAEPipeline) -> None:
+    first, used = draw(pipeline, 3, 7, "mixture", 1.0)
+    again, _ = draw(pipeline, 3, 7, "mixture", 1.0)
+    other, _ = draw(pipeline, 3, 8, "mixture", 1.0)
+    assert used == "mixture"
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    bare = VAEPipeline(pipeline.vae, resolution=32)
+    codes, used = draw(bare, 3, 7, "mixture", 1.0)
+    assert used == "standard"
+    assert torch.equal(codes, bare.draw_codes(3, torch.Generator().manual_seed(7)))
+
+
+def test_maps_are_not_sampled_without_a_prior() -> None:
+    network = AutoencoderTiny(
+        encoder_block_out_channels=(4, 4),
+        decoder_block_out_channels=(4, 4),
+        num_encoder_blocks=(1, 1),
+        num_decoder_blocks=(1, 1),
+    )
+    with pytest.raises(UserError, match="needs a fitted prior"):
+        draw(VAEPipeline(network, resolution=16), 4, 0, "standard", 1.0)
+
+
+def test_a_random_walk_is_closed_and_passes_through_faces_of_the_prior(
+    pipeline: VAEPipeline,
+) -> None:
+    frames = random_walk(pipeline, 7, "gaussian")
+    stations = pipeline.decode(draw(pipeline, 6, 7, "gaussian", 1.0)[0])
+    assert len(frames) == 60
+    for frame, station in zip(frames[::10], stations, strict=True):
+        difference = np.asarray(frame, int) - np.asarray(station, int)
+        assert abs(difference).max() <= 1
+
+
+def test_a_translation_comes_back(tmp_path: Path, faces: list[Image.Image]) -> None:
+    translator = hf_gen.load(save_translation(tmp_path / "it"))
+    first, second = translate(translator, faces[:2], "b_to_a")
+    there, back = translator.cycle(faces[:2], "b_to_a")
+    assert first.made.tobytes() == there[0].tobytes()
+    assert second.back.tobytes() == back[1].tobytes()
+    error = np.asarray(first.seen, np.float64) - np.asarray(first.back, np.float64)
+    assert first.error == pytest.approx(abs(error).mean() / 127.5)
+
+
+def test_a_heat_map_is_black_where_images_agree_and_bright_where_they_do_not() -> None:
+    black, grey = (Image.new("RGB", (4, 4), colour) for colour in ("black", "white"))
+    assert set(heat_map(black, black).getdata()) == {(0, 0, 4)}
+    assert set(heat_map(black, grey).getdata()) == {(252, 255, 164)}
+
+
+def test_enlarged_pixels_are_whole() -> None:
+    image = Image.fromarray(np.arange(48, dtype=np.uint8).reshape(4, 4, 3))
+    large = np.asarray(enlarge(image, 10))
+    assert large.shape == (8, 8, 3)
+    assert (large[::2, ::2] == np.asarray(image)).all()
+    assert (large[1::2, 1::2] == np.asarray(image)).all()
+    assert sheet([[image] * 3, [image]], size=8).size == (3 * 10 + 2, 2 * 10 + 2)
+
+
+def test_pictures_in_the_page_are_exact(faces: list[Image.Image]) -> None:
+    html = markup.picture(faces[0], 'a "quoted" <face>')
+    assert "<face>" not in html
+    (content,) = re.findall(r'src="data:image/png;base64,([^"]+)"', html)
+    assert Image.open(io.BytesIO(base64.b64decode(content))).tobytes() == faces[0].tobytes()
+
+
+def test_a_film_runs_to_the_end_and_back(faces: list[Image.Image]) -> None:
+    frames = [face.resize((16, 16)) for face in faces[:4]]
+    for closed, order in ((True, [0, 1, 2, 3]), (False, [0, 1, 2, 3, 2, 1])):
+        html = markup.animation(frames, "a walk", "walk.webp", closed)
+        content = re.findall(r"data:image/webp;base64,([^\"]+)", html)
+        film = Image.open(io.BytesIO(base64.b64decode(content[0])))
+        assert film.n_frames == len(order)
+        for place, frame in enumerate(order):
+            film.seek(place)
+            assert film.convert("RGB").tobytes() == frames[frame].tobytes()
+
+
+def test_a_download_holds_the_images(faces: list[Image.Image]) -> None:
+    html = markup.download({"a/0.png": faces[0], "a/1.png": faces[1]}, "all.zip", "All")
+    (content,) = re.findall(r"data:application/zip;base64,([^\"]+)", html)
+    with zipfile.ZipFile(io.BytesIO(base64.b64decode(content))) as packed:
+        assert packed.namelist() == ["a/0.png", "a/1.png"]
+        assert Image.open(packed.open("a/1.png")).tobytes() == faces[1].tobytes()

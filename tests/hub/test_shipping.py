@@ -1,0 +1,80 @@
+"""The models that come with hf_gen are those that the manifest says, small, and load by name."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+import hf_gen
+from hf_gen.config import recipe_as_json
+from hf_gen.hub import shipping
+from hf_gen.hub.shipping import MANIFEST, hashes, ship
+from hf_gen.models.vae import ConvVAE
+from hf_gen.pipelines import WEIGHTS, VAEPipeline
+from hf_gen.recipes import RECIPES
+from hf_gen.runs import RunFolder
+
+MANY_BYTES = 40 * 2**20
+
+
+def test_the_manifest_lists_every_file_with_its_hash() -> None:
+    listed = json.loads(MANIFEST.read_text("utf-8"))
+    folders = {path.name for path in WEIGHTS.iterdir() if path.is_dir()}
+    assert set(listed) == folders
+    for name, entry in listed.items():
+        assert entry["files"] == hashes(WEIGHTS / name), name
+        assert entry["recipe"] in RECIPES
+        assert entry["data"]
+        assert "/" not in entry["command"]
+    assert sum(file.stat().st_size for file in WEIGHTS.rglob("*") if file.is_file()) < MANY_BYTES
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in WEIGHTS.iterdir() if path.is_dir()))
+def test_a_shipped_model_loads_by_its_name(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pipeline = hf_gen.load(name)
+    again = type(pipeline).from_pretrained(WEIGHTS / name)
+    image = torch.zeros(1, 3, pipeline.config.resolution, pipeline.config.resolution)
+    ask = VAEPipeline.reconstruct if isinstance(pipeline, VAEPipeline) else type(pipeline).translate
+    assert torch.equal(*(ask(one, image, output_type="pt") for one in (pipeline, again)))
+    assert all(
+        network.dtype == torch.float32 for network in pipeline.components.values() if network
+    )
+
+
+def test_a_run_is_shipped_in_half_precision_and_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    monkeypatch.setattr(shipping, "WEIGHTS", weights)
+    monkeypatch.setattr(shipping, "MANIFEST", weights / "manifest.json")
+    run = RunFolder(tmp_path / "secret" / "small")
+    identity = {"recipe": "conv-vae", "processes": 1, **recipe_as_json(RECIPES["conv-vae"][1])}
+    run.start(identity, f"train conv-vae --output-dir {run.path}", "1 x cpu", {})
+    run.log({"step": 7, "epoch": 0.5, "train/kl": 1.0})
+    network = ConvVAE(16, filters=(4, 4), latent_channels=3)
+    VAEPipeline(network, resolution=16).save_pretrained(run.pipeline)
+
+    ship(run.path, data="drawn faces", commit="abc", name="other")
+    ship(run.path, data="drawn faces", commit="def")
+    listed = json.loads((weights / "manifest.json").read_text("utf-8"))
+    assert list(listed) == ["conv-vae", "other"]
+    assert listed["other"] | {"files": None} == {
+        "recipe": "conv-vae",
+        "command": "train conv-vae --output-dir small",
+        "steps": 7,
+        "device": "1 x cpu",
+        "commit": "abc",
+        "data": "drawn faces",
+        "files": None,
+    }
+    assert listed["conv-vae"]["files"] == hashes(weights / "conv-vae")
+    assert not list(weights.rglob("*.py"))
+    stored = weights / "other" / "vae" / "diffusion_pytorch_model.safetensors"
+    original = run.pipeline / "vae" / "diffusion_pytorch_model.safetensors"
+    assert stored.stat().st_size < 0.7 * original.stat().st_size
+    hf_gen.load(weights / "other")
