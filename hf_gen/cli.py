@@ -109,9 +109,11 @@ def push(
     dataset: str | None = None,
     train: int = 10_000,
     test: int = 1_000,
+    space: str | None = None,
+    models: tuple[str, ...] = (),
     private: bool = False,
 ) -> None:
-    """Upload a run, or the drawn faces, to the Hub: with a card, in one commit.
+    """Upload a run, the drawn faces, or the demo to the Hub: with a card, in one commit.
 
     The token comes from `hf auth login` or from HF_TOKEN. Interrupted, the same command goes on.
 
@@ -122,20 +124,31 @@ def push(
         dataset: In place of a run: the repository that becomes the dataset of drawn faces.
         train: Pairs of that dataset to train on.
         test: Held-out pairs of that dataset.
+        space: In place of a run: the repository that becomes a Space with the demo.
+        models: Hub ids of what that Space shows beside the models that come with hf_gen.
         private: Hide a new repository from others.
     """
     from huggingface_hub import HfApi
 
     from hf_gen.hub.faces import push_faces
     from hf_gen.hub.push import check_access, push_run
+    from hf_gen.hub.space import push_space
 
     api = HfApi()
-    if dataset is not None and run is None:
+    if models and space is None:
+        raise UserError("--models says what a Space shows: name the Space by --space user/name")
+    if space is not None and run is None and dataset is None:
+        print(push_space(space, models, private, api))
+        return
+    if dataset is not None and run is None and space is None:
         name = check_access(api, dataset, private, "dataset")
         print(push_faces(name, train, test, api))
         return
-    if run is None or dataset is not None:
-        raise UserError("name a run folder, or a dataset by --dataset user/name: one of the two")
+    if run is None or dataset is not None or space is not None:
+        raise UserError(
+            "name a run folder, or a dataset by --dataset user/name, or a Space by --space "
+            "user/name: one of the three"
+        )
     from hf_gen.finished import open_run
     from hf_gen.hub.cards import family_of, run_card
     from hf_gen.pipelines import load

@@ -31,7 +31,13 @@ def information(repository: Repository, commit: Commit, blobs: bool) -> dict[str
             key: card[key] for key in ("pipeline_tag", "library_name", "model-index") if key in card
         },
         **({"sdk": repository.sdk} if repository.sdk else {}),
+        **({"runtime": _runtime(repository)} if repository.sdk else {}),
     }
+
+
+def _runtime(repository: Repository) -> dict[str, Any]:
+    """A Space that has not been built, which here none is."""
+    return {"stage": "BUILDING", "hardware": {"current": None, "requested": repository.hardware}}
 
 
 def _card(repository: Repository, commit: Commit) -> str:

@@ -96,6 +96,7 @@ class Repository:
     repo_type: RepoType
     private: bool
     sdk: str | None
+    hardware: str | None
     blobs: Blobs
     commits: dict[str, Commit] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
@@ -166,8 +167,9 @@ class Store:
         *,
         private: bool = False,
         sdk: str | None = None,
+        hardware: str | None = None,
     ) -> Repository:
-        repository = Repository(repo_id, repo_type, private, sdk, self.blobs)
+        repository = Repository(repo_id, repo_type, private, sdk, hardware, self.blobs)
         attributes = {".gitattributes": self.blobs.add(_GIT_ATTRIBUTES.encode())}
         repository.commit(attributes, "initial commit", author=repository.owner)
         self.repositories[repo_type, repo_id] = repository

@@ -73,8 +73,10 @@ def test_repositories_come_and_go(loopback_hub: LoopbackHub, api: HfApi) -> None
     with pytest.raises(HfHubHTTPError, match="already created this model") as refused:
         api.create_repo("tester/name")
     assert status_of(refused) == 409
-    api.create_repo("tester/name", repo_type="space", space_sdk="gradio")  # another type
-    assert api.space_info("tester/name").sdk == "gradio"
+    space = {"repo_type": "space", "space_sdk": "gradio", "space_hardware": "zero-a10g"}
+    api.create_repo("tester/name", **space)  # another type
+    info = api.space_info("tester/name")
+    assert (info.sdk, info.runtime.requested_hardware) == ("gradio", "zero-a10g")
     with pytest.raises(RepositoryNotFoundError):
         api.dataset_info("tester/name")
     api.delete_repo("tester/name")

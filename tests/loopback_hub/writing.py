@@ -36,8 +36,13 @@ class Writing:
             raise Refusal(409, f"You already created this {repo_type} repo", url=url)
         if repo_type == "space" and not asked.get("sdk"):
             raise Refusal(400, "A Space needs an sdk")
-        private = asked.get("visibility") == "private" or bool(asked.get("private"))
-        self.access.store.create(repo_id, repo_type, private=private, sdk=asked.get("sdk"))
+        self.access.store.create(
+            repo_id,
+            repo_type,
+            private=asked.get("visibility") == "private" or bool(asked.get("private")),
+            sdk=asked.get("sdk"),
+            hardware=asked.get("hardware"),
+        )
         return JSONResponse({"url": url, "name": repo_id, "id": repo_id})
 
     async def delete(self, request: Request) -> Response:
