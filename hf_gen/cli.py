@@ -26,7 +26,7 @@ def main() -> None:
         tyro.extras.subcommand_cli_from_dict(
             commands,
             prog="hf-gen",
-            description="Measure and compare runs, repeat the two reports, draw faces.",
+            description="Measure and compare runs, repeat the reports, push to the Hub, draw.",
         )
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,7 +1,6 @@
 """Small pieces of the page as HTML: pictures whose pixels stay crisp, numbers, downloads.
 
-Pictures travel inside the page, in their own size; the browser enlarges them pixel by pixel. So
-nothing of a visitor is ever written to the server's disk.
+These pictures travel inside the page, in their own size; the browser enlarges them pixel by pixel.
 """
 
 import base64

@@ -96,6 +96,12 @@ def _show_once(tab: gr.Tab, shown: Shown) -> None:
     )
 
 
+def _theme() -> gr.themes.Base:
+    theme = gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["monospace"])
+    # Its own grey text is too pale to read. `set` forgets its background if that is not repeated.
+    return theme.set(body_text_color_subdued="*neutral_500", background_fill_primary="*neutral_50")
+
+
 def serve(page: gr.Blocks, port: int | None = None, mcp: bool = False, wait: bool = True) -> str:
     """Opens the page to visitors; returns its address, at once unless it waits.
 
@@ -110,10 +116,11 @@ def serve(page: gr.Blocks, port: int | None = None, mcp: bool = False, wait: boo
         server_port=port,
         mcp_server=mcp,
         prevent_thread_lock=not wait,
-        max_file_size=MOST_BYTES_OF_A_FILE,
+        # Larger than what is taken, so that it is our own sentence that refuses most.
+        max_file_size=4 * MOST_BYTES_OF_A_FILE,
         show_error=False,
         allowed_paths=[str(EXAMPLES)],
-        theme=gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
+        theme=_theme(),
         css_paths=_STYLE,
         head=_FRAME,
         footer_links=["api"],

@@ -186,8 +186,8 @@ def _build_walk(shelf: Shelf, choice: FaceChoice, models: gr.CheckboxGroup) -> N
             held = gr.Dropdown(
                 [],
                 multiselect=True,
-                label="Held dimensions",
-                info="These stay as in the first face; those that change it most come first.",
+                label="Held latents",
+                info="These stay as in the first face. Those that change it most come first.",
             )
     walks = gr.HTML(_NO_WALK, padding=False)
 
@@ -209,7 +209,8 @@ def _build_walk(shelf: Shelf, choice: FaceChoice, models: gr.CheckboxGroup) -> N
         if not names:
             return gr.Dropdown([], value=[])
         order = _by_influence(shelf.get(names[0], VAEPipeline))
-        return gr.Dropdown(order, value=[place for place in held if place in order])
+        choices = [(f"latent {place}", place) for place in order]
+        return gr.Dropdown(choices, value=[place for place in held if place in order])
 
     changes = [models.change, method.change, held.change]
     gr.on(

@@ -31,6 +31,7 @@ _SLIDERS = 8
 _SPAN = 4.0
 _STATIONS, _FRAMES = 6, 10
 _COLUMNS = 4
+_ONE = "**One face**"
 
 
 @dataclass(frozen=True)
@@ -235,13 +236,14 @@ def _save(faces: Mapping[str, Sequence[Image.Image]]) -> str:
 def _build_explorer() -> _Explorer:
     with gr.Row(elem_classes="explorer"):
         with gr.Column(scale=1, min_width=240):
-            title = gr.Markdown("**One face**: click on any of them")
+            title = gr.Markdown(_ONE)
             face = gr.Image(
                 format="png",
                 interactive=False,
                 show_label=False,
                 buttons=["download", "fullscreen"],
             )
+            gr.HTML(markup.note("Click on any other face, and it comes here."), padding=False)
         with gr.Column(scale=1, min_width=240):
             gr.Markdown("**The numbers that change it most**")
             sliders = [
@@ -337,9 +339,9 @@ def _explored(shelf: Shelf, seen: Drawn) -> list[Any]:
         for place in seen.dimensions
     ]
     hidden = [gr.Slider(visible=False)] * (_SLIDERS - len(shown))
-    title = f"**One face** of {seen.model}: click on any other"
+    title = f"**A face of {seen.model}**"
     return [title, _front(shelf, seen), *shown, *hidden]
 
 
 def _unexplored() -> list[Any]:
-    return ["**One face**", None, *[gr.Slider(visible=False)] * _SLIDERS]
+    return [_ONE, None, *[gr.Slider(visible=False)] * _SLIDERS]

@@ -150,7 +150,7 @@ class Shelf:
             return name
         # A path would be read from the server's disk.
         if name.count("/") != 1 or name.startswith((".", "~", "/")) or Path(name).exists():
-            raise UserError(f"{name!r} is no id of a model on the Hub: it looks like user/name")
+            raise UserError("That is no id of a model on the Hub: one looks like user/name")
         # What only the owner's token can read is not for every visitor to see.
         place = _Place(name, is_public=True)
         place.family = type(self._load(name, place))

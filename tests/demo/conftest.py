@@ -134,15 +134,14 @@ def demo(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[De
         _write_run(RunFolder(runs / name), place)
     home = tmp_path_factory.mktemp("home")
     with LoopbackHub() as hub:
-        VAEPipeline(DenseVAE(16, hidden=(8,), latent_channels=4).eval(), None, 16).save_pretrained(home / "tiny")
+        VAEPipeline(DenseVAE(16, hidden=(8,), latent_channels=4).eval(), None, 16).save_pretrained(
+            home / "tiny"
+        )
         files = [path for path in (home / "tiny").rglob("*") if path.is_file()]
         hub.create(
             HUB_MODEL,
             files={path.relative_to(home / "tiny").as_posix(): path.read_bytes() for path in files},
         )
-        if os.environ.get("DEVURL"):
-            yield Demo(os.environ["DEVURL"], runs)
-            return
         with _serving(runs, home, hub.environment(home, token="")) as url:
             yield Demo(url, runs)
 

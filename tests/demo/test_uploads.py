@@ -54,7 +54,7 @@ def test_what_cannot_be_used_is_named_with_the_reason(name: str, tmp_path: Path)
     with pytest.raises(UserError) as caught:
         open_uploads([tmp_path / name])
     said = str(caught.value)
-    assert said.startswith(f"{name} cannot be used: {reason}")
+    assert said.startswith(f"the file {name} cannot be used: {reason}")
     assert said.endswith("Try a JPEG or PNG")
     assert str(tmp_path) not in said
 
@@ -63,7 +63,7 @@ def test_a_large_file_is_not_opened(tmp_path: Path) -> None:
     file = tmp_path / "large.png"
     with file.open("wb") as large:
         large.truncate(MOST_BYTES_OF_A_FILE + 1)
-    with pytest.raises(UserError, match=r"large\.png is larger than 20 MB"):
+    with pytest.raises(UserError, match=r"the file large\.png is larger than 20 MB"):
         open_uploads([file])
 
 
