@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from accelerate.state import AcceleratorState, GradientState
 from PIL import Image
 
@@ -15,6 +16,19 @@ import hf_gen
 from tests.loopback_hub.fixture import loopback_hub as loopback_hub
 
 ROOT = Path(hf_gen.__file__).parents[1]
+
+
+def pytest_configure() -> None:
+    """Gives each worker cores of its own: threads that share one wait for each other by spinning."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if not worker or not hasattr(os, "sched_setaffinity"):
+        return
+    cores = sorted(os.sched_getaffinity(0))
+    workers = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    own = cores[int(worker.removeprefix("gw")) :: workers] or cores
+    os.sched_setaffinity(0, own)
+    os.environ.setdefault("OMP_NUM_THREADS", str(len(own)))
+    torch.set_num_threads(len(own))
 
 
 def _random_images(count: int, size: int = 16, seed: int = 0) -> list[Image.Image]:

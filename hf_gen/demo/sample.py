@@ -110,7 +110,7 @@ def build(shelf: Shelf) -> Shown:
         with gr.Column(scale=1, min_width=280, elem_classes="controls"):
             knobs = _build_knobs(shelf)
         with gr.Column(scale=3, min_width=280):
-            with gr.Row(elem_classes="cards"):
+            with gr.Row(elem_classes="cards wide"):
                 columns, titles, galleries = _build_galleries()
             save = gr.HTML(padding=False)
             explorer = _build_explorer()
