@@ -19,7 +19,7 @@ ROOT = Path(hf_gen.__file__).parents[1]
 
 
 def pytest_configure() -> None:
-    """Gives each worker cores of its own: threads that share one wait for each other by spinning."""
+    """Gives each worker its own cores: threads that share one wait for each other by spinning."""
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     if not worker or not hasattr(os, "sched_setaffinity"):
         return

@@ -1,5 +1,6 @@
 """Images for people to look at: crisp when enlarged, side by side, and where two of them differ."""
 
+import uuid
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,7 +18,12 @@ _CRISP = 384
 def enlarge(image: Image.Image, size: int = _CRISP) -> Image.Image:
     """Repeats whole pixels until the image is `size` wide or nearly so."""
     factor = max(1, size // image.width)
-    return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+    width, height = image.width * factor, image.height * factor
+    enlarged = image.resize((width, height), Image.Resampling.NEAREST)
+    # gradio names a file by its content and writes it anew each time: of the same picture, for two
+    # visitors at once, one would get half.
+    enlarged.info["id"] = uuid.uuid4().hex
+    return enlarged
 
 
 def heat_map(first: Image.Image, second: Image.Image) -> Image.Image:

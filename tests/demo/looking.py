@@ -62,9 +62,14 @@ def send(panel: Locator, files: Sequence[FilePayload] | Sequence[Path]) -> None:
 
 
 def sources(images: Locator) -> list[str]:
-    """Where images come from; the demo's addresses hold a hash of the content."""
+    """Where images come from."""
     found: list[str] = images.evaluate_all("images => images.map(image => image.src)")
     return found
+
+
+def pictures(page: Page, images: Locator) -> list[bytes]:
+    """The pixels of images."""
+    return [pixels(page, source, 32).tobytes() for source in sources(images)]
 
 
 def content(page: Page, source: str) -> bytes:

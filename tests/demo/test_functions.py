@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderTiny
+from gradio.processing_utils import save_pil_to_cache
 from PIL import Image
 
 import hf_gen
@@ -157,3 +158,9 @@ def test_a_download_holds_the_images(faces: list[Image.Image]) -> None:
     with zipfile.ZipFile(io.BytesIO(base64.b64decode(content))) as packed:
         assert packed.namelist() == ["a/0.png", "a/1.png"]
         assert Image.open(packed.open("a/1.png")).tobytes() == faces[1].tobytes()
+
+
+def test_no_two_pictures_of_the_page_are_one_file(tmp_path: Path) -> None:
+    image = Image.new("RGB", (8, 8), "red")
+    files = {save_pil_to_cache(enlarge(image), str(tmp_path), format="png") for _ in range(2)}
+    assert len(files) == 2
