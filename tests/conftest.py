@@ -31,6 +31,11 @@ def pytest_configure() -> None:
     torch.set_num_threads(len(own))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, so that no worker waits for the other in the end."""
+    items.sort(key=lambda item: not item.path.name.startswith("test_train"))
+
+
 def _random_images(count: int, size: int = 16, seed: int = 0) -> list[Image.Image]:
     numbers = np.random.default_rng(seed)
     return [

@@ -113,7 +113,8 @@ def test_compiled_run_computes_the_same_and_goes_on_to_the_bit(
     arguments = ("conv-vae", *SMALL, *EVENTFUL, *cache, "--torch-compile", "--output-dir")
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     finish(start(*arguments, str(whole)))
-    same_numbers(whole, undisturbed, tolerance=1e-3)
+    # Other kernels round otherwise, and forty steps amplify that: most of all in the KL term.
+    same_numbers(whole, undisturbed, tolerance=5e-3)
     process = start(*arguments, str(killed))
     wait_for(process, killed / "checkpoint-15")
     process.kill()
