@@ -1,11 +1,12 @@
 """The files of models from the Hub: JSON and safetensors only, or one clear sentence."""
 
+import hashlib
 import re
 from collections.abc import Callable, Collection, Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub import HfApi, ModelInfo, snapshot_download
 from huggingface_hub.constants import HF_HUB_OFFLINE
 
 from hf_gen.errors import UserError
@@ -147,7 +148,25 @@ def _download(
             local_files_only=cached_only,
             token=token,
         )
+    if not cached_only:
+        _check_content(shown, info, Path(folder))
     return Path(folder)
+
+
+def _check_content(shown: str, info: ModelInfo, folder: Path) -> None:
+    """Compares the large files with the hashes that the Hub has of them, as its client does not."""
+    for sibling in info.siblings or []:
+        file = folder / sibling.rfilename
+        if sibling.lfs is None or not file.is_file():
+            continue
+        with file.open("rb") as content:
+            if hashlib.file_digest(content, "sha256").hexdigest() == sibling.lfs.sha256:
+                continue
+        file.resolve().unlink()  # in the cache, where a link leads to it
+        file.unlink(missing_ok=True)
+        raise UserError(
+            f"{sibling.rfilename} of {shown} arrived damaged, and has been deleted: load it again"
+        )
 
 
 def _check_nothing(shown: str, there: Collection[str]) -> None:

@@ -562,6 +562,19 @@ def test_a_download_that_breaks_off_is_said_and_then_goes_on(
     assert run(TRY, NAME, **environment) == "VAEPipeline\n"
 
 
+def test_weights_that_arrive_damaged_are_said_and_fetched_anew(
+    saved: Path, loopback_hub: LoopbackHub, tmp_path: Path, run: Run
+) -> None:
+    put(loopback_hub, saved)
+    environment = loopback_hub.environment(tmp_path)
+    loopback_hub.faults.corrupt_download(f"*/vae/{WEIGHTS}", times=1)
+    told = run(TRY, NAME, **environment)
+    assert f"vae/{WEIGHTS} of {NAME} arrived damaged, and has been deleted: load it again" in told
+    offline = run(TRY, NAME, **environment | {"HF_HUB_OFFLINE": "1"})
+    assert "VAEPipeline" not in offline
+    assert run(TRY, NAME, **environment) == "VAEPipeline\n"
+
+
 def test_a_repository_that_is_too_large_is_refused_before_the_download(
     saved: Path, loopback_hub: LoopbackHub, tmp_path: Path, run: Run
 ) -> None:
