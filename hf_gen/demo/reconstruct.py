@@ -53,7 +53,7 @@ class Reconstruction:
         seen: The square crop of the image at the model's resolution.
         made: The reconstruction.
         psnr: In decibels.
-        ssim: At most 1; None for images smaller than its window of 11 pixels.
+        ssim: At most 1.
         bits: Per dimension, the negative ELBO from a few draws of the posterior; None for models
             that have no likelihood or no posterior.
         milliseconds: That encoding and decoding took.

@@ -46,10 +46,12 @@ def find_models(runs: Path, ids: Iterable[str]) -> dict[str, str | Path]:
         runs: A folder of run folders; those that have exported a pipeline count, as runs/NAME.
         ids: Of the Hub.
     """
-    indices = (*WEIGHTS.glob("*/model_index.json"), *runs.glob("*/pipeline/model_index.json"))
-    shipped = {index.parent.name: index.parent for index in indices if index.parents[1] == WEIGHTS}
-    trained = {f"runs/{i.parents[1].name}": i.parent for i in indices if i.parents[1] != WEIGHTS}
-    return dict(sorted({**shipped, **trained}.items())) | {name: name for name in ids}
+    shipped = {index.parent.name: index.parent for index in WEIGHTS.glob("*/model_index.json")}
+    trained = {
+        f"runs/{index.parents[1].name}": index.parent
+        for index in runs.glob("*/pipeline/model_index.json")
+    }
+    return dict(sorted(shipped.items()) + sorted(trained.items())) | {name: name for name in ids}
 
 
 class Shelf:
@@ -82,7 +84,7 @@ class Shelf:
         """
         return [
             name
-            for name, place in self._places.items()
+            for name, place in list(self._places.items())  # another visitor may add one meanwhile
             if place.family is family and not place.failure and name not in self._of_visitors
         ]
 
@@ -156,7 +158,8 @@ class Shelf:
         place.family = type(self._load(name, place))
         with self._lock:
             self._places[name] = place
-            self._of_visitors.append(name)
+            # Two visitors may have named it at the same time.
+            self._of_visitors = [one for one in self._of_visitors if one != name] + [name]
             for oldest in self._of_visitors[:-VISITORS_MODELS]:
                 self._of_visitors.remove(oldest)
                 self._places.pop(oldest)
@@ -181,12 +184,15 @@ class Shelf:
 
 
 def _family(source: str | Path) -> Family | None:
-    """Of a folder, by its index; a model of the Hub has to be loaded to know."""
+    """Of a folder, by its index; a model of the Hub, or a damaged one, has to be loaded to know."""
     if isinstance(source, str):
         return None
-    index = json.loads((source / "model_index.json").read_text(encoding="utf-8"))
-    name = index["_class_name"]
-    is_translation = TranslationPipeline.__name__ in (name, *name[-1:])
+    try:
+        index = json.loads((source / "model_index.json").read_text(encoding="utf-8"))
+        name = index["_class_name"]
+        is_translation = TranslationPipeline.__name__ in (name, *name[-1:])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
     return TranslationPipeline if is_translation else VAEPipeline
 
 

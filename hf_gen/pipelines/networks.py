@@ -1,5 +1,6 @@
 """One network from a folder or the Hub: of a class that is expected, with exactly its weights."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ Networks = tuple[type[ModelMixin], ...]
 AUTOENCODERS: Networks = (ConvVAE, DenseVAE, AutoencoderKL, AutoencoderTiny)
 GENERATORS: Networks = (ResnetGenerator,)
 PRIORS: Networks = (LatentPrior,)
+# Accelerate replaces a method of every module while a network is built without memory; of two
+# threads that do so at once, one can leave the replacement behind.
+_building = threading.Lock()
 
 
 def load_network(
@@ -50,15 +54,16 @@ def load_network(
         sizes = (file.stat().st_size for pattern in weights for file in folder.glob(pattern))
         check_size(network_class, config, sum(sizes), shown)
     try:
-        network, report = network_class.from_pretrained(
-            name,
-            use_safetensors=True,
-            output_loading_info=True,
-            variant=variant,
-            dtype=dtype,
-            low_cpu_mem_usage=is_accelerate_available(),
-            **where,
-        )
+        with _building:
+            network, report = network_class.from_pretrained(
+                name,
+                use_safetensors=True,
+                output_loading_info=True,
+                variant=variant,
+                dtype=dtype,
+                low_cpu_mem_usage=is_accelerate_available(),
+                **where,
+            )
     except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
         raise UserError(f"{shown} cannot be loaded: {error}") from error
     if Path(name).exists():

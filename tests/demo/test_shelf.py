@@ -97,6 +97,41 @@ def test_a_damaged_model_is_left_out_and_names_no_folder(tmp_path: Path) -> None
     assert str(tmp_path) not in str(sentence(shelf.failures["bad"]))
 
 
+@pytest.mark.parametrize("index", ["", "[]", "{}", "{"])
+def test_a_damaged_index_does_not_keep_the_others_from_starting(tmp_path: Path, index: str) -> None:
+    places = {"good": save_vae(tmp_path / "good"), "bad": save_vae(tmp_path / "bad")}
+    (places["bad"] / "model_index.json").write_text(index)
+    shelf = Shelf(places)
+    shelf.load_all()
+    assert shelf.names(VAEPipeline) == ["good"]
+    assert list(shelf.failures) == ["bad"]
+
+
+def test_two_visitors_name_the_same_model_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, load, both = save_vae(tmp_path / "a"), shelves.load_any, threading.Barrier(2)
+    waits = [True]
+
+    def load_folder(*_: Any, **named: Any) -> Any:
+        if waits[0]:
+            both.wait(60)
+        return load(folder, **named)
+
+    monkeypatch.setattr(shelves, "load_any", load_folder)
+    shelf = Shelf({})
+    threads = [threading.Thread(target=shelf.add, args=("user/same",)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    waits[0] = False
+    for number in range(VISITORS_MODELS):
+        shelf.add(f"user/{number}")
+    with pytest.raises(UserError, match="no model"):
+        shelf.get("user/same")
+
+
 @pytest.mark.parametrize(
     "name", ["nonsense", "/etc/passwd", "../../etc", "~/x", "./x", "a/b/c", "", "hf_gen/weights"]
 )
