@@ -96,12 +96,14 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
     """
     import torch
 
+    from hf_gen.allocator import keep_freed_memory
     from hf_gen.data.batches import Loader
     from hf_gen.experiments import experiment_of, task_of
     from hf_gen.numbers import formatted
     from hf_gen.runs import RunFolder
     from hf_gen.trainer import train
 
+    keep_freed_memory()
     run = RunFolder(recipe.output.output_dir or Path("runs") / name)
     accelerator = _make_accelerator(recipe.optimisation, recipe.output, run)
     try:

@@ -169,8 +169,8 @@ class Optimisation:
     """Decay of the averaged weights, which are evaluated and exported; 0 takes the raw ones."""
     mixed_precision: Literal["no", "fp16", "bf16"] = "no"
     """Arithmetic of the forward pass; the weights stay in float32."""
-    torch_compile: bool = False
-    """Compile the networks: faster after about a minute. On a CPU it needs a C++ compiler."""
+    torch_compile: Literal["auto", "on", "off"] = "auto"
+    """Compile the networks. auto: on a CPU with a C++ compiler, if the run is a long one."""
     seed: int = 0
     """Weights, order of the images, flips and noise are functions of it."""
     num_threads: int | None = None

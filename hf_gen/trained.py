@@ -53,7 +53,6 @@ class Trained:
         state: Mapping[str, Stateful],
         optimisations: Mapping[str, Optimisation],
         accelerator: Accelerator,
-        torch_compile: bool = False,
     ) -> Self:
         """Moves networks to the device and makes their averages and optimisers.
 
@@ -64,7 +63,6 @@ class Trained:
             state: What else of this process a checkpoint holds.
             optimisations: Of each turn.
             accelerator: Which wraps.
-            torch_compile: Compile the networks; their averages stay as they are.
         """
         # Images come with their channels last, and convolutions are faster that way.
         modules = {
@@ -74,12 +72,6 @@ class Trained:
         for name in averaged:
             average = copy.deepcopy(networks[name]).requires_grad_(False).eval()
             modules[f"{name}.ema"] = average.to(accelerator.device)
-        if torch_compile:
-            # One kernel per network and size: of several sizes in one, which came first would
-            # decide, and a resumed run would not be the same to the bit.
-            torch._dynamo.config.recompile_limit = 64
-            for net in networks.values():
-                net.compile(dynamic=False)
         nets = {name: accelerator.prepare(net) for name, net in networks.items()}
         optimisers = {
             turn: accelerator.prepare(

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Protocol
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from hf_gen.atomic import whole_folder
+from hf_gen.compiling import compile_networks, pays_off
 from hf_gen.config import Optimisation, Output
 from hf_gen.data.batches import Batch, Loader
 from hf_gen.errors import UserError
@@ -92,6 +94,7 @@ def train(
     """
     images = optimisation.num_train_epochs * loader.images_per_epoch
     steps = optimisation.max_train_steps or math.ceil(images / loader.total)
+    _compile(task, loader, optimisation, steps)
     trained = Trained.prepare(
         task.networks,
         task.turns,
@@ -99,7 +102,6 @@ def train(
         task.state,
         task.optimisations,
         accelerator,
-        optimisation.torch_compile,
     )
     window = Window(accelerator.device)
     first = trained.restore(run.checkpoint_to_resume(output.resume_from_checkpoint), window)
@@ -188,18 +190,39 @@ def train(
     accelerator.wait_for_everyone()
 
 
+def _compile(task: Task, loader: Loader, optimisation: Optimisation, steps: int) -> None:
+    """Compiles the networks if that is wanted, or nobody said and the run is long enough."""
+    wish = optimisation.torch_compile
+    images = steps * loader.total / loader.processes
+
+    def forward() -> None:
+        # Before it goes to the device, and as in evaluation: nothing of the task may change.
+        batch = loader.first_held_out(1)
+        with _evaluating(task.networks):
+            next(task.losses(task.networks, batch))
+
+    if wish == "on" or (wish == "auto" and pays_off(forward, images, loader.device)):
+        compile_networks(task.networks.values(), must=wish == "on")
+
+
+@contextmanager
+def _evaluating(nets: Mapping[str, nn.Module]) -> Iterator[None]:
+    training = [net for net in nets.values() if net.training]
+    for net in training:
+        net.eval()
+    yield
+    for net in training:
+        net.train()
+
+
 @torch.no_grad()
 def evaluate(task: Task, nets: Mapping[str, nn.Module], loader: Loader) -> dict[str, float]:
     """The losses of `nets` on all held-out images, as "validation/NAME"."""
     window = Window(loader.device)
-    training = [net for net in nets.values() if net.training]
-    for net in training:
-        net.eval()
-    for batch in loader.held_out_batches():
-        for turn, losses in task.losses(nets, batch):
-            window.add(_named(turn, losses, task), step=0, weight=len(batch.images[0]))
-    for net in training:
-        net.train()
+    with _evaluating(nets):
+        for batch in loader.held_out_batches():
+            for turn, losses in task.losses(nets, batch):
+                window.add(_named(turn, losses, task), step=0, weight=len(batch.images[0]))
     return window.means("validation")
 
 

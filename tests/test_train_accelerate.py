@@ -110,7 +110,7 @@ def test_compiled_run_computes_the_same_and_goes_on_to_the_bit(
 ) -> None:
     if shutil.which("g++") is None and os.environ.get("HF_GEN_REQUIRE_ALL") != "1":
         pytest.skip("torch.compile needs g++ on a CPU, and there is none")
-    arguments = ("conv-vae", *SMALL, *EVENTFUL, *cache, "--torch-compile", "--output-dir")
+    arguments = ("conv-vae", *SMALL, *EVENTFUL, *cache, "--torch-compile", "on", "--output-dir")
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     finish(start(*arguments, str(whole)))
     # Other kernels round otherwise, and forty steps amplify that: most of all in the KL term.

@@ -160,7 +160,7 @@ class ResnetGenerator(StrictModel):
         )
 
         self.stem = nn.Sequential(
-            _convolution(3, channels, 7, normalization), _norm(normalization, channels), nn.ReLU()
+            _convolution(3, channels, 7, normalization), _norm(normalization), nn.ReLU()
         )
         self.down = nn.Sequential(
             *[_halve(*pair, normalization) for pair in itertools.pairwise(widths)]
@@ -284,6 +284,22 @@ class PatchDiscriminator(StrictModel):
         return logits
 
 
+class _InstanceNorm(nn.Module):
+    """`nn.InstanceNorm2d` of the same numbers, in the layout of channels that come last.
+
+    PyTorch's own turns the features around and leaves them so for all layers that follow.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        batch, channels, height, width = features.shape
+        pixels = features.permute(0, 2, 3, 1).reshape(batch, height * width, channels)
+        precision = torch.promote_types(features.dtype, torch.float32)
+        centred = pixels - pixels.mean(dim=1, keepdim=True, dtype=precision)
+        variance = centred.square().mean(dim=1, keepdim=True)
+        normalised = (centred * torch.rsqrt(variance + 1e-5)).to(features.dtype)
+        return normalised.view(batch, height, width, channels).permute(0, 3, 1, 2)
+
+
 class _Residual(nn.Sequential):
     """Layers whose result is added to what they were given."""
 
@@ -296,7 +312,7 @@ def _halve(incoming: int, outgoing: int, normalization: str) -> nn.Module:
     """(batch, incoming, height, width) -> (batch, outgoing, height / 2, width / 2)."""
     return nn.Sequential(
         _convolution(incoming, outgoing, 3, normalization, stride=2),
-        _norm(normalization, outgoing),
+        _norm(normalization),
         nn.ReLU(),
     )
 
@@ -315,14 +331,14 @@ def _double(incoming: int, outgoing: int, normalization: str, upsample: str) -> 
                 incoming, outgoing, 3, stride=2, padding=1, output_padding=1, bias=bias
             )
         )
-    return nn.Sequential(*larger, _norm(normalization, outgoing), nn.ReLU())
+    return nn.Sequential(*larger, _norm(normalization), nn.ReLU())
 
 
 def _judge(incoming: int, outgoing: int, stride: int, normalization: str) -> nn.Module:
     """A layer of the discriminator: to half the height and width, or with stride 1 to one less."""
     return nn.Sequential(
         _convolution(incoming, outgoing, 4, normalization, stride, "zeros"),
-        _norm(normalization, outgoing),
+        _norm(normalization),
         nn.LeakyReLU(0.2),
     )
 
@@ -332,10 +348,10 @@ def _residual(
 ) -> nn.Module:
     return _Residual(
         _convolution(width, width, 3, normalization, padding_mode=padding_mode),
-        _norm(normalization, width),
+        _norm(normalization),
         activation,
         _convolution(width, width, 3, normalization, padding_mode=padding_mode),
-        _norm(normalization, width),
+        _norm(normalization),
     )
 
 
@@ -362,8 +378,8 @@ def _has_bias(normalization: str) -> bool:
     return normalization == "none"  # instance normalisation would take a bias away again
 
 
-def _norm(normalization: str, width: int) -> nn.Module:
-    return nn.InstanceNorm2d(width) if normalization == "instance" else nn.Identity()
+def _norm(normalization: str) -> nn.Module:
+    return _InstanceNorm() if normalization == "instance" else nn.Identity()
 
 
 def _initialise(module: nn.Module) -> None:

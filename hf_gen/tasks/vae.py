@@ -31,31 +31,49 @@ from hf_gen.pipelines import VAEPipeline
 from hf_gen.pipelines.networks import load_network
 
 
-class Autoencoder(nn.Module):
-    """An autoencoder of diffusers' protocol as one `forward`, which is what training wraps.
+class NegativeELBO(nn.Module):
+    """An autoencoder of diffusers' protocol and its loss as one `forward`.
+
+    That is what training wraps, and what it compiles: the loss then costs no pass of its own.
 
     Args:
         vae: The autoencoder.
-        gives_logits: Whether the decoder's logits are wanted in place of its images.
+        objective: The likelihood and the weight of the KL term.
     """
 
-    def __init__(self, vae: ModelMixin, gives_logits: bool) -> None:
+    def __init__(self, vae: ModelMixin, objective: Objective) -> None:
         super().__init__()
         self.vae = vae
-        self.gives_logits = gives_logits
+        self.objective = objective
 
-    def forward(self, images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Images and standard normal noise to reconstructions, means and log variances.
+    def forward(self, images: Tensor, noise: Tensor) -> dict[str, Tensor]:
+        """The losses in nats per image, means over the batch.
 
-        The log variances are None for an autoencoder without a posterior.
+        Args:
+            images: In [-1, 1], (batch, 3, height, width).
+            noise: Standard normal, of the shape of the batch's codes.
         """
+        likelihood, scale = self.objective.likelihood, self.objective.likelihood_scale
         encoded = self.vae.encode(images)
-        if not hasattr(encoded, "latent_dist"):
-            return self.vae.decode(encoded.latents).sample, encoded.latents, None
-        posterior = encoded.latent_dist
-        decoded = self.vae.decode(posterior.mean + posterior.std * noise)
-        reconstruction = decoded.logits if self.gives_logits else decoded.sample
-        return reconstruction, posterior.mean, posterior.logvar
+        has_posterior = hasattr(encoded, "latent_dist")
+        if has_posterior:
+            posterior = encoded.latent_dist
+            decoded = self.vae.decode(posterior.mean + posterior.std * noise)
+        else:
+            decoded = self.vae.decode(encoded.latents)
+        # Sums over pixels need float32, whatever the networks compute in.
+        predicted = (decoded.logits if likelihood == "bernoulli" else decoded.sample).float()
+        reconstruction = reconstruction_nll(images, predicted, likelihood, scale).mean()
+        if has_posterior:
+            kl = kl_to_standard_normal(posterior.mean.float(), posterior.logvar.float()).mean()
+        else:
+            kl = torch.zeros_like(reconstruction)
+        return {
+            "objective": reconstruction + self.objective.kl_weight * kl,
+            "negative_elbo": reconstruction + kl,
+            "reconstruction": reconstruction,
+            "kl": kl,
+        }
 
 
 class VAETask:
@@ -70,7 +88,6 @@ class VAETask:
     """
 
     def __init__(self, recipe: VAERecipe) -> None:
-        self.objective = recipe.objective
         self.resolution = recipe.data.resolution
         if recipe.pretrained_model_name_or_path is None:
             vae = _new_network(recipe.model, recipe.objective, self.resolution)
@@ -83,7 +100,7 @@ class VAETask:
                 "gives images: try --likelihood laplace or gaussian"
             )
         self.latent_shape = _latent_shape(vae, self.resolution)
-        self.networks: dict[str, nn.Module] = {"vae": Autoencoder(vae, bernoulli)}
+        self.networks: dict[str, nn.Module] = {"vae": NegativeELBO(vae, recipe.objective)}
         self.turns: dict[str, tuple[str, ...]] = {"vae": ("vae",)}
         self.averaged: tuple[str, ...] = ("vae",)
         self.optimisations = {"vae": recipe.optimisation}
@@ -95,24 +112,7 @@ class VAETask:
     ) -> Iterator[tuple[str, dict[str, Tensor]]]:
         """The negative evidence lower bound in nats per image, and its two parts."""
         (images,) = batch.images
-        noise = batch.normal("posterior", self.latent_shape)
-        predicted, mean, logvar = nets["vae"](images, noise)
-        reconstruction = reconstruction_nll(
-            images, predicted, self.objective.likelihood, self.objective.likelihood_scale
-        ).mean()
-        if logvar is None:
-            kl = torch.zeros_like(reconstruction)
-        else:
-            kl = kl_to_standard_normal(mean, logvar).mean()
-        yield (
-            "vae",
-            {
-                "objective": reconstruction + self.objective.kl_weight * kl,
-                "negative_elbo": reconstruction + kl,
-                "reconstruction": reconstruction,
-                "kl": kl,
-            },
-        )
+        yield "vae", nets["vae"](images, batch.normal("posterior", self.latent_shape))
 
     def preview(self, nets: Mapping[str, nn.Module], batch: Batch) -> Tensor:
         """The real images, then their reconstructions."""

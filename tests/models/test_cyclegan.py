@@ -200,6 +200,20 @@ def test_the_gradient_reaches_every_weight(name: str) -> None:
         assert weight.grad.abs().sum() > 0, key
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_instance_normalisation_is_that_of_pytorch(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    ours = (torch.randn(3, 5, 6, 8, dtype=dtype) * 7 + 100).requires_grad_()
+    theirs = ours.detach().clone().requires_grad_()
+    wanted = torch.randn_like(ours)
+    made, expected = cyclegan._InstanceNorm()(ours), nn.InstanceNorm2d(5)(theirs)
+    ((made - wanted) ** 2).sum().backward()
+    ((expected - wanted) ** 2).sum().backward()
+    tolerance = 1e-4 if dtype == torch.float32 else 1e-12
+    torch.testing.assert_close(made, expected, atol=tolerance, rtol=tolerance)
+    torch.testing.assert_close(ours.grad, theirs.grad, atol=tolerance, rtol=tolerance)
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_bf16_follows_float32(name: str) -> None:
     exact = run(small(name), images())
