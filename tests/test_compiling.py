@@ -5,13 +5,18 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hf_gen import compiling
 from hf_gen.compiling import compile_networks, pays_off
 
 CPU = torch.device("cpu")
 LAYER = nn.Linear(1000, 1000)
+
+
+class Network(nn.Linear):
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images).relu()
 
 
 def forward() -> None:
@@ -52,10 +57,10 @@ def test_nothing_is_compiled_without_a_compiler_or_on_a_gpu(
 
 @pytest.mark.usefixtures("settings")
 def test_a_network_that_cannot_be_compiled_runs_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CXX", "no-such-compiler")
     monkeypatch.setattr(torch._inductor.config.cpp, "cxx", (None, "no-such-compiler"))
-    monkeypatch.setattr(torch._inductor.config, "force_disable_caches", True)
-    images, network = torch.randn(2, 3), nn.Sequential(nn.Linear(3, 4), nn.ReLU())
+    for name, value in {"force_disable_caches": True, "compile_threads": 1}.items():
+        monkeypatch.setattr(torch._inductor.config, name, value)
+    images, network = torch.randn(2, 3), Network(3, 4)
     expected = network(images)
     compile_networks([network], must=True)
     with pytest.raises(Exception, match="no-such-compiler"):
