@@ -1,108 +1,147 @@
-"""`python -m tests.benchmarks`: speed as ratios, measured in turn in one process.
+"""`python -m tests.benchmarks`: training beside that of others, as ratios measured in turn.
 
-The loop of `hf_gen.trainer` on drawn faces, from the pixel cache to the last step, beside the same
-step on a batch that is in memory already; and the step of CycleGAN beside one by the book.
+`pip install -e ".[benchmarks]"` first brings pythae and Keras; without them their rows are left
+out. `--record` writes the ratios to results.json, `--compare` shows beside each ratio the recorded
+one, in red where it has fallen by more than 15 %. `demo` and `hub` beside this file are measured by
+themselves.
 """
 
-import tempfile
-import time
-from collections.abc import Iterator, Mapping
+import json
+import platform
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
-from statistics import median
+from typing import Any
 
 import torch
-from accelerate import Accelerator
-from torch import Tensor, nn
+import tyro
 
-from hf_gen.config import Data, Optimisation, Output, VAERecipe
-from hf_gen.data.batches import Batch, Domain, Loader
-from hf_gen.data.faces import STYLES, face_at, face_png
-from hf_gen.data.sources import load_domain
-from hf_gen.runs import RunFolder
-from hf_gen.tasks.vae import VAETask
-from hf_gen.trained import move_average
-from hf_gen.trainer import train
-from tests.benchmarks.translation import measure
+from tests.benchmarks.contest import Result, apart, contest, ratios, summary
 
-ROUNDS, STEPS, WARM_UP = 5, 120, 20
-RECIPE = VAERecipe(data=Data(max_train_samples=4000))
+RECORD = Path(__file__).with_name("results.json")
+FALLEN = 0.85
+_VAE, _PEERS, _GAN = (f"tests.benchmarks.{name}" for name in ("vae", "peers", "translation"))
+_MISSING = {
+    name for name, module in {"pythae": "pythae", "Keras": "keras"}.items() if not find_spec(module)
+}
 
 
-class TimedTask(VAETask):
-    """Notes when each step of the training begins."""
+@dataclass(frozen=True)
+class Field:
+    """Contenders that compute the same.
 
-    def __init__(self, recipe: VAERecipe) -> None:
-        super().__init__(recipe)
-        self.times: list[float] = []
+    Attributes:
+        title: What is trained.
+        contenders: By name; the first of each group of `ours` is held against all others.
+        ours: Whose ratios are shown.
+        others: What they are divided by.
+        steps: Of a round.
+        agree: How far their losses may be apart, relatively: bfloat16 rounds to three digits.
+    """
 
-    def losses(
-        self, nets: Mapping[str, nn.Module], batch: Batch
-    ) -> Iterator[tuple[str, dict[str, Tensor]]]:
-        if batch.key[1] == "train":
-            self.times.append(time.perf_counter())
-        yield from super().losses(nets, batch)
-
-
-def images_per_second(times: list[float]) -> float:
-    steps = len(times) - 1 - WARM_UP
-    return steps * RECIPE.optimisation.train_batch_size / (times[-1] - times[WARM_UP])
-
-
-def loader(domain: Domain) -> Loader:
-    size = RECIPE.optimisation.train_batch_size
-    return Loader((domain,), 0, size, 1, False, 0, 1, torch.device("cpu"))
+    title: str
+    contenders: dict[str, str]
+    ours: tuple[str, ...]
+    others: tuple[str, ...]
+    steps: int
+    agree: float
 
 
-def loop(domain: Domain) -> float:
-    optimisation = Optimisation(max_train_steps=STEPS)
-    output = Output(validation_steps=10 * STEPS, checkpointing_steps=10 * STEPS, report_to="none")
-    task = TimedTask(RECIPE)
-    with tempfile.TemporaryDirectory() as folder:
-        run = RunFolder(Path(folder) / "run")
-        run.start({}, "", {})
-        train(task, loader(domain), optimisation, output, run, Accelerator())
-    return images_per_second(task.times)
+FIELDS = (
+    Field(
+        "conv-vae, 32x32, batch 128",
+        {
+            "hf_gen": f"{_VAE}:ours",
+            "hf_gen, uncompiled": f"{_VAE}:ours no off",
+            "hf_gen, bf16": f"{_VAE}:ours bf16",
+            "the same step in memory": f"{_VAE}:in_memory",
+            "the same step in memory, bf16": f"{_VAE}:in_memory bf16",
+            "naive loop": f"{_VAE}:naive",
+            "pythae": f"{_PEERS}:pythae",
+            "Keras": f"{_PEERS}:keras",
+        },
+        ("hf_gen", "hf_gen, uncompiled", "hf_gen, bf16"),
+        ("naive loop", "pythae", "Keras", "the same step in memory"),
+        40,
+        0.01,
+    ),
+    Field(
+        "CycleGAN, 64x64, 32 channels, batch 16",
+        {
+            "hf_gen": f"{_GAN}:ours",
+            "hf_gen, uncompiled": f"{_GAN}:ours no off",
+            "hf_gen, bf16": f"{_GAN}:ours bf16",
+            "by the book": f"{_GAN}:by_the_book",
+        },
+        ("hf_gen", "hf_gen, uncompiled", "hf_gen, bf16"),
+        ("by the book",),
+        2,
+        0.05,
+    ),
+)
 
 
-def step_in_memory(domain: Domain) -> float:
-    task = TimedTask(RECIPE)
-    net = task.networks["vae"].to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    averaged = VAETask(RECIPE).networks["vae"].to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.AdamW(net.parameters(), fused=True, weight_decay=0.0)
-    (batch,) = loader(domain).training_batches(0)
-    for step in range(STEPS):
-        for _, losses in task.losses({"vae": net}, batch):
-            losses["objective"].backward()
-            optimiser.step()
-            optimiser.zero_grad()
-        move_average(averaged, net, step, RECIPE.optimisation.ema_decay)
-    return images_per_second(task.times)
+def main(
+    rounds: int = 7,
+    threads: int = torch.get_num_threads(),
+    record: bool = False,
+    compare: bool = False,
+) -> int:
+    """Measures all that is installed; returns 1 if a ratio has fallen and that was asked for.
+
+    Args:
+        rounds: How often each contender has its turn.
+        threads: That each may use.
+        record: Write the ratios to results.json.
+        compare: Hold them against those that results.json has.
+    """
+    recorded = json.loads(RECORD.read_text()) if compare else {}
+    measured: dict[str, Any] = {
+        "machine": f"{threads} threads, {platform.machine()}, torch {torch.__version__}",
+        "date": datetime.now(UTC).date().isoformat(),
+        "ratios": {},
+    }
+    print("| training | beside | ratio of images a second | images a second |\n|---|---|---|---|")
+    fallen = False
+    for field in FIELDS:
+        contenders = {
+            name: where for name, where in field.contenders.items() if name not in _MISSING
+        }
+        results = contest(contenders, rounds, threads, field.steps)
+        difference = apart(results.values())
+        if difference > field.agree:
+            raise SystemExit(f"{field.title}: losses differ by {difference:.1%}")
+        for row, ratio, line in _rows(field, results):
+            before = recorded.get("ratios", {}).get(row, ratio)
+            has_fallen = ratio["median"] < FALLEN * before["median"]
+            fallen = fallen or has_fallen
+            note = f" (recorded {before['median']:.2f})" if compare else ""
+            print(f"\033[31m{line}{note}\033[0m" if has_fallen else line + note, flush=True)
+            measured["ratios"][row] = ratio
+        print(f"| | | losses apart by at most {difference:.1e} | |", flush=True)
+    if record:
+        RECORD.write_text(json.dumps(measured, indent=2) + "\n")
+    return int(fallen)
 
 
-def faces_per_second(style: str) -> float:
-    start = time.perf_counter()
-    for index in range(300):
-        face_png(face_at(index), style)
-    return 300 / (time.perf_counter() - start)
-
-
-def main() -> None:
-    for style in STYLES:
-        print(f"{style} faces of 64x64, one core: {faces_per_second(style):6,.0f} a second")
-    domain = load_domain(RECIPE.data)
-    looped, bare = [], []
-    for _ in range(ROUNDS):
-        looped.append(loop(domain))
-        bare.append(step_in_memory(domain))
-    ratios = [one / other for one, other in zip(looped, bare, strict=True)]
-    print(f"{torch.get_num_threads()} threads, median of {ROUNDS} rounds in turn")
-    print(f"training loop, conv-vae:  {median(looped):8,.0f} images/s")
-    print(f"same step, batch in memory: {median(bare):6,.0f} images/s")
-    print(
-        f"loop / in memory:         {median(ratios):8.3f}  ({min(ratios):.3f} to {max(ratios):.3f})"
-    )
+def _rows(field: Field, results: dict[str, Result]) -> list[tuple[str, dict[str, float], str]]:
+    rows = []
+    for mine in field.ours:
+        for other in (other for other in field.others if other in results):
+            same = f"{other}, bf16"
+            other = same if mine.endswith("bf16") and same in results else other
+            ratio = summary(ratios(results[mine], results[other]))
+            speeds = [summary(results[name].speeds)["median"] for name in (mine, other)]
+            line = (
+                f"| {field.title}: {mine} | {other} | {ratio['median']:.2f} "
+                f"({ratio['lowest']:.2f} to {ratio['highest']:.2f}) | "
+                f"{speeds[0]:,.4g} to {speeds[1]:,.4g} |"
+            )
+            rows.append((f"{field.title}: {mine} / {other}", ratio, line))
+    return rows
 
 
 if __name__ == "__main__":
-    main()
-    measure()
+    sys.exit(tyro.cli(main, description=__doc__))
