@@ -46,10 +46,15 @@ def disk_errors_as_sentences(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def whole_folder(target: Path) -> Iterator[Path]:
+def whole_folder(target: Path, goes_on: bool = False) -> Iterator[Path]:
     """Yields an empty folder that becomes `target` if, and only if, the block ends well.
 
     A folder that is already at `target` is replaced by two renames, between which there is none.
+
+    Args:
+        target: Where.
+        goes_on: Yield what an earlier block left in place of an empty folder, and leave what this
+            one has written if it does not end well. The caller knows how much of it is whole.
 
     Raises:
         UserError: If the disk is full, read-only or not writable.
@@ -57,8 +62,9 @@ def whole_folder(target: Path) -> Iterator[Path]:
     partial = target.with_name(f".{target.name}.partial")
     replaced = target.with_name(f".{target.name}.replaced")
     with disk_errors_as_sentences(target):
-        _remove(partial)
-        partial.mkdir(parents=True)
+        if not goes_on:
+            _remove(partial)
+        partial.mkdir(parents=True, exist_ok=goes_on)
         try:
             yield partial
             _flush(partial)
@@ -68,7 +74,8 @@ def whole_folder(target: Path) -> Iterator[Path]:
             partial.rename(target)
             _flush_entry(target.parent)
         except BaseException:
-            _remove(partial)
+            if not goes_on:
+                _remove(partial)
             raise
         _remove(replaced)
 

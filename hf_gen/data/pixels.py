@@ -1,19 +1,23 @@
 """Images decoded once into a memory-mapped array.
 
 The cache of a split is a folder: `pixels.bin` (count x resolution x resolution x 3 bytes),
-`held_out.npy` (count booleans) and `cache.json`.
+`held_out.npy` (count booleans) and `cache.json`. While it is made, `progress.json` says how much of
+`pixels.bin` is whole: a build that was killed goes on from there.
 """
 
 import hashlib
 import json
 import logging
 import os
+import shutil
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -22,7 +26,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from hf_gen.atomic import disk_errors_as_sentences, whole_folder
+from hf_gen.atomic import disk_errors_as_sentences, whole_folder, write_whole_text
 from hf_gen.errors import UserError
 from hf_gen.images import ImageError, from_pixels, open_image, square
 
@@ -30,6 +34,8 @@ FORMAT = 1
 HELD_OUT_SHARE = 0.05
 BAD_SHARE = 0.01
 _CHUNK = 128
+_CHUNKS_BETWEEN_SAVES = 32
+_PROGRESS = "progress.json"
 Item = tuple[str, bytes | Path | None]
 _log = logging.getLogger(__name__)
 
@@ -58,11 +64,13 @@ class Pixels:
         rows: (count, resolution x resolution x 3), bytes.
         selection: Which rows belong to this set, (size,), int64.
         resolution: Height and width.
+        digest: A hash of all rows.
     """
 
     rows: Tensor
     selection: Tensor
     resolution: int
+    digest: str = ""
 
     def __len__(self) -> int:
         return len(self.selection)
@@ -102,26 +110,61 @@ def cached_pixels(
             cache_dir.mkdir(parents=True, exist_ok=True)
             with FileLock(cache_dir / f"{folder.name}.lock"):
                 if not folder.exists():
-                    with whole_folder(folder) as partial:
+                    with whole_folder(folder, goes_on=True) as partial:
                         _decode(split, resolution, partial)
-    count = json.loads((folder / "cache.json").read_text())["count"]
+                    (folder / _PROGRESS).unlink()
     size = resolution * resolution * 3
-    # A private mapping: the file is never written through it, and pages are read as they are used.
-    rows = torch.from_file(
-        str(folder / "pixels.bin"), shared=False, size=count * size, dtype=torch.uint8
-    ).view(count, size)
+    described = json.loads((folder / "cache.json").read_text(encoding="utf-8"))
+    count = described["count"]
+    # Caches of before the hash was noted are read once more for it.
+    digest = described.get("digest") or _hashes(folder / "pixels.bin", count, size)[1]
+    rows = _mapped(folder / "pixels.bin", count * size).view(count, size)
     if not split_by_hash:
-        return Pixels(rows, torch.arange(count), resolution), None
+        return Pixels(rows, torch.arange(count), resolution, digest), None
     held_out = torch.from_numpy(np.load(folder / "held_out.npy"))
     return (
-        Pixels(rows, (~held_out).nonzero().flatten(), resolution),
-        Pixels(rows, held_out.nonzero().flatten(), resolution),
+        Pixels(rows, (~held_out).nonzero().flatten(), resolution, digest),
+        Pixels(rows, held_out.nonzero().flatten(), resolution, digest),
     )
 
 
+def _mapped(file: Path, size: int) -> Tensor:
+    """Its bytes: pages are read as they are used, and nothing is ever written through them."""
+    try:
+        return torch.from_file(str(file), shared=False, size=size, dtype=torch.uint8)
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(
+            f"{file} cannot be mapped into memory ({reason}): choose another --cache-dir, on a "
+            f"disk of this machine, or remove {file.parent} if it is damaged"
+        ) from error
+
+
+@dataclass
+class _Progress:
+    """How much of a split lies in `pixels.bin`.
+
+    Attributes:
+        seen: Images read.
+        last: Name of the last of them, by which another dataset is noticed.
+        skipped: How many of them cannot be used.
+        first_skipped: The first ten of those, and why.
+    """
+
+    seen: int = 0
+    last: str = ""
+    skipped: int = 0
+    first_skipped: list[str] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """Rows of `pixels.bin`."""
+        return self.seen - self.skipped
+
+
 def _decode(split: Split, resolution: int, folder: Path) -> None:
-    held_out: list[bool] = []
-    bad: list[str] = []
+    size = resolution * resolution * 3
+    done, expected, items = _go_on(split, folder, size)
 
     def decode(item: Item) -> bytes | str:
         name, source = item
@@ -132,36 +175,45 @@ def _decode(split: Split, resolution: int, folder: Path) -> None:
         except ImageError as error:
             return f"{name}: {error}"
 
-    expected, items = split.read()
+    desc = f"decoding {split.name}"
     with (
-        (folder / "pixels.bin").open("wb") as file,
+        (folder / "pixels.bin").open("ab") as file,
         ThreadPoolExecutor(os.cpu_count()) as pool,
-        tqdm(total=expected, desc=f"decoding {split.name}", unit=" images") as bar,
+        tqdm(total=expected, initial=done.seen, desc=desc, unit=" images") as bar,
         warnings.catch_warnings(),
     ):
         # Images near the limit of our own check: Pillow's warning would say the same less clearly.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        file.truncate(done.count * size)
+        chunks = 0
         while chunk := list(islice(items, _CHUNK)):
             for row in pool.map(decode, chunk):
                 if isinstance(row, bytes):
                     file.write(row)
-                    held_out.append(_is_held_out(row))
                 else:
-                    bad.append(row)
+                    done.skipped += 1
+                    done.first_skipped = [*done.first_skipped, row][:10]
+            done.seen += len(chunk)
+            done.last = chunk[-1][0]
+            chunks += 1
+            if chunks % _CHUNKS_BETWEEN_SAVES == 0:
+                _save(done, file, folder)
             bar.update(len(chunk))
-            if expected is not None and len(bad) > BAD_SHARE * expected:
+            if expected is not None and done.skipped > BAD_SHARE * expected:
                 break
-    seen = len(held_out) + len(bad)
-    if not seen:
+        _save(done, file, folder)
+    if not done.seen:
+        shutil.rmtree(folder)
         raise UserError(f"{split.name} holds no images: name a dataset or a folder that has some")
-    if bad:
-        report = f"{len(bad)} of {seen:,} images of {split.name} cannot be used: " + "; ".join(
-            bad[:10]
-        )
-        if len(bad) > BAD_SHARE * seen:
+    if done.skipped:
+        report = f"{done.skipped} of {done.seen:,} images of {split.name} cannot be used: "
+        report += "; ".join(done.first_skipped)
+        if done.skipped > BAD_SHARE * done.seen:
+            shutil.rmtree(folder)
             raise UserError(f"{report}. More than 1 % is too many: repair or remove them")
         _log.warning("%s. They are left out.", report)
-    np.save(folder / "held_out.npy", np.array(held_out))
+    held_out, digest = _hashes(folder / "pixels.bin", done.count, size)
+    np.save(folder / "held_out.npy", held_out)
     (folder / "cache.json").write_text(
         json.dumps(
             {
@@ -169,15 +221,45 @@ def _decode(split: Split, resolution: int, folder: Path) -> None:
                 "split": split.name,
                 "key": split.key,
                 "resolution": resolution,
-                "count": len(held_out),
-                "skipped": len(bad),
-                "first_skipped": bad[:10],
+                "count": done.count,
+                "skipped": done.skipped,
+                "first_skipped": done.first_skipped,
+                "digest": digest,
             },
             indent=2,
         )
     )
 
 
-def _is_held_out(row: bytes) -> bool:
-    digest = hashlib.blake2b(row, digest_size=8).digest()
-    return int.from_bytes(digest, "little") < HELD_OUT_SHARE * 2**64
+def _save(done: _Progress, file: BinaryIO, folder: Path) -> None:
+    """Says that all of `file` is whole, once it lies on the disk."""
+    file.flush()
+    os.fsync(file.fileno())
+    write_whole_text(folder / _PROGRESS, json.dumps(asdict(done)))
+
+
+def _go_on(split: Split, folder: Path, size: int) -> tuple[_Progress, int | None, Iterator[Item]]:
+    """What a killed build has done, and the images after that; from the first if there is none."""
+    expected, items = split.read()
+    try:
+        done = _Progress(**json.loads((folder / _PROGRESS).read_text(encoding="utf-8")))
+        if (folder / "pixels.bin").stat().st_size < done.count * size:
+            done = _Progress()
+    except (OSError, ValueError, TypeError):
+        done = _Progress()
+    passed = deque(islice(items, done.seen), maxlen=1)
+    if done.seen and [name for name, _ in passed] != [done.last]:
+        return _Progress(), *split.read()
+    return done, expected, items
+
+
+def _hashes(pixels: Path, count: int, size: int) -> tuple[np.ndarray, str]:
+    """Which images are held out, and a hash of all of them, by the hash of each."""
+    held_out = np.zeros(count, dtype=bool)
+    of_all = hashlib.blake2b(digest_size=16)
+    with pixels.open("rb") as file:
+        for row in range(count):
+            digest = hashlib.blake2b(file.read(size), digest_size=8).digest()
+            held_out[row] = int.from_bytes(digest, "little") < HELD_OUT_SHARE * 2**64
+            of_all.update(digest)
+    return held_out, of_all.hexdigest()

@@ -195,7 +195,9 @@ def test_the_first_ten_bad_images_are_named(tmp_path: Path, random_images: Rando
     assert "image-10:" not in str(raised.value)
 
 
-def test_an_error_of_the_reader_leaves_nothing(tmp_path: Path, random_images: Random) -> None:
+def test_an_error_of_the_reader_leaves_nothing_that_is_read(
+    tmp_path: Path, random_images: Random
+) -> None:
     def read() -> tuple[int | None, Iterator[Item]]:
         def items() -> Iterator[Item]:
             yield from (("good", png(image)) for image in random_images(200))
@@ -205,7 +207,7 @@ def test_an_error_of_the_reader_leaves_nothing(tmp_path: Path, random_images: Ra
 
     with pytest.raises(UserError, match="the connection broke"):
         cached_pixels(Split("a split", "key", read), 8, tmp_path, False)
-    assert folders(tmp_path) == []
+    assert all(path.name.startswith(".") for path in folders(tmp_path))
 
 
 def test_a_split_without_images_is_refused(tmp_path: Path) -> None:
