@@ -9,6 +9,7 @@ import logging
 import os
 import shlex
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,6 +98,7 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
     import torch
 
     from hf_gen.allocator import keep_freed_memory
+    from hf_gen.atomic import one_writer, tidy
     from hf_gen.data.batches import Loader
     from hf_gen.experiments import experiment_of, task_of
     from hf_gen.numbers import formatted
@@ -106,11 +108,14 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
     keep_freed_memory()
     run = RunFolder(recipe.output.output_dir or Path("runs") / name)
     accelerator = _make_accelerator(recipe.optimisation, recipe.output, run)
+    held = ExitStack()
     try:
         _use_all_cores(recipe.optimisation.num_threads)
         identity = {"recipe": name, "processes": accelerator.num_processes}
         identity |= recipe_as_json(recipe)
-        run.check(identity)
+        # A field that an older run lacks came later; it was then what the recipe says.
+        before = recipe_as_json(RECIPES[name][1])
+        run.check(identity, before)
         torch.manual_seed(recipe.optimisation.seed)
         task = task_of(recipe, accelerator.device)
         experiment = experiment_of(recipe)
@@ -124,11 +129,16 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
             accelerator.num_processes,
             accelerator.device,
         )
+        images = [domain.described() for domain in experiment.domains]
         uploads = None
         if accelerator.is_main_process:
+            held.enter_context(one_writer(run.path))
+            run.check(identity, before)  # another run may have started here in the meantime
+            run.check_images(images)
+            tidy(run.path)
             uploads = _uploads(recipe.output, run)
             device = f"{accelerator.num_processes} x {accelerator.device.type}"
-            run.start(identity, command, device, _versions())
+            run.start(identity, command, device, _versions(), images)
         accelerator.wait_for_everyone()
         train(
             task,
@@ -151,6 +161,7 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
                 _conclude_uploads(uploads, experiment, run)
     finally:
         accelerator.end_training()
+        held.close()
 
 
 def _uploads(output: Output, run: "RunFolder") -> "HubUploads | None":

@@ -6,6 +6,7 @@ moment leaves nothing half written, only a hidden ``.NAME.partial`` that nobody 
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,9 @@ _SENTENCES = {
     errno.EACCES: "{path} is not writable for this user: name another folder or change its rights",
     errno.EPERM: "{path} is not writable for this user: name another folder or change its rights",
     errno.ENOTDIR: "a part of {path} is a file where a folder is needed: choose another folder",
+    errno.ENOLCK: "{path} is on a disk without locks: choose a folder on a disk of this machine",
+    errno.ENOTSUP: "{path} is on a disk without locks: choose a folder on a disk of this machine",
+    errno.EFBIG: "a file of {path} may not grow further: raise the limit (ulimit -f) and try again",
     errno.EEXIST: "{path} is a file where a folder is needed: choose another folder",
 }
 
@@ -40,9 +44,11 @@ def disk_errors_as_sentences(path: Path) -> Iterator[None]:
         raise UserError(sentence.format(path=path)) from error
     except Exception as error:
         # safetensors reports a full disk by its own class, which keeps only the system's words.
-        if f"os error {errno.ENOSPC}" not in str(error):
+        number = re.search(r"os error (\d+)", str(error))
+        sentence = _SENTENCES.get(int(number[1])) if number else None
+        if sentence is None:
             raise
-        raise UserError(_SENTENCES[errno.ENOSPC].format(path=path)) from error
+        raise UserError(sentence.format(path=path)) from error
 
 
 @contextmanager
@@ -82,10 +88,49 @@ def whole_folder(target: Path, goes_on: bool = False) -> Iterator[Path]:
 
 def remove_folder(target: Path) -> None:
     """Removes a folder so that it is never seen half removed."""
-    doomed = target.with_name(f".{target.name}.replaced")
+    doomed = target.with_name(f".{target.name}.removed")
     _remove(doomed)
     target.rename(doomed)
     _remove(doomed)
+
+
+def tidy(folder: Path) -> None:
+    """Removes what killed writers left in `folder`, where nobody may be writing now.
+
+    What was to be replaced, and was not, takes its place again.
+    """
+    for path in folder.glob(".*"):
+        target = path.with_name(path.stem.removeprefix("."))
+        if path.suffix == ".replaced" and not target.exists():
+            path.rename(target)
+        elif path.suffix in (".partial", ".replaced", ".removed"):
+            _remove(path) if path.is_dir() else path.unlink()
+
+
+@contextmanager
+def one_writer(folder: Path) -> Iterator[None]:
+    """Refuses a second process that wants to write to `folder`, which is created.
+
+    A killed process lets go of it.
+
+    Raises:
+        UserError: If another process is in such a block, or the folder cannot be locked.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / ".lock")
+    with disk_errors_as_sentences(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise UserError(
+                f"another process is writing to {folder}: wait for it, or choose another folder"
+            ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_whole_text(target: Path, text: str) -> None:

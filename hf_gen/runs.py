@@ -40,11 +40,12 @@ class RunFolder:
     def _metrics(self) -> Path:
         return self.path / "metrics.jsonl"
 
-    def check(self, identity: dict[str, Any]) -> None:
+    def check(self, identity: dict[str, Any], before: dict[str, Any] | None = None) -> None:
         """Makes sure that the folder can be written and holds no other run. Writes nothing.
 
         Args:
             identity: Nested plain values: the name of the recipe, its fields, the processes.
+            before: What fields are taken to have been that an older run does not have.
 
         Raises:
             UserError: If the run in the folder differs (the fields are listed), or if the folder is
@@ -64,7 +65,9 @@ class RunFolder:
             return
         try:
             saved = json.loads(run_file.read_text(encoding="utf-8"))
-            differing = _differences(saved["identity"], identity)
+            differing = _differences(
+                _flat(before or {}) | _flat(saved["identity"]), _flat(identity)
+            )
             saved_format = saved["format"]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
@@ -81,8 +84,39 @@ class RunFolder:
                 "on with it, or another --output-dir to start anew"
             )
 
+    def check_images(self, images: list[dict[str, Any]]) -> None:
+        """Makes sure that the run was started on the same images.
+
+        Args:
+            images: As for `start`.
+
+        Raises:
+            UserError: If the images are others; the sentence says what differs.
+        """
+        run_file = self.path / "run.json"
+        # Older runs did not note them.
+        saved = self._described().get("images") if run_file.exists() else None
+        if saved is None:
+            return
+        differing = [
+            f"{key} was {old.get(key)} and is now {new.get(key)}"
+            for old, new in zip(saved, images, strict=False)
+            for key in sorted(old.keys() | new.keys())
+            if old.get(key) != new.get(key)
+        ]
+        if differing:
+            raise UserError(
+                f"the images of {self.path} have changed: {'; '.join(differing)}. Bring the "
+                "dataset back as it was to go on, or choose another --output-dir to start anew"
+            )
+
     def start(
-        self, identity: dict[str, Any], command: str, device: str, versions: dict[str, str]
+        self,
+        identity: dict[str, Any],
+        command: str,
+        device: str,
+        versions: dict[str, str],
+        images: list[dict[str, Any]] | None = None,
     ) -> None:
         """Creates the folder with its `run.json`, unless it is there already.
 
@@ -91,12 +125,14 @@ class RunFolder:
             command: What started the run, for people.
             device: What trains it, for people.
             versions: Of the libraries, for people.
+            images: What the images of each domain are, as flat values.
         """
         with disk_errors_as_sentences(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         if not (self.path / "run.json").exists():
-            content = {"format": FORMAT, "command": command, "device": device}
-            text = json.dumps(content | {"identity": identity, "versions": versions}, indent=2)
+            content: dict[str, Any] = {"format": FORMAT, "command": command, "device": device}
+            content |= {"identity": identity, "versions": versions, "images": images}
+            text = json.dumps(content, indent=2)
             write_whole_text(self.path / "run.json", text + "\n")
 
     def identity(self) -> dict[str, Any]:
@@ -206,8 +242,7 @@ class RunFolder:
             write_whole_text(self._metrics, "".join(json.dumps(line) + "\n" for line in kept))
 
 
-def _differences(saved: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
-    old, new = _flat(saved), _flat(wanted)
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     return [
         f"{key.rpartition('.')[2]} was {old.get(key)!r} and is now {new.get(key)!r}"
         for key in sorted(old.keys() | new.keys())

@@ -20,6 +20,15 @@ class Domain:
     train: Pixels
     held_out: Pixels
 
+    def described(self) -> dict[str, int | str]:
+        """How many images there are, and a hash of their pixels: what a resumed run must equal."""
+        return {
+            "number of training images": len(self.train),
+            "number of held-out images": len(self.held_out),
+            "hash of the training pixels": self.train.digest,
+            "hash of the held-out pixels": self.held_out.digest,
+        }
+
 
 @dataclass(frozen=True)
 class Batch:
