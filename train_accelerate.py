@@ -44,6 +44,13 @@ def main(arguments: list[str]) -> int:
     except Exception as error:
         from hf_gen.stopping import Interrupted
 
+        if _has_lost_the_others(error):
+            print(
+                "error: another process of this training has ended or cannot be reached: the same "
+                "command goes on from the last checkpoint",
+                file=sys.stderr,
+            )
+            return 1
         if not isinstance(error, Interrupted):
             raise
         if _is_first_here():
@@ -236,6 +243,13 @@ def _versions() -> dict[str, str]:
     from importlib.metadata import version
 
     return {"hf_gen": __version__} | {name: version(name) for name in PINNED_IN_RUN}
+
+
+def _has_lost_the_others(error: Exception) -> bool:
+    from torch.distributed import DistError
+
+    # What gloo raises has no class of its own.
+    return isinstance(error, DistError) or "/gloo/" in str(error)
 
 
 def _is_first_here() -> bool:

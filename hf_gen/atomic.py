@@ -21,6 +21,7 @@ _SENTENCES = {
     errno.EACCES: "{path} is not writable for this user: name another folder or change its rights",
     errno.EPERM: "{path} is not writable for this user: name another folder or change its rights",
     errno.ENOTDIR: "a part of {path} is a file where a folder is needed: choose another folder",
+    errno.EIO: "the disk of {path} reports an error: look after it, then run the same command",
     errno.ENOLCK: "{path} is on a disk without locks: choose a folder on a disk of this machine",
     errno.ENOTSUP: "{path} is on a disk without locks: choose a folder on a disk of this machine",
     errno.EFBIG: "a file of {path} may not grow further: raise the limit (ulimit -f) and try again",

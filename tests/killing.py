@@ -1,4 +1,4 @@
-"""The training command in forked children that kill themselves at a chosen moment.
+"""The training command in forked children to which something happens at a chosen moment.
 
 A moment is a change of a file in a folder of ours, or an optimiser's step. Children are forked from
 a process that has imported everything, so that many can be killed in the time of one start.
@@ -36,16 +36,23 @@ ANY_TIME = "a moment of the clock"
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
+def kill_this_process() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 class Moments:
-    """Counts the moments of this process and kills it at the chosen one.
+    """Counts the moments of this process and lets something happen at the chosen one.
 
     Args:
         folder: Only what changes below it counts.
         chosen: A phase and the number of the moment in it, from 1.
+        happens: What happens then; it may raise what the operating system would.
     """
 
-    def __init__(self, folder: Path, chosen: tuple[str, int] | None) -> None:
-        self._folder, self._chosen = str(folder), chosen
+    def __init__(
+        self, folder: Path, chosen: tuple[str, int] | None, happens: Callable[[], object]
+    ) -> None:
+        self._folder, self._chosen, self._happens = str(folder), chosen, happens
         self.seen: Counter[str] = Counter()
 
     def watch(self) -> None:
@@ -97,55 +104,70 @@ class Moments:
     def _is_in(self, phase: str) -> None:
         self.seen[phase] += 1
         if self._chosen == (phase, self.seen[phase]):
-            os.kill(os.getpid(), signal.SIGKILL)
+            self._happens()
 
 
 def _opened(descriptor: int) -> str:
     return str(Path(f"/proc/self/fd/{descriptor}").readlink())
 
 
-def train_in_child(
+def start_in_child(
     arguments: list[str],
     folder: Path,
     chosen: tuple[str, int] | None = None,
-    after: float | None = None,
-) -> tuple[int, dict[str, int]]:
-    """Runs the command in a child that is killed, or not.
+    environment: dict[str, str] | None = None,
+    happens: Callable[[], object] = kill_this_process,
+    first: Callable[[], object] | None = None,
+) -> int:
+    """Runs the command in a child, where something happens at a moment.
 
     Args:
         arguments: Of `train_accelerate.py`.
-        folder: Where the run lies in `run`, and its caches in `cache`.
-        chosen: The moment to be killed at.
-        after: Seconds to be killed after.
+        folder: Where the run lies in `run`, and its caches in `cache`; the output is in `log.txt`.
+        chosen: The moment, if any.
+        environment: Further variables of it.
+        happens: What happens then.
+        first: What the child does before all else.
 
     Returns:
-        The exit code, or minus the signal; and the moments of a child that ended by itself.
+        The child's id.
     """
-    seen = folder / "seen.txt"
     child = os.fork()
-    if not child:
-        code = 70
-        try:
-            log = (folder / "log.txt").open("a")
-            sys.stdout = sys.stderr = log
-            moments = Moments(folder, chosen)
-            moments.watch()
-            # What follows a training changes no weight, and takes longer than all before it here.
-            Experiment.conclude = lambda *_: {"images": 0}  # type: ignore[method-assign]
-            code = main(arguments)
-            lines = [f"{phase}\t{count}" for phase, count in moments.seen.items()]
-            seen.write_text("\n".join(lines))
-        except BaseException:
-            traceback.print_exc(file=log)
-        finally:
-            log.flush()
-            os._exit(code)
+    if child:
+        return child
+    code = 70
+    try:
+        os.environ |= environment or {}
+        log = (folder / "log.txt").open("a")
+        sys.stdout = sys.stderr = log
+        moments = Moments(folder, chosen, happens)
+        moments.watch()
+        if first is not None:
+            first()
+        # What follows a training changes no weight, and takes longer than all before it here.
+        Experiment.conclude = lambda *_: {"images": 0}  # type: ignore[method-assign]
+        code = main(arguments)
+        lines = [f"{phase}\t{count}" for phase, count in moments.seen.items()]
+        (folder / "seen.txt").write_text("\n".join(lines))
+    except BaseException:
+        traceback.print_exc(file=log)
+    finally:
+        log.flush()
+        os._exit(code)
+
+
+def exit_code(child: int, after: float | None = None) -> int:
+    """How a child ended, or minus the signal; it is killed `after` so many seconds, if any."""
     if after is not None:
         time.sleep(after)
         os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    counts = dict(line.split("\t") for line in seen.read_text().splitlines()) if not status else {}
-    return os.waitstatus_to_exitcode(status), {name: int(count) for name, count in counts.items()}
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def moments_of(folder: Path) -> dict[str, int]:
+    """How many moments each phase had of a run that ended."""
+    lines = [line.split("\t") for line in (folder / "seen.txt").read_text().splitlines()]
+    return {phase: int(count) for phase, count in lines}
 
 
 def kill_until_done(
@@ -175,13 +197,12 @@ def kill_until_done(
     folder.mkdir()
     while True:
         phase = wanted[0] if wanted else None
+        chosen = after = None
         if phase == ANY_TIME:
-            code, _ = train_in_child(arguments(folder), folder, after=numbers.uniform(0, seconds))
-        elif phase is None:
-            code, _ = train_in_child(arguments(folder), folder)
-        else:
-            moment = numbers.randint(1, max(lengths[phase] // 3, 1))
-            code, _ = train_in_child(arguments(folder), folder, (phase, moment))
+            after = numbers.uniform(0, seconds)
+        elif phase is not None:
+            chosen = phase, numbers.randint(1, max(lengths[phase] // 3, 1))
+        code = exit_code(start_in_child(arguments(folder), folder, chosen), after)
         if code == 0:
             return killed
         assert phase is not None

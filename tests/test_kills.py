@@ -11,7 +11,16 @@ import pytest
 from safetensors.torch import load_file
 
 from hf_gen.runs import RunFolder
-from tests.killing import ANY_TIME, PHASES, STEP, kill_until_done, train_in_child
+from tests.killing import (
+    ANY_TIME,
+    PHASES,
+    STEP,
+    exit_code,
+    kill_until_done,
+    moments_of,
+    start_in_child,
+)
+from tests.launching import free_port, same_numbers
 from tests.reliability import FAULTS
 
 # As a run comes to them, so that most are met before it ends.
@@ -95,9 +104,9 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_undisturbed(
     undisturbed = tmp_path / "undisturbed"
     undisturbed.mkdir()
     since = time.monotonic()
-    code, lengths = train_in_child(command(undisturbed), undisturbed)
+    code = exit_code(start_in_child(command(undisturbed), undisturbed))
     assert code == 0, (undisturbed / "log.txt").read_text()
-    seconds = time.monotonic() - since
+    seconds, lengths = time.monotonic() - since, moments_of(undisturbed)
     assert lengths.keys() >= {*PHASES, STEP}
     expected = everything(undisturbed)
     assert any("pixels.bin" in name for name in expected)
@@ -116,3 +125,52 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_undisturbed(
     assert killed == plan
     for phase, times in killed.items():
         injected(f"SIGKILL of a training in {phase}", times)
+
+
+def test_of_two_processes_one_is_killed_and_the_other_ends_with_a_sentence(
+    tmp_path: Path, image_folder: Callable[..., Path], injected: Callable[[str, int], None]
+) -> None:
+    for seed, (name, count) in enumerate({"train": 30, "test": 6}.items()):
+        image_folder(tmp_path / "images" / name, count, seed=seed)
+
+    def train(
+        folder: Path, killed: int | None = None, chosen: tuple[str, int] | None = None
+    ) -> list[int]:
+        folder.mkdir(exist_ok=True)
+        both = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "ACCELERATE_USE_CPU": "true"}
+        both |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+        arguments = [*VAE, "--train-data-dir", str(tmp_path / "images")]
+        arguments += ["--output-dir", str(folder / "run"), "--cache-dir", str(folder / "cache")]
+        children = [
+            start_in_child(
+                arguments,
+                folder,
+                chosen if rank == killed else None,
+                both | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            )
+            for rank in range(2)
+        ]
+        return [exit_code(child) for child in children]
+
+    undisturbed = tmp_path / "undisturbed"
+    assert train(undisturbed) == [0, 0], (undisturbed / "log.txt").read_text()
+    numbers, kills = random.Random(FAULTS), max(FAULTS // 3, 1)
+    for number in range(kills):
+        folder, killed = tmp_path / str(number), numbers.randint(0, 1)
+        # Only the first process writes.
+        places = ((STEP, 14), ("a checkpoint's write", 60), ("the rotation of old checkpoints", 5))
+        phase, most = numbers.choice(places[: 1 if killed else 3])
+        since = time.monotonic()
+        codes = train(folder, killed, (phase, numbers.randint(1, most)))
+        assert time.monotonic() - since < 60
+        said = (folder / "log.txt").read_text()
+        assert codes == ([-9, 1] if killed == 0 else [1, -9]), said
+        assert "another process of this training has ended" in said
+        assert "Traceback" not in said
+        assert train(folder) == [0, 0], (folder / "log.txt").read_text()
+        found, expected = everything(folder), everything(undisturbed)
+        # The sums of a log line that was begun before are added in another order.
+        found["run/metrics.jsonl"] = expected["run/metrics.jsonl"]
+        assert found == expected
+        same_numbers(folder / "run", undisturbed / "run", tolerance=1e-6)
+    injected("SIGKILL of one of two processes", kills)
