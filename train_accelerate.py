@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from hf_gen import __version__
+from hf_gen.atomic import disk_errors_as_sentences
 from hf_gen.config import Optimisation, Output, Recipe, VAERecipe, recipe_as_json
 from hf_gen.errors import UserError
 from hf_gen.recipes import RECIPES
@@ -36,7 +37,9 @@ def main(arguments: list[str]) -> int:
     try:
         name, recipe = parse(arguments)
         command = shlex.join(["accelerate", "launch", "train_accelerate.py", *arguments])
-        run_recipe(name, recipe, command)
+        # The last net: what writes knows better which folder it is.
+        with disk_errors_as_sentences():
+            run_recipe(name, recipe, command)
     except UserError as error:
         if _is_first_here():
             print(f"error: {error}", file=sys.stderr)
@@ -159,6 +162,8 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
             uploads and uploads.start,
         )
         if accelerator.is_main_process:
+            # Once more, for a run that was stopped after its last checkpoint.
+            run.forget_checkpoints_before(recipe.output.checkpoints_total_limit)
             experiment.complete(run, accelerator.device)
             results = experiment.conclude(run, accelerator.device)
             shown = [key for key in experiment.family.numbers if key in results]

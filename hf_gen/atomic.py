@@ -30,8 +30,11 @@ _SENTENCES = {
 
 
 @contextmanager
-def disk_errors_as_sentences(path: Path) -> Iterator[None]:
+def disk_errors_as_sentences(path: Path | None = None) -> Iterator[None]:
     """Turns the operating system's errors about `path` into a sentence.
+
+    Args:
+        path: What the sentence names; by default the file that the error names.
 
     Raises:
         UserError: If the disk is full, read-only or not writable; other errors pass through.
@@ -42,14 +45,16 @@ def disk_errors_as_sentences(path: Path) -> Iterator[None]:
         sentence = _SENTENCES.get(error.errno or 0)
         if sentence is None:
             raise
-        raise UserError(sentence.format(path=path)) from error
+        named = path or error.filename or "what the run writes to"
+        raise UserError(sentence.format(path=named)) from error
     except Exception as error:
         # safetensors reports a full disk by its own class, which keeps only the system's words.
         number = re.search(r"os error (\d+)", str(error))
         sentence = _SENTENCES.get(int(number[1])) if number else None
         if sentence is None:
             raise
-        raise UserError(sentence.format(path=path)) from error
+        named = path or "what the run writes to"
+        raise UserError(sentence.format(path=named)) from error
 
 
 @contextmanager

@@ -1,0 +1,192 @@
+"""A killed build of the pixel cache goes on where it was, and ends as if undisturbed."""
+
+import hashlib
+import json
+import os
+import random
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hf_gen.data import pixels
+from hf_gen.data.pixels import Item, Split, cached_pixels
+from tests.killing import Moments, exit_code, kill_this_process
+from tests.reliability import FAULTS
+
+BUILD = "the pixel cache's build"
+# All of the million only where so many faults are asked for.
+MANY = 1_000_000 if FAULTS >= 30 else 3_000 * FAULTS
+SIZE = 32
+
+
+def image(number: int) -> bytes:
+    """Another image for each number."""
+    some = hashlib.blake2b(str(number).encode()).digest()
+    return f"P6 {SIZE} {SIZE} 255\n".encode() + some * (SIZE * SIZE * 3 // len(some))
+
+
+def split(count: int, name: str = "image") -> Split:
+    """`count` images, of which every 200th cannot be used."""
+
+    def items() -> Iterator[Item]:
+        for number in range(count):
+            yield f"{name} {number}", None if number % 200 == 100 else image(number)
+
+    return Split("a split", "key", lambda: (count, items()))
+
+
+def content(cache: Path) -> dict[str, bytes]:
+    """The one cache that lies there."""
+    (folder,) = cache.glob("pixels-*/")
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def in_child(work: Callable[[], object]) -> int:
+    """The id of a child that does some work without a word."""
+    child = os.fork()
+    if child:
+        return child
+    code = 70
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        work()
+        code = 0
+    finally:
+        os._exit(code)
+
+
+@pytest.fixture
+def often_saved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every 8 images."""
+    monkeypatch.setattr(pixels, "_CHUNK", 4)
+    monkeypatch.setattr(pixels, "_CHUNKS_BETWEEN_SAVES", 2)
+
+
+@pytest.mark.usefixtures("often_saved")
+def test_killed_at_any_moment_it_ends_with_the_same_bytes(
+    tmp_path: Path, injected: Callable[[str, int], None]
+) -> None:
+    def build(cache: Path, moment: int | None) -> int:
+        def work() -> None:
+            chosen = None if moment is None else (BUILD, moment)
+            moments = Moments(cache, chosen, kill_this_process)
+            moments.watch()
+            cached_pixels(split(60), SIZE, cache, True)
+            (tmp_path / "moments").write_text(str(moments.seen[BUILD]))
+
+        return exit_code(in_child(work))
+
+    assert build(tmp_path / "undisturbed", None) == 0
+    expected = content(tmp_path / "undisturbed")
+    moments = int((tmp_path / "moments").read_text())
+    assert moments > 50
+    kills = min(5 * FAULTS, moments)
+    for moment in random.Random(FAULTS).sample(range(1, moments + 1), kills):
+        cache = tmp_path / str(moment)
+        assert build(cache, moment) == -signal.SIGKILL
+        assert build(cache, None) == 0
+        found = content(cache)
+        assert expected.items() <= found.items()  # the note of how far it was may lie there too
+    injected("SIGKILL of the pixel cache's build", kills)
+
+
+@pytest.mark.usefixtures("often_saved")
+def test_what_was_saved_is_not_decoded_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    decoded: list[bytes] = []
+
+    def until(most: int) -> None:
+        open_image = pixels.open_image
+
+        def counted(source: bytes) -> object:
+            decoded.append(source)
+            if len(decoded) > most:
+                raise Killed
+            return open_image(source)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(pixels, "open_image", counted)
+            cached_pixels(split(90), SIZE, tmp_path, False)
+
+    with pytest.raises(Killed):
+        until(50)
+    (progress,) = tmp_path.glob(".pixels-*.partial/progress.json")
+    assert json.loads(progress.read_text())["seen"] == 48
+    decoded.clear()
+    until(90)
+    assert set(decoded) == {image(number) for number in range(48, 90)}
+
+
+@pytest.mark.usefixtures("often_saved")
+@pytest.mark.parametrize("change", ["other names", "fewer images", "torn pixels", "torn note"])
+def test_what_does_not_fit_is_decoded_anew(tmp_path: Path, change: str) -> None:
+    other = split(90, "other") if change == "other names" else split(40)
+    expected = split(40) if change == "fewer images" else other
+    cached_pixels(expected, SIZE, tmp_path / "expected", True)
+
+    def work() -> None:
+        moments = Moments(tmp_path / "cache", (BUILD, 60), kill_this_process)
+        moments.watch()
+        cached_pixels(split(90), SIZE, tmp_path / "cache", True)
+
+    assert exit_code(in_child(work)) == -signal.SIGKILL
+    (partial,) = (tmp_path / "cache").glob(".pixels-*.partial")
+    assert json.loads((partial / "progress.json").read_text())["seen"] > 40
+    if change == "torn pixels":
+        os.truncate(partial / "pixels.bin", 1000)
+    if change == "torn note":
+        (partial / "progress.json").write_text('{"seen": 4')
+    cached_pixels(expected, SIZE, tmp_path / "cache", True)
+    assert content(tmp_path / "cache") == content(tmp_path / "expected")
+
+
+def test_many_images_take_no_memory_and_a_kill_loses_little(
+    tmp_path: Path, injected: Callable[[str, int], None]
+) -> None:
+    cache = tmp_path / "cache"
+    report = tmp_path / "report.json"
+
+    def work() -> None:
+        before, since = memory("VmRSS"), time.monotonic()
+        pixels_of_all, _ = cached_pixels(split(MANY), SIZE, cache, True)
+        growth = memory("VmHWM") - before
+        (tmp_path / "images").write_text(str(len(pixels_of_all.rows)))
+        report.write_text(json.dumps([growth, time.monotonic() - since]))
+
+    def saved() -> int:
+        for path in cache.glob(".pixels-*.partial/progress.json"):
+            return int(json.loads(path.read_text())["seen"])
+        return 0
+
+    child = in_child(work)
+    while saved() < MANY // 3:
+        time.sleep(0.01)
+        assert os.waitpid(child, os.WNOHANG) == (0, 0)
+    at = saved()
+    assert exit_code(child, after=0) == -signal.SIGKILL
+    assert saved() >= at
+    assert exit_code(in_child(work)) == 0
+    growth, seconds = json.loads(report.read_text())
+    print(
+        f"{MANY:,} images: {growth:.0f} MB of memory at most, {seconds:.0f} s after a kill at {at}"
+    )
+    assert int((tmp_path / "images").read_text()) == MANY - MANY // 200
+    # Less than a tenth of what a million images are.
+    assert growth < 200
+    whole = cache.glob("pixels-*/pixels.bin")
+    assert [path.stat().st_size for path in whole] == [(MANY - MANY // 200) * SIZE * SIZE * 3]
+    injected(f"SIGKILL of a build of {MANY:,} images, whose memory stays flat", 1)
+
+
+def memory(what: str) -> float:
+    """Megabytes of this process, as Linux tells."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(rf"{what}:\s+(\d+) kB", status)[1]) / 1000  # type: ignore[index]
