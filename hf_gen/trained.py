@@ -110,6 +110,16 @@ class Trained:
         optimiser.step()
         optimiser.zero_grad()
 
+    def loss_scale(self) -> Tensor | None:
+        """What losses are multiplied by for float16's sake; it stays on the device."""
+        scaler = self.accelerator.scaler
+        return scaler and scaler.scale(torch.ones((), device=self.accelerator.device))
+
+    def overflows(self, before: Tensor) -> Tensor:
+        """In how many turns gradients overflowed: such a turn is left out and halves the scale."""
+        now = self.loss_scale()
+        return torch.zeros_like(before) if now is None else (before / now).log2().relu()
+
     def average(self, step: int, decay: float) -> None:
         """Moves every average towards its network after step `step`, from 0."""
         for name, module in self.modules.items():

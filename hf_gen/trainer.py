@@ -132,12 +132,15 @@ def train(
                 turn: learning_rate(step, steps, own) for turn, own in task.optimisations.items()
             }
             trained.set_learning_rates(rates)
+            scale = trained.loss_scale()
             for batch in loader.training_batches(step):
                 with accelerator.accumulate(*trained.nets.values()):
                     for turn, losses in task.losses(trained.nets, batch):
                         accelerator.backward(losses["objective"])
                         trained.step(turn, optimisation.max_grad_norm)
                         window.add(_named(turn, losses, task), step + 1)
+            if scale is not None:
+                window.add({"overflows": trained.overflows(scale)}, step + 1)
             trained.average(step, optimisation.ema_decay)
             bar.update(loader.total)
 
