@@ -1,7 +1,7 @@
 """The loop with tasks small enough to know every number of."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -39,27 +39,56 @@ def run_in(folder: Path) -> RunFolder:
 
 
 class Spoilt(VAETask):
-    """A VAE whose loss is no number from one step on."""
+    """A VAE whose loss is no finite number from one step on."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__(VAERecipe())
+        self._factor = factor
 
     def losses(
         self, nets: Mapping[str, nn.Module], batch: Batch
     ) -> Iterator[tuple[str, dict[str, Tensor]]]:
         for turn, losses in super().losses(nets, batch):
-            factor = math.nan if batch.key[1] == "train" and int(batch.key[2]) >= 6 else 1.0
+            factor = self._factor if batch.key[1] == "train" and int(batch.key[2]) >= 6 else 1.0
             yield turn, {name: value * factor for name, value in losses.items()}
 
 
+@pytest.mark.parametrize("factor", [math.nan, math.inf, -math.inf])
 def test_a_loss_that_is_no_number_names_its_step_and_keeps_the_last_good_checkpoint(
-    tmp_path: Path,
+    factor: float, tmp_path: Path, injected: Callable[[str, int], None]
 ) -> None:
     run = run_in(tmp_path / "run")
     optimisation = Optimisation(train_batch_size=8, max_train_steps=20)
     output = Output(logging_steps=100, checkpointing_steps=3, report_to="none")
     with pytest.raises(UserError, match=r"the loss of step 7 is not .*checkpoint-6 is the last"):
-        train(Spoilt(VAERecipe()), some_loader(), optimisation, output, run, Accelerator())
+        train(Spoilt(factor), some_loader(), optimisation, output, run, Accelerator())
     assert [path.name for path in run.checkpoints()] == ["checkpoint-3", "checkpoint-6"]
     for path in run.checkpoint(6).glob("*.safetensors"):
         assert all(tensor.isfinite().all() for tensor in load_file(path).values())
+    injected(f"a loss that is {factor}", 1)
+
+
+def test_gradients_that_overflow_are_scaled_down_and_counted(
+    tmp_path: Path, injected: Callable[[str, int], None]
+) -> None:
+    """The scaler of float16 as Accelerate uses it, on the CPU where it can be made to overflow."""
+    run = run_in(tmp_path / "run")
+    accelerator = Accelerator()
+    # Float32 here, so that it takes a few halvings until the gradients are finite.
+    accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127)
+    optimisation = Optimisation(train_batch_size=8, max_train_steps=30)
+    output = Output(logging_steps=1, report_to="none")
+    task = VAETask(VAERecipe())
+    before = {name: weight.clone() for name, weight in task.networks["vae"].state_dict().items()}
+    train(task, some_loader(), optimisation, output, run, accelerator)
+    skipped = [line["train/overflows"] for line in run.metrics()]
+    assert 0 < sum(skipped) < 30
+    assert sorted(skipped, reverse=True) == skipped
+    assert accelerator.scaler.get_scale() == 2.0 ** (127 - sum(skipped))
+    for name, weight in task.networks["vae"].state_dict().items():
+        assert weight.isfinite().all()
+        assert not torch.equal(weight, before[name])
+    injected("gradients that overflow", int(sum(skipped)))
 
 
 class Duel:
