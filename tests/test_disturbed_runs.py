@@ -13,8 +13,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy
 import pytest
 import torch
+from PIL import Image
 
 from tests.killing import PHASES, STEP, exit_code, moments_of, start_in_child
 from tests.reliability import FAULTS
@@ -237,3 +239,39 @@ def test_a_run_of_before_some_fields_goes_on(
     assert exit_code(start_in_child(start, tmp_path)) == 0
     assert everything(tmp_path) == everything(undisturbed)
     injected("a run folder of an older version, resumed", 1)
+
+
+def test_few_images_of_wildly_different_sizes_train_to_the_end(
+    tmp_path: Path, image_folder: Callable[..., Path], injected: Callable[[str, int], None]
+) -> None:
+    sizes = {
+        "train": ((8, 3000), (3000, 8), (8, 8), (1500, 1500), (9, 10), (640, 480), (31, 7001)),
+        "test": ((2001, 9),),
+    }
+    numbers = numpy.random.default_rng(0)
+    for part, shapes in sizes.items():
+        (tmp_path / "images" / part).mkdir(parents=True)
+        for place, (width, height) in enumerate(shapes):
+            rows = numbers.integers(0, 256, (height, width, 3), dtype=numpy.uint8)
+            Image.fromarray(rows).save(tmp_path / "images" / part / f"{place}.png")
+    start = command(tmp_path, tmp_path / "images")
+    # Seven images in steps of four: the last batch of an epoch is finished by the next.
+    for batch in ("1", "2"):
+        place = ("--output-dir", str(tmp_path / batch), "--train-batch-size", batch)
+        assert main([*start, *place]) == 0
+        results = json.loads((tmp_path / batch / "results.json").read_text())
+        assert results["images"] == 1
+        assert all(value == value for value in results.values() if isinstance(value, float))
+    injected("images of 8 to 7,001 pixels a side, a batch of one, one held-out image", 2)
+
+
+def test_one_image_is_too_few_and_that_is_said(
+    tmp_path: Path,
+    image_folder: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
+    injected: Callable[[str, int], None],
+) -> None:
+    folder = image_folder(tmp_path / "images", 1)
+    assert main(command(tmp_path, folder)) == 2
+    assert "images, too few to hold 5 % out: give it more images" in capsys.readouterr().err
+    injected("a dataset of one image", 1)
