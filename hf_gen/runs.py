@@ -219,6 +219,9 @@ class RunFolder:
         """Appends a line to metrics.jsonl."""
         with disk_errors_as_sentences(self._metrics), self._metrics.open("a") as file:
             file.write(json.dumps(numbers) + "\n")
+            # The next checkpoint is flushed too, and a resumed run takes no step before it again.
+            file.flush()
+            os.fsync(file.fileno())
 
     def metrics(self) -> list[dict[str, float]]:
         """Every line of metrics.jsonl; a last line that a kill cut short is left out."""

@@ -152,10 +152,14 @@ def test_a_second_run_in_the_same_folder_is_refused_and_the_first_is_not_disturb
     )
     os.waitpid(child, os.WUNTRACED)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
-    assert main(command(tmp_path, images)) == 2
+    try:
+        code = main(command(tmp_path, images))
+        after = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
+    finally:
+        os.kill(child, signal.SIGCONT)
+    assert code == 2
     assert f"another process is writing to {tmp_path / 'run'}: wait" in capsys.readouterr().err
-    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
-    os.kill(child, signal.SIGCONT)
+    assert before == after
     assert exit_code(child) == 0
     assert everything(tmp_path) == everything(undisturbed)
     injected("a second run in the same folder", 1)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,20 @@ def test_of_the_log_every_whole_line_is_read(tmp_path: Path) -> None:
     with (run.path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 60, "tra')
     assert run.metrics() == lines
+
+
+def test_a_line_of_the_log_is_on_the_disk_before_the_next_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, flushed, fsync = started(tmp_path), list[int](), os.fsync
+
+    def noted(descriptor: int) -> None:
+        fsync(descriptor)
+        flushed.append(os.fstat(descriptor).st_size)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    run.log({"step": 20, "train/kl": 0.5})
+    assert flushed == [(run.path / "metrics.jsonl").stat().st_size]
 
 
 def test_steps_that_will_be_taken_again_are_forgotten(tmp_path: Path) -> None:

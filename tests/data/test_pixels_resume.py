@@ -128,8 +128,7 @@ def test_what_was_saved_is_not_decoded_again(
 @pytest.mark.usefixtures("often_saved")
 @pytest.mark.parametrize("change", ["other names", "fewer images", "torn pixels", "torn note"])
 def test_what_does_not_fit_is_decoded_anew(tmp_path: Path, change: str) -> None:
-    other = split(90, "other") if change == "other names" else split(40)
-    expected = split(40) if change == "fewer images" else other
+    expected = {"other names": split(90, "other"), "fewer images": split(40)}.get(change, split(90))
     cached_pixels(expected, SIZE, tmp_path / "expected", True)
 
     def work() -> None:
@@ -179,8 +178,8 @@ def test_many_images_take_no_memory_and_a_kill_loses_little(
         f"{MANY:,} images: {growth:.0f} MB of memory at most, {seconds:.0f} s after a kill at {at}"
     )
     assert int((tmp_path / "images").read_text()) == MANY - MANY // 200
-    # Less than a tenth of what a million images are.
-    assert growth < 200
+    # A million images are three gigabytes.
+    assert growth < 100
     whole = cache.glob("pixels-*/pixels.bin")
     assert [path.stat().st_size for path in whole] == [(MANY - MANY // 200) * SIZE * SIZE * 3]
     injected(f"SIGKILL of a build of {MANY:,} images, whose memory stays flat", 1)
