@@ -60,7 +60,7 @@ class StrictModel(ModelMixin, ConfigMixin):
 
         Raises:
             ValueError: If the config names another class, or the weights are of other shapes,
-                incomplete, or more than the network has.
+                incomplete, more than the network has, or not finite.
             OSError: If there is no config or no safetensors file, or one is damaged.
         """
         name = f"{pretrained_model_name_or_path}/{kwargs.get('subfolder') or ''}".rstrip("/")
@@ -86,6 +86,13 @@ class StrictModel(ModelMixin, ConfigMixin):
                 raise ValueError(
                     f"the weights in {name} do not fit its config: {key.replace('_', ' ')} "
                     f"{sorted(map(str, information[key]))[:3]}: download or export them again"
+                )
+        for key, weight in model.state_dict().items():
+            # Both ends are NaN if one number is; this takes no memory, as isfinite does.
+            if weight.element_size() > 1 and not torch.stack(weight.aminmax()).isfinite().all():
+                raise ValueError(
+                    f"the weights in {name} are not all finite numbers, {key} for one: download or "
+                    "export them again"
                 )
         return (model, information) if wants_information else model
 
