@@ -120,6 +120,8 @@ def load(
     for key, network in saved.items():
         if isinstance(network, AUTOENCODERS):
             check_image(network, resolution, f"{path}/{key}")
+        if isinstance(network, PRIORS):
+            _check_shares(network, f"{path}/{key}")
     networks = dict(components) | saved
     options = {key: index[key] for key in kind.options if key in index}
     try:
@@ -190,6 +192,15 @@ def _kind(saved_class: Any) -> _Kind | None:
         if saved_class in (class_name, [kind.pipeline.source_name, class_name]):
             return kind
     return None
+
+
+def _check_shares(prior: ModelMixin, shown: str) -> None:
+    """Makes sure that a component of a mixture can be drawn by its share of it."""
+    if prior.config.num_components and not (prior.weights.min() >= 0 and prior.weights.sum() > 0):
+        raise UserError(
+            f"the shares of the mixture in {shown} must be 0 or more, and not 0 in all, got "
+            f"{prior.weights.tolist()[:8]}: fit the prior again"
+        )
 
 
 def _left_out(kind: _Kind, key: str, entry: list[Any]) -> bool:

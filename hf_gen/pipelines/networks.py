@@ -42,8 +42,8 @@ def load_network(
         dtype: What the weights become. Default: float32.
 
     Raises:
-        UserError: If there is none, it is of another class, or its weights are missing, damaged or
-            of another network. Only safetensors are read.
+        UserError: If there is none, it is of another class, or its weights are missing, damaged,
+            not finite or of another network. Only safetensors are read.
     """
     where: dict[str, Any] = {} if subfolder is None else {"subfolder": subfolder}
     shown = f"{name}/{subfolder or ''}".rstrip("/")
@@ -74,6 +74,13 @@ def load_network(
                 f"the weights of {shown} are not those of its network "
                 f"({problem.replace('_', ' ')}, {min(map(str, report[problem]))} for one): export "
                 "or download them again"
+            )
+    for key, weight in network.state_dict().items():
+        # Both ends are NaN if one number is; this takes no memory, as isfinite does.
+        if weight.element_size() > 1 and not torch.stack(weight.aminmax()).isfinite().all():
+            raise UserError(
+                f"the weights of {shown} are not all finite numbers ({key} for one): its training "
+                "diverged, or they are damaged; export or download them again"
             )
     return network
 
