@@ -65,7 +65,12 @@ class StrictModel(ModelMixin, ConfigMixin):
         """
         name = f"{pretrained_model_name_or_path}/{kwargs.get('subfolder') or ''}".rstrip("/")
         where = {key: kwargs[key] for key in cls._where_to_look if key in kwargs}
-        saved_class = cls.load_config(pretrained_model_name_or_path, **where).get("_class_name")
+        try:
+            saved_class = cls.load_config(pretrained_model_name_or_path, **where)["_class_name"]
+        except (KeyError, TypeError, IndexError, RecursionError) as error:
+            raise ValueError(
+                f"the config.json in {name} describes no network ({error!r}): download it again"
+            ) from error
         if saved_class != cls.__name__:
             raise ValueError(
                 f"{name} holds a {saved_class}, not a {cls.__name__}: "
