@@ -1,0 +1,1 @@
+"""What strangers send: broken files made from whole ones, and a child that answers within bounds."""
