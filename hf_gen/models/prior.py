@@ -16,7 +16,7 @@ import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from diffusers.utils.torch_utils import randn_tensor
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 _SOURCE_NAME = "modeling_hf_gen_prior"  # format: what this file is called beside its weights
@@ -68,7 +68,7 @@ class StrictModel(ModelMixin, ConfigMixin):
                 pretrained_model_name_or_path,
                 **{**kwargs, "use_safetensors": True, "output_loading_info": True},
             )
-        except (SafetensorError, RuntimeError) as error:
+        except (SafetensorError, RuntimeError, KeyError, AttributeError, TypeError) as error:
             raise ValueError(
                 f"the weights in {name} cannot be loaded ({error}): download or export them again"
             ) from error
@@ -86,6 +86,25 @@ class StrictModel(ModelMixin, ConfigMixin):
                     "export them again"
                 )
         return (model, information) if wants_information else model
+
+    @classmethod
+    def _load_pretrained_model(
+        cls, model: Any, state_dict: Any, resolved_model_file: list[str], *args: Any, **kwargs: Any
+    ) -> Any:
+        """As diffusers does, but for shards: an index may name pickles, or weights not in them."""
+        if state_dict is None:
+            found: set[str] = set()
+            for file in resolved_model_file:
+                if not file.endswith(".safetensors"):
+                    raise ValueError(f"{file} can run code and is never read: export it again")
+                with safe_open(file, "pt") as weights:
+                    found.update(weights.keys())
+            missing = sorted(model.state_dict().keys() - found)
+            if missing:
+                raise ValueError(f"{resolved_model_file} lack {missing[:3]}: export them again")
+        return super()._load_pretrained_model(
+            model, state_dict, resolved_model_file, *args, **kwargs
+        )
 
     @classmethod
     def extract_init_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
