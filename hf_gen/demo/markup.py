@@ -5,6 +5,7 @@ These pictures travel inside the page, in their own size; the browser enlarges t
 
 import base64
 import io
+import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -61,6 +62,11 @@ def sheet(image: Image.Image, rows: Sequence[str], alt: str, beside: str = "") -
         f'<section class="sheet">{beside}<div><ol>{names}</ol><div class="scroll">'
         f"{picture(image, alt, 'wide')}</div>{save}</div></section>"
     )
+
+
+def file_name(words: str) -> str:
+    """A name for a file, of what may be a stranger's: it leads to no folder on any system."""
+    return re.sub(r"[^\w.-]+", "-", words).strip(".") or "model"
 
 
 def title(words: str, beside: str = "") -> str:

@@ -259,7 +259,7 @@ def _card(name: str, one: Reconstruction) -> Card:
 
 
 def _strip(name: str, frames: Sequence[Image.Image]) -> str:
-    film = markup.animation(frames, f"a walk through {name}", f"{name.replace('/', '-')}-walk.webp")
+    film = markup.animation(frames, f"a walk through {name}", f"{markup.file_name(name)}-walk.webp")
     return markup.sheet(sheet([frames], 64), [name], "the walk, step by step", film)
 
 

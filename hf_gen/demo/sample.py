@@ -226,7 +226,7 @@ def _from(used: PriorName, wanted: PriorName) -> str:
 def _save(faces: Mapping[str, Sequence[Image.Image]]) -> str:
     files = {}
     for name, images in faces.items():
-        folder = name.replace("/", "-")
+        folder = markup.file_name(name)
         rows = [images[start : start + _COLUMNS] for start in range(0, len(images), _COLUMNS)]
         files[f"{folder}/grid.png"] = sheet(rows)
         files |= {f"{folder}/{place:02d}.png": image for place, image in enumerate(images)}
@@ -313,7 +313,7 @@ def _wire_explorer(
         if seen is None:
             return markup.note("Choose a model to see it walk.")
         frames = random_walk(shelf.get(seen.model, VAEPipeline), int(seed or 0), prior)
-        name = f"{seen.model.replace('/', '-')}-random-walk.webp"
+        name = f"{markup.file_name(seen.model)}-random-walk.webp"
         return markup.animation(frames, f"a random walk of {seen.model}", name, closed=True)
 
     explorer.walk.click(film, [drawn, knobs.seed, knobs.prior], explorer.film, **COMPUTES, **OWN)

@@ -151,7 +151,7 @@ def _card(name: str, one: Translation) -> Card:
 def _all_of_them(made: Mapping[str, Sequence[Translation]]) -> str:
     """All images in rows, for more than one; and the ZIP for any number."""
     files = {
-        f"{name.replace('/', '-')}/{place:02d}-{part}.png": getattr(one, part)
+        f"{markup.file_name(name)}/{place:02d}-{part}.png": getattr(one, part)
         for name, translations in made.items()
         for place, one in enumerate(translations)
         for part in ("seen", "made", "back")

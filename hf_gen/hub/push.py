@@ -17,6 +17,7 @@ from huggingface_hub import (
 from hf_gen.errors import UserError
 from hf_gen.hub_answers import hub_errors_as_sentences
 from hf_gen.pipelines import load
+from hf_gen.pipelines.inside import check_inside
 from hf_gen.runs import RunFolder
 
 _FILES = ("README.md", "results.json", "metrics.jsonl")
@@ -74,11 +75,15 @@ def push_run(
         The address of the commit.
 
     Raises:
-        UserError: If there is no such component, the Hub refuses, or it cannot be reached.
+        UserError: If there is no such component, a link leads out of the folder, the Hub refuses,
+            or it cannot be reached.
     """
     networks = {name: part for name, part in pipeline.components.items() if part is not None}
     if component is not None and component not in networks:
         raise UserError(f"{run.path} has no component {component!r}: it has {', '.join(networks)}")
+    for name in (*_FILES, *_FOLDERS):
+        for file in (run.path / name, *(run.path / name).rglob("*")):
+            check_inside(run.path, file)
     check_card(card, repo_id)
     with tempfile.TemporaryDirectory() as folder:
         staged = Path(folder)
@@ -165,5 +170,5 @@ def upload(
 
 
 def _words(run: RunFolder) -> str:
-    last = run.metrics()[-1]
+    last = run.last_line()
     return f"{last['step']:,} steps"

@@ -1,5 +1,7 @@
 """One network from a folder or the Hub: of a class that is expected, with exactly its weights."""
 
+import json
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -7,14 +9,15 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, ModelMixin
 from diffusers.utils import is_accelerate_available
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 
 from hf_gen.errors import UserError
 from hf_gen.models.cyclegan import ResnetGenerator
 from hf_gen.models.prior import LatentPrior
 from hf_gen.models.vae import ConvVAE, DenseVAE, StrictModel
 from hf_gen.pipelines.blueprint import check_size
-from hf_gen.pipelines.download import MOST_BYTES_OF_JSON, network_files
+from hf_gen.pipelines.download import MOST_BYTES_OF_JSON, download_network, network_files
+from hf_gen.pipelines.inside import check_inside
 
 Networks = tuple[type[ModelMixin], ...]
 AUTOENCODERS: Networks = (ConvVAE, DenseVAE, AutoencoderKL, AutoencoderTiny)
@@ -23,6 +26,7 @@ PRIORS: Networks = (LatentPrior,)
 # Accelerate replaces a method of every module while a network is built without memory; of two
 # threads that do so at once, one can leave the replacement behind.
 _building = threading.Lock()
+_DAMAGED = (OSError, ValueError, TypeError, RuntimeError, SafetensorError)
 
 
 def load_network(
@@ -48,8 +52,15 @@ def load_network(
     where: dict[str, Any] = {} if subfolder is None else {"subfolder": subfolder}
     shown = f"{name}/{subfolder or ''}".rstrip("/")
     network_class, config = read_config(name, subfolder, allowed)
+    if not Path(name).is_dir() and variant is None:
+        # diffusers would also fetch, and unpickle, whatever an index of shards names.
+        name = str(download_network(name, subfolder or ""))
     if Path(name).is_dir():
         folder = Path(name, subfolder or "")
+        for pattern in network_files("", variant):
+            for file in folder.glob(pattern):
+                check_inside(Path(name), file)
+        _check_shards(Path(name), folder / network_files("", variant)[-1])
         weights = [file for file in network_files("", variant) if file.endswith(".safetensors")]
         sizes = (file.stat().st_size for pattern in weights for file in folder.glob(pattern))
         check_size(network_class, config, sum(sizes), shown)
@@ -64,7 +75,7 @@ def load_network(
                 low_cpu_mem_usage=is_accelerate_available(),
                 **where,
             )
-    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
+    except _DAMAGED as error:
         raise UserError(f"{shown} cannot be loaded: {error}") from error
     if Path(name).exists():
         network.register_to_config(_name_or_path=None)  # no path of this machine in what is saved
@@ -85,6 +96,31 @@ def load_network(
     return network
 
 
+def _check_shards(folder: Path, index: Path) -> None:
+    """Makes sure that the shards of a network are safetensors beside their index, and all there."""
+    if not index.is_file():
+        return
+    try:
+        if index.stat().st_size > MOST_BYTES_OF_JSON:
+            raise ValueError(f"it has {index.stat().st_size / 1e6:,.1f} MB")
+        content = json.loads(index.read_text(encoding="utf-8"))
+        names: dict[str, str] = content["weight_map"]
+        if not isinstance(content["metadata"], dict) or not names:
+            raise ValueError("it names no weights")
+        found: set[tuple[str, str]] = set()
+        for shard in {*names.values()}:
+            if not re.fullmatch(r"[\w.-]+\.safetensors", shard):
+                raise ValueError(f"{shard!r} is no safetensors file beside it")
+            check_inside(folder, index.with_name(shard))
+            with safe_open(index.with_name(shard), "pt") as weights:
+                found |= {(key, shard) for key in weights.keys()}  # noqa: SIM118, no dict
+        missing = names.items() - found
+        if missing:
+            raise ValueError(f"{min(missing)[0]} is not where it says")
+    except (*_DAMAGED, KeyError, AttributeError) as error:
+        raise UserError(f"{index} is damaged ({error}): export or download it again") from error
+
+
 def read_config(
     name: str, subfolder: str | None = None, allowed: Networks = AUTOENCODERS
 ) -> tuple[type[ModelMixin], dict[str, Any]]:
@@ -96,6 +132,8 @@ def read_config(
     where: dict[str, Any] = {} if subfolder is None else {"subfolder": subfolder}
     shown = f"{name}/{subfolder or ''}".rstrip("/")
     file = Path(shown, "config.json")
+    if Path(name).is_dir():
+        check_inside(Path(name), file)
     if file.is_file() and file.stat().st_size > MOST_BYTES_OF_JSON:
         raise UserError(
             f"{file} must not be larger than {MOST_BYTES_OF_JSON / 1e6:g} MB, and has "

@@ -1,1 +1,1 @@
-"""What strangers send: broken files made from whole ones, and a child that answers within bounds."""
+"""What strangers send: broken files made from whole ones, and a child with bounds to answer."""

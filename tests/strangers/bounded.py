@@ -88,7 +88,7 @@ def ask(
 def wrong(answers: Iterable[Answer], seconds: float, megabytes: float) -> str:
     """The answers that are neither a sentence nor a whole thing, or took too much: for people."""
     return "\n".join(
-        f"{one.name}: {one.outcome} after {one.seconds:.2f} s and {one.megabytes:,.0f} MB. {one.said}"
+        f"{one.name}: {one.outcome}, {one.seconds:.2f} s, {one.megabytes:,.0f} MB. {one.said}"
         for one in answers
         if one.outcome not in (ANSWERED, LOADED)
         or one.seconds > seconds

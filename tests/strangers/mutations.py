@@ -18,7 +18,17 @@ WRONG: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1, 3, 2**31, 2**63, 10**30, 0.5, -0.0, 1e308, float("nan")),
     *(float("inf"), float("-inf"), "", "16", "AutoencoderKL", "../../../etc/passwd", "/etc/passwd"),
     *("file:///etc/passwd", "trap", "os.system", "\x00", "\ud800", "x" * 10_000, "{}", "__class__"),
-    *([], [0], [None], [-1, -1], [2**40] * 3, ["trap", "Trap"], ["../..", "Trap"], [[[]]], [1] * 5000),
+    *(
+        [],
+        [0],
+        [None],
+        [-1, -1],
+        [2**40] * 3,
+        ["trap", "Trap"],
+        ["../..", "Trap"],
+        [[[]]],
+        [1] * 5000,
+    ),
     *({}, {"": 0}, {"a": {"b": []}}, {"_class_name": "Trap"}, {"trust_remote_code": True}),
 )
 
@@ -224,9 +234,7 @@ def broken(
     for number in range(count):
         name, mutation = kinds[number % len(kinds)]
         chance = random.Random(f"{seed} {number}")
-        yield Broken(
-            f"{name}, {mutation}, {number}", mutations[mutation](wholes[name], chance)
-        )
+        yield Broken(f"{name}, {mutation}, {number}", mutations[mutation](wholes[name], chance))
 
 
 def _stretch(whole: bytes, chance: random.Random) -> tuple[int, int]:

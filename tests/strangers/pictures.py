@@ -78,12 +78,16 @@ def strange_images() -> dict[str, bytes]:
         "text-bomb.png": _png((16, 16), [(b"zTXt", b"a\0\0" + zlib.compress(bytes(10**8)))] * 9),
         "colour-bomb.png": _png((16, 16), [(b"iCCP", b"a\0\0" + zlib.compress(bytes(10**8)))]),
         "chunks.png": _png((16, 16), [(b"teSt", b"")] * 50_000 + [_idat((16, 16))]),
-        "frames.png": _png((16, 16), [(b"acTL", struct.pack(">II", 2**31 - 1, 0)), _idat((16, 16))]),
+        "frames.png": _png(
+            (16, 16), [(b"acTL", struct.pack(">II", 2**31 - 1, 0)), _idat((16, 16))]
+        ),
         "more-pixels.png": _png((16, 16), [_idat((4000, 4000))]),
         "loop.tif": _tiff([(256, 4, 1, 16), (257, 4, 1, 16)], following=8),
         "loop-in-exif.jpg": _jpeg_with(_tiff([(0x8769, 4, 1, 8), (0x0112, 3, 1, 6)], following=8)),
         "long-exif.jpg": _jpeg_with(_tiff([(0x010E, 2, 2**31, 8)] * 500, following=0)),
-        "many-strips.tif": _tiff([(256, 4, 1, 9000), (257, 4, 1, 5000), (273, 4, 2**30, 8)], following=0),
+        "many-strips.tif": _tiff(
+            [(256, 4, 1, 9000), (257, 4, 1, 5000), (273, 4, 2**30, 8)], following=0
+        ),
         "large.gif": b"GIF89a\xff\xff\xff\xff\x00\x00\x00,\0\0\0\0\xff\xff\xff\xff\0\x08\x00;",
         "dense.gif": b"GIF89a\x00\x1b\x00\x1b\x00\x00\x00,\0\0\0\0\x00\x1b\x00\x1b\0\x02\x01D\x00;",
         "large.webp": b"RIFF\x1a\0\0\0WEBPVP8X\x0a\0\0\0\x02\0\0\0\xff\xff\xff\xff\xff\xff",

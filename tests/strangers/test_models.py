@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, DiffusionPipeline, ModelMixin
+from safetensors.torch import load_file, save_file
 
 from hf_gen.errors import UserError
 from hf_gen.models.cyclegan import ResnetGenerator
@@ -133,8 +134,6 @@ def test_a_broken_network_alone_is_refused_as_diffusers_refuses(
 def test_weights_that_are_no_numbers_are_refused_at_load(
     models: Path, place: str, value: float, injected: Callable[[str, int], None]
 ) -> None:
-    from safetensors.torch import load_file, save_file
-
     file = models / place / "diffusion_pytorch_model.safetensors"
     whole, weights = file.read_bytes(), load_file(file)
     weights[max(weights)].view(-1)[-1] = value
@@ -151,14 +150,12 @@ def test_weights_that_are_no_numbers_are_refused_at_load(
 
 
 def test_shares_that_no_mixture_has_are_refused_at_load(models: Path) -> None:
-    from safetensors.torch import load_file, save_file
-
     file = models / "conv" / "prior" / "diffusion_pytorch_model.safetensors"
     whole, weights = file.read_bytes(), load_file(file)
     try:
         for shares in ([1.0, 1.0, -0.1], [0.0, 0.0, 0.0]):
             save_file(weights | {"weights": torch.tensor(shares)}, file, {"format": "pt"})
-            with pytest.raises(UserError, match="the shares of the mixture .* fit the prior again"):
+            with pytest.raises(UserError, match="the shares of the mixture"):
                 load_any(models / "conv")
     finally:
         file.write_bytes(whole)
