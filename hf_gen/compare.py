@@ -19,6 +19,17 @@ from hf_gen.report.document import Picture, Section, Table, as_text, write_repor
 from hf_gen.report.groups import data_of, grouped
 from hf_gen.report.sections import autoencoder_sections, translation_section
 
+# What every evaluation measures of a family, and a report cannot do without.
+_MEASURED = {
+    VAERecipe: ("images", "psnr"),
+    CycleGANRecipe: (
+        "images",
+        *(f"{way}/diversity" for way in ("a_to_b", "b_to_a")),
+        *(f"{way}/nearest_translation_share" for way in ("a_to_b", "b_to_a")),
+    ),
+}
+_OF_A_POSTERIOR = ("kl", "reconstruction", "active_units", "latents", "mutual_information")
+
 
 @dataclass(frozen=True)
 class Compared:
@@ -69,6 +80,23 @@ def compare(paths: Sequence[Path], output: Path) -> Compared:
     return Compared(output, [run.name for run in opened], left_out)
 
 
+def check_measured(run: FinishedRun) -> None:
+    """Makes sure that a run has a log, and in its results what a report needs.
+
+    Raises:
+        UserError: If something is missing or damaged.
+    """
+    run.folder.last_line()
+    results = run.folder.results()
+    of_a_posterior = _OF_A_POSTERIOR if {*_OF_A_POSTERIOR} & results.keys() else ()
+    missing = {*_MEASURED[type(run.recipe)], *of_a_posterior} - results.keys()
+    if missing:
+        raise UserError(
+            f"{run.folder.path}/results.json has no {min(missing)}: measure the run again with "
+            f"hf-gen evaluate {run.folder.path}"
+        )
+
+
 def _open(paths: Sequence[Path]) -> tuple[list[Shown], dict[str, str]]:
     runs: list[FinishedRun] = []
     left_out: dict[str, str] = {}
@@ -95,6 +123,7 @@ def _without_place(error: UserError, path: Path) -> str:
 
 
 def _shown(run: FinishedRun, name: str) -> Shown:
+    check_measured(run)
     recipe = run.recipe
     domains: tuple[Domain, ...]
     if isinstance(recipe, CycleGANRecipe):

@@ -1,14 +1,14 @@
 """Runs that have ended, to be measured again and compared."""
 
-import json
-from dataclasses import dataclass
+import types
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from hf_gen.config import Recipe, recipe_from_json
 from hf_gen.errors import UserError
 from hf_gen.recipes import RECIPES
-from hf_gen.runs import FORMAT, RunFolder
+from hf_gen.runs import FORMAT, RunFolder, read_json
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,11 @@ def open_run(path: Path) -> FinishedRun:
     run_file = path / "run.json"
     if not run_file.is_file():
         raise UserError(f"{path} holds no run: there is no run.json in it")
+    described = read_json(run_file)
     try:
-        described: dict[str, Any] = json.loads(run_file.read_text(encoding="utf-8"))
         saved_format, identity = described["format"], described["identity"]
-        recipe_name, command = identity["recipe"], described["command"]
-    except (ValueError, KeyError, TypeError) as error:
+        recipe_name, command = str(identity["recipe"]), folder.command()
+    except (KeyError, TypeError) as error:
         raise UserError(f"{run_file} is damaged ({error}): train into another folder") from error
     if saved_format != FORMAT:
         raise UserError(f"{path} is a run of format {saved_format}, and this is format {FORMAT}")
@@ -53,8 +53,33 @@ def open_run(path: Path) -> FinishedRun:
         raise UserError(f"{path} is a run of {recipe_name!r}, which is no recipe of this version")
     try:
         recipe = recipe_from_json(RECIPES[recipe_name][1], identity)
-    except (UserError, TypeError, ValueError) as error:
+        _check_types(recipe)
+    except (UserError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{run_file} cannot be read by this version: {error}") from error
     if not (path / "results.json").is_file():
         raise UserError(f"{path} has not ended: {command} goes on with it")
     return FinishedRun(folder, recipe_name, recipe)
+
+
+def _check_types(recipe: Any) -> None:
+    """Makes sure that every value is of the type of its field, which JSON knows nothing of."""
+    hints = get_type_hints(type(recipe))
+    for known in fields(recipe):
+        value = getattr(recipe, known.name)
+        if is_dataclass(value):
+            _check_types(value)
+        elif not _fits(value, hints[known.name]):
+            raise TypeError(f"{known.name} must be {hints[known.name]}, got {value!r}")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    kinds = get_args(hint)
+    if get_origin(hint) in (Union, types.UnionType):
+        return any(_fits(value, kind) for kind in kinds)
+    if get_origin(hint) is Literal:
+        return value in kinds
+    if get_origin(hint) is tuple:
+        return isinstance(value, tuple) and all(_fits(one, kinds[0]) for one in value)
+    if hint is float:
+        return type(value) in (int, float)
+    return type(value) is hint or (hint is Path and isinstance(value, Path))

@@ -5,7 +5,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from PIL import Image
 
@@ -13,6 +13,7 @@ from hf_gen.atomic import disk_errors_as_sentences, remove_folder, write_whole_t
 from hf_gen.errors import UserError
 
 FORMAT = 1
+T = TypeVar("T")
 # Where a run lies and where it goes on from is no part of what it computes.
 _FREE_TO_DIFFER = (
     *("output.output_dir", "output.resume_from_checkpoint", "data.cache_dir"),
@@ -69,7 +70,7 @@ class RunFolder:
                 _flat(before or {}) | _flat(saved["identity"]), _flat(identity)
             )
             saved_format = saved["format"]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(
                 f"{run_file} is damaged ({error}): choose another --output-dir"
             ) from error
@@ -136,26 +137,45 @@ class RunFolder:
             write_whole_text(self.path / "run.json", text + "\n")
 
     def identity(self) -> dict[str, Any]:
-        """What the run is, as flat values: from its `run.json`."""
-        return _flat(self._described()["identity"])
+        """What the run is, as flat values: from its `run.json`.
+
+        Raises:
+            UserError: If the file is damaged, as of all that is read here.
+        """
+        try:
+            return _flat(self._told("identity", dict))
+        except RecursionError as error:
+            raise UserError(f"{self.path}/run.json is damaged ({error}); train anew") from error
 
     def command(self) -> str:
         """What started the run."""
-        command: str = self._described()["command"]
-        return command
+        return self._told("command", str)
 
     def device(self) -> str:
         """What trained it, such as "1 x cpu"; runs of before that was noted do not say."""
-        device: str = self._described().get("device", "a machine that was not noted")
-        return device
+        return self._told("device", str, "a machine that was not noted")
+
+    def _told(self, key: str, kind: type[T], missing: T | None = None) -> T:
+        value = self._described().get(key, missing)
+        if not isinstance(value, kind):
+            where = self.path / "run.json"
+            raise UserError(f"{where} is damaged: its {key} is {_short(value)}; train anew")
+        return value
 
     def _described(self) -> dict[str, Any]:
-        described: dict[str, Any] = json.loads((self.path / "run.json").read_text("utf-8"))
-        return described
+        return read_json(self.path / "run.json")
 
     def results(self) -> dict[str, Any]:
         """What `save_results` wrote."""
-        results: dict[str, Any] = json.loads((self.path / "results.json").read_text("utf-8"))
+        file = self.path / "results.json"
+        results = read_json(file)
+        for key, value in results.items():
+            several = isinstance(value, list) and key.endswith("_per_dimension")
+            if not all(map(_is_number, value if several else [value])):
+                raise UserError(
+                    f"{file} is damaged: {key} is {_short(value)}, and no number; measure the run "
+                    f"again with hf-gen evaluate {self.path}"
+                )
         return results
 
     def save_results(self, results: dict[str, float]) -> None:
@@ -172,7 +192,9 @@ class RunFolder:
         file = self.path / "timing.json"
         if not file.exists():
             return 0.0
-        seconds: float = json.loads(file.read_text(encoding="utf-8"))["training_seconds"]
+        seconds = read_json(file).get("training_seconds")
+        if not isinstance(seconds, int | float):
+            raise UserError(f"{file} is damaged: it holds no training_seconds; remove it")
         return seconds
 
     def checkpoint(self, step: int) -> Path:
@@ -227,8 +249,32 @@ class RunFolder:
         """Every line of metrics.jsonl; a last line that a kill cut short is left out."""
         if not self._metrics.exists():
             return []
-        lines = self._metrics.read_text(encoding="utf-8").split("\n")
-        return [json.loads(line) for line in lines[:-1]]
+        lines = self._metrics.read_bytes().split(b"\n")[:-1]
+        return [self._numbers(place, line) for place, line in enumerate(lines, 1)]
+
+    def _numbers(self, place: int, line: bytes) -> dict[str, float]:
+        numbers = _parsed(line)
+        if (
+            not isinstance(numbers, dict)
+            or not isinstance(numbers.get("step"), int | float)
+            or not all(map(_is_number, numbers.values()))
+        ):
+            raise UserError(
+                f"line {place} of {self._metrics} is damaged: it holds {_short(line)}, and no "
+                "numbers of a step; remove it to go on without it"
+            )
+        return numbers
+
+    def last_line(self) -> dict[str, float]:
+        """The last line of metrics.jsonl, with the "step" and the "epoch" at which a run ended.
+
+        Raises:
+            UserError: If there is none.
+        """
+        lines = self.metrics()
+        if not lines or "epoch" not in lines[-1]:
+            raise UserError(f"{self._metrics} does not say where the run ended: train it anew")
+        return lines[-1]
 
     def last_validation(self) -> dict[str, float]:
         """The numbers of the last evaluation, without their prefix."""
@@ -243,6 +289,36 @@ class RunFolder:
         if self._metrics.exists():
             kept = [line for line in self.metrics() if line["step"] <= step]
             write_whole_text(self._metrics, "".join(json.dumps(line) + "\n" for line in kept))
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """What lies in a JSON file of a run.
+
+    Raises:
+        UserError: If that is no object of JSON.
+    """
+    content = _parsed(file.read_bytes())
+    if not isinstance(content, dict):
+        raise UserError(f"{file} is damaged: it holds {_short(content)}, and no object of JSON")
+    return content
+
+
+def _parsed(content: bytes) -> Any:
+    """The value; where it is none, what was there."""
+    try:
+        return json.loads(content.decode())
+    except (ValueError, RecursionError):
+        return content
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a number as a log has it; JSON has whole numbers of any length."""
+    return isinstance(value, float) or (isinstance(value, int) and -(2**63) <= value < 2**63)
+
+
+def _short(value: Any) -> str:
+    words = repr(value)
+    return words if len(words) < 60 else f"{words[:60]}..."
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+from hf_gen.errors import UserError
 from hf_gen.runs import RunFolder
 
 TRAINING, HELD_OUT = "training", "held out"
@@ -87,7 +88,7 @@ def read_run(name: str, path: Path) -> RunLog | None:
     """
     try:
         return _read(name, path, stamp(path))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    except (UserError, OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
 
 

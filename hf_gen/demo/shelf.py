@@ -191,7 +191,7 @@ def _family(source: str | Path) -> Family | None:
         index = json.loads((source / "model_index.json").read_text(encoding="utf-8"))
         name = index["_class_name"]
         is_translation = TranslationPipeline.__name__ in (name, *name[-1:])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return TranslationPipeline if is_translation else VAEPipeline
 

@@ -79,7 +79,7 @@ def run_card(
         repo_id: Where it will be on the Hub. Default: the card is for the run folder itself.
         component: The network that will be there alone, such as "vae"; else the pipeline.
     """
-    values, results, last = run.identity(), run.results(), run.metrics()[-1]
+    values, results, last = run.identity(), run.results(), run.last_line()
     domains = (values.get("domains.domain_a", "a"), values.get("domains.domain_b", "b"))
     shown = {key: described(key, domains) for key in family.numbers if key in results}
     sources = _sources(values)
@@ -161,6 +161,6 @@ def _is_folder(source: str) -> bool:
 
 def _sources(values: dict[str, Any]) -> list[str]:
     """The datasets of a run, of one domain or of two."""
-    first = values["data.train_data_dir"] or values["data.dataset_name"]
+    first = values.get("data.train_data_dir") or values.get("data.dataset_name", "faces")
     second = values.get("domains.train_data_dir_b") or values.get("domains.dataset_name_b")
     return [first] if second in (None, first) else [first, second]

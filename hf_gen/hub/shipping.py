@@ -42,7 +42,7 @@ def ship(run: tyro.conf.Positional[Path], data: str, commit: str, name: str | No
     listed[name] = {
         "recipe": recipe,
         "command": without_folders(described.command()),
-        "steps": described.metrics()[-1]["step"],
+        "steps": described.last_line()["step"],
         "device": described.device(),
         "commit": commit,
         "data": data,

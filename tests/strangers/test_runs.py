@@ -1,0 +1,143 @@
+"""Broken run folders: a sentence at the command line, and at most a gap on the page."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import gradio as gr
+import pytest
+import torch
+
+from hf_gen.checkpoints import load_checkpoint, save_checkpoint
+from hf_gen.compare import check_measured
+from hf_gen.demo import runs as runs_tab
+from hf_gen.demo.shelf import Shelf, find_models
+from hf_gen.errors import UserError
+from hf_gen.finished import open_run
+from hf_gen.hub.cards import family_of, run_card
+from tests.demo.run_folders import log_cyclegan, log_vae, start_run
+from tests.reliability import FAULTS
+from tests.strangers.bounded import ask, wrong
+from tests.strangers.mutations import BYTES, JSON, SAFETENSORS, Broken, broken
+
+_SECONDS, _MEGABYTES = 10.0, 300
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A VAE and a CycleGAN that have ended, as far as their numbers go."""
+    folder = tmp_path_factory.mktemp("runs")
+    vae = start_run(folder / "vae", "conv-vae", 9)
+    log_vae(vae, 1, 12)
+    posterior = {"kl": 40.0, "reconstruction": 1500.0, "latents": 5, "active_units": 3}
+    vae.save_results({"images": 50, "psnr": 18.5, "mutual_information": 3.0, **posterior})
+    vae.add_seconds(60.0)
+    gan = start_run(folder / "gan", "cyclegan", 9)
+    log_cyclegan(gan, (2,), end=41)
+    scores = {"kid": 4.0, "diversity": 0.8, "nearest_translation_share": 0.1, "hair_chance": 0.1}
+    ways = {f"{way}/{key}": scores[key] for way in ("a_to_b", "b_to_a") for key in scores}
+    gan.save_results({"images": 50, **ways})
+    return folder
+
+
+def _files(folder: Path, count: int) -> list[Broken]:
+    """Broken files of both runs; of their logs every line is one of JSON."""
+    documents, logs = {}, {}
+    for path in sorted(folder.glob("*/*.json*")):
+        kind = logs if path.suffix == ".jsonl" else documents
+        kind[path.relative_to(folder).as_posix()] = path.read_bytes()
+    found = [*broken(documents, JSON, 2 * count), *broken(logs, BYTES, count)]
+    for name, content in logs.items():
+        lines = content.split(b"\n")
+        for one in broken({name: lines[5]}, JSON, count):
+            changed = b"\n".join([*lines[:5], one.content, *lines[6:]])
+            found.append(Broken(f"{one.name}, line", changed))
+    return found
+
+
+def test_a_broken_run_is_a_sentence_at_the_command_line(
+    folder: Path, injected: Callable[[str, int], None]
+) -> None:
+    def read(one: Broken) -> None:
+        place = folder / one.name.partition(",")[0]
+        whole = place.read_bytes()
+        try:
+            place.write_bytes(one.content)
+            run = open_run(place.parent)
+            check_measured(run)
+            run_card(run.folder, family_of(run.recipe))
+        finally:
+            place.write_bytes(whole)
+
+    files = _files(folder, 20 * FAULTS)
+    answers = ask([(one.name, one) for one in files], read, (UserError,), 60.0, _MEGABYTES)
+    assert wrong(answers, _SECONDS, _MEGABYTES) == ""
+    assert len(answers) == len(files)
+    injected("a file of a run is broken, and evaluate, report or push reads it", len(files))
+
+
+def test_a_broken_run_leaves_the_page_of_the_others_whole(
+    folder: Path, tmp_path: Path, injected: Callable[[str, int], None]
+) -> None:
+    shutil.copytree(folder / "vae", tmp_path / "whole")
+    with gr.Blocks():
+        page = runs_tab._build()
+
+    def look(one: Broken) -> None:
+        place = folder / one.name.partition(",")[0]
+        shutil.copytree(place.parent, tmp_path / "broken")
+        try:
+            (tmp_path / "broken" / place.name).write_bytes(one.content)
+            for chosen in (None, ["whole", "broken"]):
+                seen, shown = runs_tab._look(tmp_path, chosen, None)
+                assert "whole" in seen.runs[0]
+                runs_tab._shown(page, seen, shown)
+        finally:
+            shutil.rmtree(tmp_path / "broken")
+
+    files = _files(folder, 5 * FAULTS)
+    answers = ask([(one.name, one) for one in files], look, (), 60.0, _MEGABYTES)
+    assert wrong(answers, _SECONDS, _MEGABYTES) == ""
+    assert len(answers) == len(files)
+    injected("a file of a run is broken, and the page shows it beside another", len(files))
+
+
+def test_a_broken_checkpoint_is_a_sentence(
+    tmp_path: Path, injected: Callable[[str, int], None]
+) -> None:
+    network = torch.nn.Linear(3, 2)
+    optimiser = torch.optim.AdamW(network.parameters())
+    network(torch.ones(1, 3)).sum().backward()
+    optimiser.step()
+    state, parts = {"pool": {"images": torch.zeros(2, 3)}}, ({"net": network}, {"turn": optimiser})
+    save_checkpoint(tmp_path / "checkpoint-1", 1, *parts, state, {"kl": (1.0, 2.0)}, {})
+
+    def restore(one: Broken) -> None:
+        place = tmp_path / "checkpoint-1" / one.name.partition(",")[0]
+        whole = place.read_bytes()
+        try:
+            place.write_bytes(one.content)
+            load_checkpoint(place.parent, *parts, ["pool"])
+        finally:
+            place.write_bytes(whole)
+
+    wholes = {path.name: path.read_bytes() for path in (tmp_path / "checkpoint-1").iterdir()}
+    plain = {"state.json": wholes.pop("state.json")}
+    files = [
+        *broken(plain, JSON, 5 * FAULTS),
+        *(one for one in broken(wholes, SAFETENSORS, 10 * FAULTS)),
+    ]
+    answers = ask([(one.name, one) for one in files], restore, (UserError,), 60.0, _MEGABYTES)
+    assert wrong(answers, _SECONDS, _MEGABYTES) == ""
+    assert len(answers) == len(files)
+    injected("a file of a checkpoint is broken, and a training goes on from it", len(files))
+
+
+def test_models_of_broken_runs_are_named_and_the_others_shown(tmp_path: Path) -> None:
+    for name, index in (("list", "[]"), ("deep", "[" * 100_000), ("class", '{"_class_name": {}}')):
+        (tmp_path / name / "pipeline").mkdir(parents=True)
+        (tmp_path / name / "pipeline" / "model_index.json").write_text(index)
+    shelf = Shelf(find_models(tmp_path, []))
+    for name in ("list", "deep", "class"):
+        with pytest.raises(UserError):
+            shelf.get(f"runs/{name}")
