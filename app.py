@@ -25,6 +25,8 @@ def main(
     models: tuple[str, ...] = (),
     runs: Path = Path("runs"),
     port: int | None = None,
+    host: str | None = None,
+    share: bool = False,
     mcp: bool = False,
 ) -> None:
     """Show models in a browser.
@@ -33,12 +35,15 @@ def main(
         models: Hub ids of pipelines of hf_gen, or of any diffusers autoencoder.
         runs: A folder of run folders, whose models and curves are shown too.
         port: Where to serve. Default: the first free one from 7860 on.
+        host: Who can reach it: 0.0.0.0 for the network. Default: 127.0.0.1, this machine alone, or
+            what a Space sets.
+        share: Let anyone in through a public address of gradio.live, for a week.
         mcp: Offer the endpoints as tools of an MCP server too; needs `pip install 'gradio[mcp]'`.
     """
     listed = _LISTED.read_text(encoding="utf-8").split() if _LISTED.exists() else []
     shelf = Shelf(find_models(runs, [*listed, *models]))
     threading.Thread(target=shelf.load_all, daemon=True).start()
-    serve(build_page(shelf, runs), port, mcp)
+    serve(build_page(shelf, runs), port, mcp, host=host, share=share)
 
 
 if __name__ == "__main__":

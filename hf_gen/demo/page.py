@@ -102,7 +102,14 @@ def _theme() -> gr.themes.Base:
     return theme.set(body_text_color_subdued="*neutral_500", background_fill_primary="*neutral_50")
 
 
-def serve(page: gr.Blocks, port: int | None = None, mcp: bool = False, wait: bool = True) -> str:
+def serve(
+    page: gr.Blocks,
+    port: int | None = None,
+    mcp: bool = False,
+    wait: bool = True,
+    host: str | None = None,
+    share: bool = False,
+) -> str:
     """Opens the page to visitors; returns its address, at once unless it waits.
 
     Args:
@@ -110,10 +117,14 @@ def serve(page: gr.Blocks, port: int | None = None, mcp: bool = False, wait: boo
         port: Where to; a free one from 7860 on by default, or that of GRADIO_SERVER_PORT.
         mcp: Whether the endpoints are also tools of an MCP server, which needs `gradio[mcp]`.
         wait: Whether to go on serving until Ctrl-C.
+        host: Where it can be reached from; this machine alone by default, or GRADIO_SERVER_NAME.
+        share: Whether gradio makes a public address for it.
     """
     page.queue(max_size=IN_THE_QUEUE, default_concurrency_limit=4 * AT_ONCE)
     _, address, _ = page.launch(
+        server_name=host,
         server_port=port,
+        share=share,  # said, since gradio shares by itself in a notebook of Colab
         mcp_server=mcp,
         prevent_thread_lock=not wait,
         # Larger than what is taken, so that it is our own sentence that refuses most.

@@ -1,0 +1,50 @@
+"""Who can reach the page: this machine alone, unless something else is said."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import gradio as gr
+import pytest
+
+from hf_gen.demo.page import serve
+
+ROOT = Path(__file__).parents[2]
+
+
+def _is_reached(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=5):
+            return True
+    except ConnectionRefusedError:
+        return False
+
+
+@pytest.mark.parametrize(("host", "by_others"), [(None, False), ("0.0.0.0", True)])
+def test_only_this_machine_reaches_the_page_by_default(
+    host: str | None, by_others: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GRADIO_SERVER_NAME", raising=False)
+    # As in a notebook of Colab, where gradio shares what it is not told to keep.
+    monkeypatch.setattr("gradio.utils.colab_check", lambda: True)
+    with gr.Blocks(analytics_enabled=False) as page:
+        gr.Markdown("hello")
+    try:
+        port = urlsplit(serve(page, wait=False, host=host)).port
+        assert port is not None
+        assert _is_reached("127.0.0.1", port)
+        # Another address of this machine stands for that which others know it by.
+        assert _is_reached("127.0.0.2", port) is by_others
+        assert not page.share
+    finally:
+        page.close()
+
+
+def test_the_help_says_who_can_reach_it() -> None:
+    program = [sys.executable, str(ROOT / "app.py"), "--help"]
+    said = subprocess.run(program, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert "--host" in said
+    assert "127.0.0.1" in said
+    assert "--share" in said
