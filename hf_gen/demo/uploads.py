@@ -10,6 +10,7 @@ from hf_gen.demo.limits import MOST_BYTES_OF_A_FILE, MOST_IMAGES
 from hf_gen.errors import UserError
 from hf_gen.images import ImageError, open_image
 
+_LARGE, _SIDE = 4_000_000, 1024
 EXAMPLES = Path(__file__).parent / "examples"
 
 
@@ -39,10 +40,22 @@ def _open(path: Path) -> Image.Image:
         )
     try:
         with warnings.catch_warnings(action="ignore"):
-            return open_image(path, still=True)
+            return _as_models_see_it(open_image(path, still=True))
     except ImageError as error:
         # What a decoder says in brackets helps nobody here.
         reason = str(error).partition(" (")[0]
         raise UserError(
             f"the file {path.name} cannot be used: {reason}. Try a JPEG or PNG"
         ) from error
+
+
+def _as_models_see_it(image: Image.Image) -> Image.Image:
+    """The centre square of a large photograph, no smaller than any model takes it.
+
+    As they came, so many as one visitor may send would take 2.4 GB.
+    """
+    if image.width * image.height <= _LARGE:
+        return image
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    return image.crop((left, top, left + side, top + side)).reduce(max(1, side // _SIDE))

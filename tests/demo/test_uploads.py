@@ -5,12 +5,14 @@ import struct
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from hf_gen.demo.limits import MOST_BYTES_OF_A_FILE, MOST_IMAGES
 from hf_gen.demo.uploads import EXAMPLES, example_faces, open_uploads
 from hf_gen.errors import UserError
+from hf_gen.images import square
 
 
 def encoded(name: str, size: tuple[int, int] = (40, 30), **options: object) -> bytes:
@@ -65,6 +67,20 @@ def test_a_large_file_is_not_opened(tmp_path: Path) -> None:
         large.truncate(MOST_BYTES_OF_A_FILE + 1)
     with pytest.raises(UserError, match=r"the file large\.png is larger than 20 MB"):
         open_uploads([file])
+
+
+def test_of_a_large_photograph_only_what_models_see_is_kept(tmp_path: Path) -> None:
+    for size, kept in (((2000, 2000), (2000, 2000)), ((4200, 1400), (1400, 1400))):
+        rows = np.linspace(0, 255, size[0]).astype(np.uint8)
+        photo = Image.fromarray(np.broadcast_to(rows[None, :, None], (*size[::-1], 3)).copy())
+        photo.save(tmp_path / "photo.png")
+        (opened,) = open_uploads([tmp_path / "photo.png"])
+        assert opened.size == kept
+        seen, expected = (np.asarray(square(one, 64), np.int64) for one in (opened, photo))
+        assert np.abs(seen - expected).max() <= 1
+    Image.new("RGB", (6000, 6300)).save(tmp_path / "photo.png")
+    opened = open_uploads([tmp_path / "photo.png"] * MOST_IMAGES)
+    assert {image.size for image in opened} == {(1200, 1200)}
 
 
 def test_none_and_too_many_are_refused() -> None:
