@@ -14,6 +14,8 @@ VISITORS_MODELS = 4
 IN_THE_QUEUE = 64
 AT_ONCE = 2
 """Requests that compute at the same time."""
+SESSIONS = 500
+"""Visitors whose state is kept, 0.4 MB each; a question from code is a visitor of its own."""
 FORGET_AFTER = 3600
 """Seconds after which a visitor's state and files are gone."""
 SHARE_OF_THE_MEMORY = 0.25

@@ -7,7 +7,13 @@ import gradio as gr
 
 from hf_gen.demo import api, reconstruct, runs, sample, translate
 from hf_gen.demo.answers import COMPUTES, OWN
-from hf_gen.demo.limits import AT_ONCE, FORGET_AFTER, IN_THE_QUEUE, MOST_BYTES_OF_A_FILE
+from hf_gen.demo.limits import (
+    AT_ONCE,
+    FORGET_AFTER,
+    IN_THE_QUEUE,
+    MOST_BYTES_OF_A_FILE,
+    SESSIONS,
+)
 from hf_gen.demo.links import Linked, opened, wire_links
 from hf_gen.demo.shelf import Shelf
 from hf_gen.demo.uploads import EXAMPLES
@@ -129,6 +135,7 @@ def serve(
         prevent_thread_lock=not wait,
         # Larger than what is taken, so that it is our own sentence that refuses most.
         max_file_size=4 * MOST_BYTES_OF_A_FILE,
+        state_session_capacity=SESSIONS,
         show_error=False,
         allowed_paths=[str(EXAMPLES)],
         theme=_theme(),

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import gradio as gr
 import pytest
 
+from hf_gen.demo.limits import SESSIONS
 from hf_gen.demo.page import serve
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +39,10 @@ def test_only_this_machine_reaches_the_page_by_default(
         # Another address of this machine stands for that which others know it by.
         assert _is_reached("127.0.0.2", port) is by_others
         assert not page.share
+        # One more visitor than is remembered.
+        for visitor in range(SESSIONS + 1):
+            page.state_holder[str(visitor)]
+        assert len(page.state_holder.session_data) == SESSIONS
     finally:
         page.close()
 
