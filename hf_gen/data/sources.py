@@ -3,11 +3,13 @@
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 from hf_gen.atomic import disk_errors_as_sentences, write_whole_text
 from hf_gen.config import Data
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 
 DRAWN_COUNT = 10_000
 _READ_AT_ONCE = 256
+# What a broken archive raises: of its index, its checksums, its streams, or a password.
+_BROKEN_ARCHIVE = (BadZipFile, zlib.error, EOFError, RuntimeError)
+_MOST_BYTES = 400_000_000  # of an image: 50 megapixels in 16 bits are 300 MB
 
 
 @dataclass(frozen=True)
@@ -224,7 +229,7 @@ class _Dataset:
             ) from error
         except (DatasetNotFoundError, FileNotFoundError) as error:
             raise UserError(f"there is no dataset {self._name}: check it ({error})") from error
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, *_BROKEN_ARCHIVE) as error:
             raise UserError(f"{self._name} cannot be opened: {error}") from error
 
     def _split_folders(self) -> dict[str, str] | None:
@@ -245,7 +250,7 @@ class _Dataset:
                 return self._builder.as_streaming_dataset(split=name)._resolve_features()
             self._builder.download_and_prepare()
             return self._builder.as_dataset(split=name)
-        except (DatasetGenerationError, ArrowInvalid, OSError) as error:
+        except (DatasetGenerationError, ArrowInvalid, OSError, *_BROKEN_ARCHIVE) as error:
             raise self._damaged(error.__cause__ or error) from error
         except ValueError as error:
             raise UserError(f"{self._name} has no split {name!r}: {error}") from error
@@ -260,7 +265,7 @@ class _Dataset:
         """The same items; what is wrong with a stream shows only while it is read."""
         try:
             yield from items
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, *_BROKEN_ARCHIVE) as error:
             raise self._damaged(error) from error
 
     def _image_column(self, features: "datasets.Features") -> str:
@@ -340,5 +345,9 @@ def _source(value: dict[str, Any] | None, follows_paths: bool) -> bytes | Path |
         from datasets.utils.file_utils import xopen
 
         with xopen(value["path"], "rb") as file:
-            return bytes(file.read())
+            # What an archive holds can be a thousand times as large as it; what is cut is damaged.
+            try:
+                return bytes(file.read(_MOST_BYTES))
+            except _BROKEN_ARCHIVE:
+                return b""
     return value["bytes"]

@@ -1,0 +1,184 @@
+"""A crowd, and in it someone who sends bombs: the demo answers everybody, and grows no larger."""
+
+import itertools
+import json
+import statistics
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from hf_gen.demo.uploads import example_faces
+from tests.benchmarks.demo import megabytes, serving
+from tests.reliability import FAULTS
+from tests.strangers.pictures import strange_images
+
+# The whole: five minutes, of which every second half has the bombs.
+_IS_LONG = FAULTS >= 30
+_VISITORS = 100 if _IS_LONG else 12
+_PHASES, _SECONDS = (10, FAULTS) if _IS_LONG else (2, FAULTS)
+_PATIENCE = 60.0
+_GROWTH = 1.05 if _IS_LONG else 1.2
+_SLOWER = 1.1
+
+
+class _Full(Exception):
+    """The queue is full: a visitor is told so, and comes again."""
+
+
+@dataclass
+class _Crowd:
+    """What visitors of one demo have seen.
+
+    Attributes:
+        url: Of the demo.
+        hostile: Files that are made to harm.
+        waits: Seconds that each answer took, by visitor, with the phase in which it came.
+        wrong: What visitors saw that they should not.
+        full: How often one was told that the queue is full.
+        phase: The current one.
+        is_open: Until when they come.
+        bombs: How many were sent.
+    """
+
+    url: str
+    hostile: dict[str, bytes]
+    waits: list[list[tuple[int, float]]] = field(
+        default_factory=lambda: [[] for _ in range(_VISITORS)]
+    )
+    wrong: list[str] = field(default_factory=list)
+    full: int = 0
+    bombs: int = 0
+    phase: int = 0
+    is_open: bool = True
+
+    def visit(self, visitor: int, face: str) -> None:
+        """Asks one question after the other, as long as the demo is open."""
+        questions: list[tuple[str, list[Any]]] = [
+            ("reconstruct", [_file(face), "conv-vae"]),
+            ("sample", ["conv-vae", 4, visitor, "standard", 1.0]),
+        ]
+        for endpoint, arguments in itertools.cycle(questions):
+            began = time.monotonic()
+            while self.is_open:
+                try:
+                    self.ask(endpoint, arguments)
+                    self.waits[visitor].append((self.phase, time.monotonic() - began))
+                    break
+                except _Full:
+                    self.full += 1
+                    time.sleep(0.5)
+                except Exception as error:
+                    self.wrong.append(f"{endpoint} of visitor {visitor}: {error!r}")
+                    break
+            if not self.is_open:
+                return
+
+    def send_bombs(self) -> None:
+        """One visitor, who sends one file after the other that is made to harm."""
+        for name, content in itertools.cycle(self.hostile.items()):
+            if not self.is_open:
+                return
+            if self.phase % 2 == 0:
+                time.sleep(0.1)
+                continue
+            try:
+                self.bombs += 1
+                self.ask("reconstruct", [_file(self.upload(name, content)), "conv-vae"])
+            except _Full:
+                time.sleep(0.5)
+            except Exception as error:
+                if not any(said in str(error) for said in ("cannot be used", "HTTP Error 4")):
+                    self.wrong.append(f"{name}: {error!r}")
+
+    def upload(self, name: str, content: bytes) -> str:
+        """Sends a file; returns where the demo keeps it."""
+        line = uuid4().hex
+        head = (
+            f'--{line}\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'
+        )
+        body = head.encode() + content + f"\r\n--{line}--\r\n".encode()
+        kind = f"multipart/form-data; boundary={line}"
+        return json.loads(self._get("upload", body, kind))[0]
+
+    def ask(self, endpoint: str, arguments: list[Any]) -> Any:
+        """What an endpoint answers."""
+        body = json.dumps({"data": arguments}).encode()
+        try:
+            event = json.loads(self._get(f"call/{endpoint}", body, "application/json"))["event_id"]
+        except urllib.error.HTTPError as error:
+            if error.code == 503:
+                raise _Full from error
+            raise
+        told = self._get(f"call/{endpoint}/{event}").decode()
+        kind, _, data = told.rpartition("event: ")[2].partition("\ndata: ")
+        if kind != "complete":
+            raise RuntimeError(data)
+        return json.loads(data)
+
+    def _get(self, place: str, body: bytes | None = None, kind: str = "") -> bytes:
+        headers = {"Content-Type": kind} if kind else {}
+        request = urllib.request.Request(f"{self.url}/gradio_api/{place}", body, headers)
+        with urllib.request.urlopen(request, timeout=_PATIENCE) as answer:
+            content: bytes = answer.read()
+            return content
+
+
+def _file(path: str) -> dict[str, Any]:
+    return {"path": path, "meta": {"_type": "gradio.FileData"}}
+
+
+def test_a_crowd_is_served_and_one_who_sends_bombs_slows_nobody(
+    injected: Callable[[str, int], None], record_property: Callable[[str, object], None]
+) -> None:
+    hostile, example = strange_images(), example_faces("anime")[0]
+    with serving() as (url, process, _):
+        crowd = _Crowd(url, hostile)
+        face = crowd.upload(example.name, example.read_bytes())
+        crowd.ask("reconstruct", [_file(face), "conv-vae"])
+        visits = [
+            threading.Thread(target=crowd.visit, args=(visitor, face), daemon=True)
+            for visitor in range(_VISITORS)
+        ]
+        for thread in [*visits, threading.Thread(target=crowd.send_bombs, daemon=True)]:
+            thread.start()
+        held, lengths = [], []
+        for phase in range(_PHASES):
+            began = time.monotonic()
+            time.sleep(_SECONDS)
+            lengths.append(time.monotonic() - began)
+            held.append(megabytes(process))
+            crowd.phase = phase + 1
+        crowd.is_open = False
+        for thread in visits:
+            thread.join(_PATIENCE)
+        answered = crowd.ask("reconstruct", [_file(face), "conv-vae"])
+    assert crowd.wrong == []
+    assert answered[1]["psnr"] > 0
+    counts = [len(waits) for waits in crowd.waits]
+    longest = max(wait for waits in crowd.waits for _, wait in waits)
+    phases = Counter(phase for waits in crowd.waits for phase, _ in waits)
+    rates = [phases[phase] / lengths[phase] for phase in range(_PHASES)]
+    ratios = [rates[phase] / rates[phase + 1] for phase in range(0, _PHASES, 2)]
+    measured = {
+        "answers": sum(counts),
+        "fewest of a visitor": min(counts),
+        "longest wait": longest,
+        "told that the queue is full": crowd.full,
+        "bombs": crowd.bombs,
+        "megabytes": held,
+        "answers a second": rates,
+        "slower by the bombs": statistics.median(ratios),
+    }
+    record_property("measured", measured)
+    print(json.dumps(measured))
+    assert min(counts) > 0, measured
+    assert held[-1] <= _GROWTH * held[min(1, len(held) - 1)], measured
+    if _IS_LONG:
+        assert statistics.median(ratios) < _SLOWER, measured
+    injected("a visitor sends a bomb while a crowd is served", crowd.bombs)
