@@ -28,8 +28,10 @@ def test_only_this_machine_reaches_the_page_by_default(
     host: str | None, by_others: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("GRADIO_SERVER_NAME", raising=False)
-    # As in a notebook of Colab, where gradio shares what it is not told to keep.
-    monkeypatch.setattr("gradio.utils.colab_check", lambda: True)
+    # With this gradio shares what it is not told to keep, as it does in a notebook of Colab.
+    monkeypatch.setenv("GRADIO_SHARE", "True")
+    shared: list[object] = []
+    monkeypatch.setattr("gradio.networking.setup_tunnel", lambda *_, **__: shared.append(1) or "")
     with gr.Blocks(analytics_enabled=False) as page:
         gr.Markdown("hello")
     try:
@@ -39,6 +41,7 @@ def test_only_this_machine_reaches_the_page_by_default(
         # Another address of this machine stands for that which others know it by.
         assert _is_reached("127.0.0.2", port) is by_others
         assert not page.share
+        assert shared == []
         # One more visitor than is remembered.
         for visitor in range(SESSIONS + 1):
             page.state_holder[str(visitor)]
