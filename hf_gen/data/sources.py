@@ -1,5 +1,6 @@
 """A Hub id, a local folder, parquet files or the drawn faces, as splits that can be decoded."""
 
+import errno
 import hashlib
 import json
 import os
@@ -256,7 +257,8 @@ class _Dataset:
             raise UserError(f"{self._name} has no split {name!r}: {error}") from error
 
     def _damaged(self, error: BaseException) -> Exception:
-        if isinstance(error, OSError) and error.errno is not None:
+        # A broken archive leads to a place before its beginning, which is no valid argument.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             return error  # of the disk, not of what it holds
         reason = str(error).strip().partition("\n")[0]
         return UserError(f"{self._name} cannot be read ({reason}): one of its files is damaged")
