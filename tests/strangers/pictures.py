@@ -75,8 +75,10 @@ def strange_images() -> dict[str, bytes]:
         "flat.png": _png((0, 0), []),
         "dense.png": _png((7000, 7000), [_idat((7000, 7000))]),
         "empty.png": _png((4096, 4096), []),
-        "text-bomb.png": _png((16, 16), [(b"zTXt", b"a\0\0" + zlib.compress(bytes(10**8)))] * 9),
-        "colour-bomb.png": _png((16, 16), [(b"iCCP", b"a\0\0" + zlib.compress(bytes(10**8)))]),
+        "text-bomb.png": _png(
+            (16, 16), [(b"zTXt", b"a\0\0" + zlib.compress(bytes(2 * 10**7)))] * 9
+        ),
+        "colour-bomb.png": _png((16, 16), [(b"iCCP", b"a\0\0" + zlib.compress(bytes(2 * 10**7)))]),
         "chunks.png": _png((16, 16), [(b"teSt", b"")] * 50_000 + [_idat((16, 16))]),
         "frames.png": _png(
             (16, 16), [(b"acTL", struct.pack(">II", 2**31 - 1, 0)), _idat((16, 16))]
