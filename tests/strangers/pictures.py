@@ -59,6 +59,7 @@ def whole_images() -> dict[str, bytes]:
 def strange_images() -> dict[str, bytes]:
     """Images that are made to harm, and what is no image at all."""
     svg = b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>"
+    zeros = zlib.compress(bytes(20_000_000))
     entities = b"<!DOCTYPE x [<!ENTITY a 'aaaa'><!ENTITY b '&a;&a;&a;'>]><svg>&b;</svg>"
     return {
         "nothing.png": b"",
@@ -78,7 +79,7 @@ def strange_images() -> dict[str, bytes]:
         "text-bomb.png": _png(
             (16, 16), [(b"zTXt", b"a\0\0" + zlib.compress(bytes(2 * 10**7)))] * 9
         ),
-        "colour-bomb.png": _png((16, 16), [(b"iCCP", b"a\0\0" + zlib.compress(bytes(2 * 10**7)))]),
+        "colour-bomb.png": _png((16, 16), [(b"iCCP", b"a\0\0" + zeros)]),
         "chunks.png": _png((16, 16), [(b"teSt", b"")] * 50_000 + [_idat((16, 16))]),
         "frames.png": _png(
             (16, 16), [(b"acTL", struct.pack(">II", 2**31 - 1, 0)), _idat((16, 16))]

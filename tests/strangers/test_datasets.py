@@ -14,7 +14,7 @@ from tests.strangers.bounded import ANSWERED, LOADED, ask, wrong
 from tests.strangers.mutations import BYTES, Broken, broken
 from tests.strangers.pictures import encoded, noise
 
-_SECONDS, _MEGABYTES = 30.0, 700
+_SECONDS, _MEGABYTES = 30.0, 950
 _COUNT = 30
 
 
