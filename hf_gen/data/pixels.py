@@ -111,7 +111,12 @@ def cached_pixels(
             with FileLock(cache_dir / f"{folder.name}.lock"):
                 if not folder.exists():
                     with whole_folder(folder, goes_on=True) as partial:
-                        _decode(split, resolution, partial)
+                        try:
+                            _decode(split, resolution, partial)
+                        except UserError:
+                            if not (partial / _PROGRESS).exists():  # there is nothing to go on from
+                                shutil.rmtree(partial, ignore_errors=True)
+                            raise
                     (folder / _PROGRESS).unlink()
     size = resolution * resolution * 3
     described = json.loads((folder / "cache.json").read_text(encoding="utf-8"))
@@ -203,13 +208,13 @@ def _decode(split: Split, resolution: int, folder: Path) -> None:
                 break
         _save(done, file, folder)
     if not done.seen:
-        shutil.rmtree(folder)
+        (folder / _PROGRESS).unlink()
         raise UserError(f"{split.name} holds no images: name a dataset or a folder that has some")
     if done.skipped:
         report = f"{done.skipped} of {done.seen:,} images of {split.name} cannot be used: "
         report += "; ".join(done.first_skipped)
         if done.skipped > BAD_SHARE * done.seen:
-            shutil.rmtree(folder)
+            (folder / _PROGRESS).unlink()
             raise UserError(f"{report}. More than 1 % is too many: repair or remove them")
         _log.warning("%s. They are left out.", report)
     held_out, digest = _hashes(folder / "pixels.bin", done.count, size)
