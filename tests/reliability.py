@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-FAULTS = int(os.environ.get("HF_GEN_FAULTS", "3"))
+FAULTS = int(os.environ.get("HF_GEN_FAULTS", "1"))
 _TABLE = os.environ.get("HF_GEN_FAULTS_TABLE")
 _INJECTED = pytest.StashKey[list[tuple[str, int]]]()
 

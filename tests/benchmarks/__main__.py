@@ -1,7 +1,7 @@
 """`python -m tests.benchmarks`: training beside that of others, as ratios measured in turn.
 
 `pip install -e ".[benchmarks]"` first brings pythae and Keras; without them their rows are left
-out. `--record` writes the ratios to results.json, `--compare` shows beside each ratio the recorded
+out. `--record` writes the ratios to results.json and to the README, `--compare` shows beside each ratio the recorded
 one, in red where it has fallen by more than 15 %. `demo` and `hub` beside this file are measured by
 themselves.
 """
@@ -21,6 +21,8 @@ import tyro
 from tests.benchmarks.contest import Result, apart, contest, ratios, summary
 
 RECORD = Path(__file__).with_name("results.json")
+README = Path(__file__).parents[2] / "README.md"
+BEGIN, END = "<!-- benchmarks -->\n", "<!-- end of benchmarks -->\n"
 FALLEN = 0.85
 _VAE, _PEERS, _GAN = (f"tests.benchmarks.{name}" for name in ("vae", "peers", "translation"))
 _MISSING = {
@@ -94,16 +96,18 @@ def main(
     Args:
         rounds: How often each contender has its turn.
         threads: That each may use.
-        record: Write the ratios to results.json.
+        record: Write the ratios to results.json and to the README.
         compare: Hold them against those that results.json has.
     """
     recorded = json.loads(RECORD.read_text()) if compare else {}
     measured: dict[str, Any] = {
         "machine": f"{threads} threads, {platform.machine()}, torch {torch.__version__}",
         "date": datetime.now(UTC).date().isoformat(),
+        "losses apart": {},
         "ratios": {},
     }
-    print("| training | beside | ratio of images a second | images a second |\n|---|---|---|---|")
+    table = ["| training | beside | ratio | images a second |", "|---|---|---|---|"]
+    print("\n".join(table))
     fallen = False
     for field in FIELDS:
         contenders = {
@@ -119,10 +123,17 @@ def main(
             fallen = fallen or has_fallen
             note = f" (recorded {before['median']:.2f})" if compare else ""
             print(f"\033[31m{line}{note}\033[0m" if has_fallen else line + note, flush=True)
+            table.append(line)
             measured["ratios"][row] = ratio
-        print(f"| | | losses apart by at most {difference:.1e} | |", flush=True)
+        measured["losses apart"][field.title] = difference
+        print(f"losses of {field.title} are apart by at most {difference:.1e}", flush=True)
     if record:
         RECORD.write_text(json.dumps(measured, indent=2) + "\n")
+        before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
+        _, _, after = rest.partition(END)
+        caption = f"Measured on {measured['machine']}, {measured['date']}, {rounds} rounds in turn."
+        block = "\n".join((*table, "", caption, ""))
+        README.write_text(before + BEGIN + block + END + after, encoding="utf-8")
     return int(fallen)
 
 
