@@ -93,7 +93,7 @@ def test_files_that_may_not_grow_are_a_sentence_and_the_run_goes_on_afterwards(
         def limit(most: int = most, childs: int = childs) -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
             # The log of the child is a file too.
-            sys.stderr = os.fdopen(childs, "w")
+            sys.stderr = os.fdopen(childs, "w", buffering=1)
 
         child = start_in_child(command(folder, images), folder, first=limit)
         os.close(childs)
