@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hf_gen.errors import UserError
@@ -117,7 +117,7 @@ def tidy(folder: Path) -> None:
 def one_writer(folder: Path) -> Iterator[None]:
     """Refuses a second process that wants to write to `folder`, which is created.
 
-    A killed process lets go of it.
+    A killed process lets go of it. A folder that is empty in the end is removed.
 
     Raises:
         UserError: If another process is in such a block, or the folder cannot be locked.
@@ -136,7 +136,12 @@ def one_writer(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        # Where a lock that is held cannot be removed, it stays.
+        with suppress(OSError):
+            Path(lock.lock_file).unlink()
         lock.release()
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def write_whole_text(target: Path, text: str) -> None:

@@ -1,9 +1,9 @@
 """`python -m tests.benchmarks`: training beside that of others, as ratios measured in turn.
 
 `pip install -e ".[benchmarks]"` first brings pythae and Keras; without them their rows are left
-out. `--record` writes the ratios to results.json and to the README, `--compare` shows beside each ratio the recorded
-one, in red where it has fallen by more than 15 %. `demo` and `hub` beside this file are measured by
-themselves.
+out. `--record` writes the ratios to results.json and to the README. `--compare` shows beside each
+ratio the recorded one, in red where it has fallen by more than 15 %. `demo`, `faces` and `hub`
+beside this file are measured by themselves.
 """
 
 import json
