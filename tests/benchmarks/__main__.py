@@ -9,10 +9,12 @@ beside this file are measured by themselves.
 import json
 import platform
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -22,6 +24,7 @@ from tests.benchmarks.contest import Result, apart, contest, ratios, summary
 
 RECORD = Path(__file__).with_name("results.json")
 README = Path(__file__).parents[2] / "README.md"
+HEAD = "| training | beside | ratio | images a second |\n|---|---|---|---|"
 BEGIN, END = "<!-- benchmarks -->\n", "<!-- end of benchmarks -->\n"
 FALLEN = 0.85
 _VAE, _PEERS, _GAN = (f"tests.benchmarks.{name}" for name in ("vae", "peers", "translation"))
@@ -88,6 +91,7 @@ FIELDS = (
 def main(
     rounds: int = 7,
     threads: int = torch.get_num_threads(),
+    only: str = "",
     record: bool = False,
     compare: bool = False,
 ) -> int:
@@ -96,20 +100,16 @@ def main(
     Args:
         rounds: How often each contender has its turn.
         threads: That each may use.
+        only: Measure only what has this in its title, such as CycleGAN.
         record: Write the ratios to results.json and to the README.
         compare: Hold them against those that results.json has.
     """
-    recorded = json.loads(RECORD.read_text()) if compare else {}
-    measured: dict[str, Any] = {
-        "machine": f"{threads} threads, {platform.machine()}, torch {torch.__version__}",
-        "date": datetime.now(UTC).date().isoformat(),
-        "losses apart": {},
-        "ratios": {},
-    }
-    table = ["| training | beside | ratio | images a second |", "|---|---|---|---|"]
-    print("\n".join(table))
-    fallen = False
-    for field in FIELDS:
+    recorded = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+    how = f"{threads} threads, {platform.machine()}, torch {torch.__version__}, {rounds} rounds"
+    how += f", {datetime.now(UTC).date().isoformat()}"
+    rows: dict[str, Any] = {}
+    print(HEAD)
+    for field in (field for field in FIELDS if only in field.title):
         contenders = {
             name: where for name, where in field.contenders.items() if name not in _MISSING
         }
@@ -117,41 +117,50 @@ def main(
         difference = apart(results.values())
         if difference > field.agree:
             raise SystemExit(f"{field.title}: losses differ by {difference:.1%}")
-        for row, ratio, line in _rows(field, results):
-            before = recorded.get("ratios", {}).get(row, ratio)
-            has_fallen = ratio["median"] < FALLEN * before["median"]
-            fallen = fallen or has_fallen
-            note = f" (recorded {before['median']:.2f})" if compare else ""
-            print(f"\033[31m{line}{note}\033[0m" if has_fallen else line + note, flush=True)
-            table.append(line)
-            measured["ratios"][row] = ratio
-        measured["losses apart"][field.title] = difference
+        for row in _rows(field, results):
+            name = f"{row['training']} / {row['beside']}"
+            rows[name] = row | {"how": how}
+            before = recorded.get(name, row)["ratio"]["median"] if compare else 0.0
+            note = f" (recorded {before:.2f})" if compare else ""
+            rows[name]["has fallen"] = row["ratio"]["median"] < FALLEN * before
+            line = _line(row) + note
+            print(f"\033[31m{line}\033[0m" if rows[name]["has fallen"] else line, flush=True)
         print(f"losses of {field.title} are apart by at most {difference:.1e}", flush=True)
+    has_fallen = any(row.pop("has fallen") for row in rows.values())
     if record:
-        RECORD.write_text(json.dumps(measured, indent=2) + "\n")
-        before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
-        _, _, after = rest.partition(END)
-        caption = f"Measured on {measured['machine']}, {measured['date']}, {rounds} rounds in turn."
-        block = "\n".join((*table, "", caption, ""))
-        README.write_text(before + BEGIN + block + END + after, encoding="utf-8")
-    return int(fallen)
+        _record(recorded | rows)
+    return int(has_fallen)
 
 
-def _rows(field: Field, results: dict[str, Result]) -> list[tuple[str, dict[str, float], str]]:
-    rows = []
+def _rows(field: Field, results: dict[str, Result]) -> Iterator[dict[str, Any]]:
     for mine in field.ours:
         for other in (other for other in field.others if other in results):
             same = f"{other}, bf16"
-            other = same if mine.endswith("bf16") and same in results else other
-            ratio = summary(ratios(results[mine], results[other]))
-            speeds = [summary(results[name].speeds)["median"] for name in (mine, other)]
-            line = (
-                f"| {field.title}: {mine} | {other} | {ratio['median']:.2f} "
-                f"({ratio['lowest']:.2f} to {ratio['highest']:.2f}) | "
-                f"{speeds[0]:,.4g} to {speeds[1]:,.4g} |"
-            )
-            rows.append((f"{field.title}: {mine} / {other}", ratio, line))
-    return rows
+            beside = same if mine.endswith("bf16") and same in results else other
+            yield {
+                "training": f"{field.title}: {mine}",
+                "beside": beside,
+                "ratio": summary(ratios(results[mine], results[beside])),
+                "images a second": [median(results[name].speeds) for name in (mine, beside)],
+            }
+
+
+def _line(row: dict[str, Any]) -> str:
+    ratio, (mine, other) = row["ratio"], row["images a second"]
+    spread = f"{ratio['lowest']:.2f} to {ratio['highest']:.2f}"
+    return (
+        f"| {row['training']} | {row['beside']} | {ratio['median']:.2f} ({spread}) | "
+        f"{mine:,.4g} to {other:,.4g} |"
+    )
+
+
+def _record(rows: dict[str, Any]) -> None:
+    RECORD.write_text(json.dumps(rows, indent=2) + "\n")
+    before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    how = "; ".join(sorted({row["how"] for row in rows.values()}))
+    block = "\n".join((HEAD, *map(_line, rows.values()), "", f"Measured with {how}.", ""))
+    README.write_text(before + BEGIN + block + END + after, encoding="utf-8")
 
 
 if __name__ == "__main__":
