@@ -172,8 +172,18 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
             if uploads is not None:
                 _conclude_uploads(uploads, experiment, run)
     finally:
-        accelerator.end_training()
+        _end(accelerator)
         held.close()
+
+
+def _end(accelerator: "Accelerator") -> None:
+    if accelerator.num_processes == 1 or accelerator.device.type != "cpu":
+        accelerator.end_training()
+        return
+    # On CPUs the processes' group ends with the process: destroying it waits now and then for a
+    # thread that waits for this one (https://github.com/pytorch/pytorch/issues/75097).
+    for tracker in accelerator.trackers:
+        tracker.finish()
 
 
 def _uploads(output: Output, run: "RunFolder") -> "HubUploads | None":
@@ -262,4 +272,10 @@ def _is_first_here() -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        # At once, for the reason that `_end` gives.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
