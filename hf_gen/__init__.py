@@ -9,6 +9,7 @@ __all__ = [
     "DenseVAE",
     "LatentPrior",
     "PatchDiscriminator",
+    "ResidualVAE",
     "ResnetGenerator",
     "TranslationPipeline",
     "VAEPipeline",
@@ -18,7 +19,7 @@ __all__ = [
 if TYPE_CHECKING:
     from hf_gen.models.cyclegan import PatchDiscriminator, ResnetGenerator
     from hf_gen.models.prior import LatentPrior
-    from hf_gen.models.vae import ConvVAE, DenseVAE
+    from hf_gen.models.vae import ConvVAE, DenseVAE, ResidualVAE
     from hf_gen.pipelines import TranslationPipeline, VAEPipeline, load
 
 _HOMES = {
@@ -26,6 +27,7 @@ _HOMES = {
     "DenseVAE": "hf_gen.models.vae",
     "LatentPrior": "hf_gen.models.prior",
     "PatchDiscriminator": "hf_gen.models.cyclegan",
+    "ResidualVAE": "hf_gen.models.vae",
     "ResnetGenerator": "hf_gen.models.cyclegan",
     "TranslationPipeline": "hf_gen.pipelines",
     "VAEPipeline": "hf_gen.pipelines",

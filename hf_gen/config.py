@@ -85,6 +85,22 @@ class DenseVAEConfig:
 
 
 @dataclass(frozen=True)
+class ResidualVAEConfig:
+    """Residual blocks on patches of the image; one vector of latents."""
+
+    patch_size: int = 4
+    """Height and width of the patches that the image is cut into."""
+    filters: tuple[int, ...] = (48, 128)
+    """Channels of each level, outermost first; every level but the first halves the map."""
+    num_blocks: tuple[int, ...] = (0, 1)
+    """Residual blocks of each level."""
+    narrow_channels: int = 32
+    """Channels of the smallest map on its way to and from the code."""
+    latent_channels: int = 128
+    """How many latents describe an image."""
+
+
+@dataclass(frozen=True)
 class AutoencoderKLConfig:
     """diffusers' AutoencoderKL, the VAE of Stable Diffusion: a map of latents."""
 
@@ -118,12 +134,14 @@ class AutoencoderTinyConfig:
         _at_least("latent_channels", self.latent_channels, 1)
 
 
-VAEModel = ConvVAEConfig | DenseVAEConfig | AutoencoderKLConfig | AutoencoderTinyConfig
+VAEModel = (
+    ConvVAEConfig | DenseVAEConfig | ResidualVAEConfig | AutoencoderKLConfig | AutoencoderTinyConfig
+)
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What is minimised: reconstruction + kl_weight x KL, in nats per image."""
+    """What is minimised: reconstruction + kl_weight x KL, in nats per image, and how it looks."""
 
     likelihood: Likelihood = "bernoulli"
     """Of a pixel: Bernoulli (cross-entropy, as in the reports), Gaussian or Laplace."""
@@ -131,10 +149,13 @@ class Objective:
     """Standard deviation (Gaussian) or scale (Laplace) of a pixel whose range is -1 to 1."""
     kl_weight: float = 1.0
     """Factor of the KL term; 1 is the evidence lower bound itself."""
+    perceptual_weight: float = 0.0
+    """Weight of the perceptual distance between an image and its reconstruction; 0 for none."""
 
     def __post_init__(self) -> None:
         _positive("likelihood_scale", self.likelihood_scale)
         _not_negative("kl_weight", self.kl_weight)
+        _not_negative("perceptual_weight", self.perceptual_weight)
 
 
 @dataclass(frozen=True)
@@ -230,7 +251,7 @@ class VAERecipe:
     optimisation: Optimisation = field(default_factory=Optimisation)
     output: Output = field(default_factory=Output)
     pretrained_model_name_or_path: str | None = None
-    """Fine-tune this AutoencoderKL, AutoencoderTiny, ConvVAE or DenseVAE: a Hub id or a folder."""
+    """Fine-tune this autoencoder of hf_gen or diffusers (KL or Tiny): a Hub id or a folder."""
     subfolder: str | None = None
     """The sub-folder of the pretrained model, such as "vae" within a pipeline."""
 

@@ -7,6 +7,7 @@ Source: Tan and Le, EfficientNet: rethinking model scaling for convolutional neu
     in its Lite0 form.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -23,6 +24,7 @@ FEATURES = "EfficientNet-Lite0, ImageNet"
 SIZE = 96
 # The last block at each of four resolutions: 24x24, 12x12, 6x6 and 3x3 positions.
 _BLOCKS = (2, 4, 10, 15)
+_BLOCKS_TO_LEARN = (0, 2, 4)
 # Few enough images that the widest maps stay in a core's cache.
 _AT_ONCE = 32
 
@@ -76,15 +78,15 @@ class FeatureExtractor(nn.Module):
         """
         weight = next(self.parameters())
         images = images.to(weight.device, weight.dtype, memory_format=torch.channels_last)
-        hidden = self.stem(
-            functional.interpolate(images, size=(SIZE, SIZE), mode="bilinear", antialias=True)
-        )
-        maps = []
-        for index, block in enumerate(self.blocks):
+        larger = functional.interpolate(images, size=(SIZE, SIZE), mode="bilinear", antialias=True)
+        return list(self._maps(larger, _BLOCKS))
+
+    def _maps(self, images: Tensor, after: tuple[int, ...]) -> Iterator[Tensor]:
+        hidden = self.stem(images)
+        for index, block in enumerate(self.blocks[: after[-1] + 1]):
             hidden = block(hidden)
-            if index in _BLOCKS:
-                maps.append(hidden)
-        return maps
+            if index in after:
+                yield hidden
 
     def describe(self, images: Tensor) -> Description:
         """Everything that one pass through the network gives."""
@@ -111,6 +113,25 @@ class FeatureExtractor(nn.Module):
                 for one, other in pairs
             ]
         )
+
+    def perceptual_loss(self, images: Tensor, made: Tensor) -> Tensor:
+        """How different images and what was made of them look, (batch,), as something to minimise.
+
+        It is no copy of `perceptual_distance`, which measures what was trained with it: it sees
+        the images at their own size, and three early maps, which cost a fraction of all of them.
+
+        Args:
+            images: In [-1, 1], (batch, 3, height, width); no gradient goes there.
+            made: The same shape.
+        """
+        with torch.no_grad():
+            real = [functional.normalize(map_) for map_ in self._maps(images, _BLOCKS_TO_LEARN)]
+        pairs = zip(self._maps(made, _BLOCKS_TO_LEARN), real, strict=True)
+        distances = [
+            (functional.normalize(map_) - target).float().square().sum(1).mean((1, 2))
+            for map_, target in pairs
+        ]
+        return torch.stack(distances).mean(0)
 
     def pairwise_perceptual_distance(self, images: Tensor) -> float:
         """The mean perceptual distance over all pairs of a batch of two or more images."""

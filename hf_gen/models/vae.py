@@ -28,6 +28,7 @@ _SOURCE_NAME = "modeling_hf_gen_vae"  # format: what this file is called beside 
 _LIKELIHOODS = ("bernoulli", "gaussian", "laplace")
 _LARGEST = 4096
 _MOST_WEIGHTS = 2**27
+_MOST_BLOCKS = 64
 _DOWNSAMPLINGS = ("stride", "max_pool")
 
 
@@ -238,14 +239,7 @@ class ConvVAE(VectorVAE):
             raise ValueError(f"downsample must be one of {_DOWNSAMPLINGS}, got {downsample!r}")
         _check_shared(sample_size, latent_channels, likelihood, likelihood_scale)
         factor = math.prod(strides)
-        if sample_size % factor:
-            below = sample_size // factor * factor
-            tries = f"{below} or {below + factor}" if below else f"{factor}"
-            raise ValueError(
-                f"sample_size must be a multiple of {factor} with strides {list(strides)}, "
-                f"got {sample_size}: try {tries}"
-            )
-
+        _check_divides(sample_size, factor, f"strides {list(strides)}")
         narrowest = (filters[-1], sample_size // factor, sample_size // factor)
         features = math.prod(narrowest)
         down = [
@@ -317,6 +311,101 @@ class DenseVAE(VectorVAE):
         )
 
 
+class ResidualVAE(VectorVAE):
+    """Residual blocks on patches, a linear layer to the code, and the mirror image of both.
+
+    An image becomes a map of its patches, so that every convolution is small in space and wide in
+    channels, which is what processors are fast at; each further level halves the map. The last
+    layer gives the pixels of each patch.
+
+    Source: He et al., Identity Mappings in Deep Residual Networks, 2016, for the blocks; Shi et
+    al., Real-Time Single Image and Video Super-Resolution, 2016, for pixels as channels.
+
+    Args:
+        sample_size: Height and width of an image, a multiple of `patch_size` and of a factor 2 for
+            each level after the first.
+        patch_size: Height and width of a patch.
+        filters: Channels of each level, outermost first.
+        num_blocks: Residual blocks of each level, 0 or more.
+        narrow_channels: Channels of the smallest map on its way to and from the code.
+        latent_channels: Number of latents.
+        likelihood: As for `ConvVAE`.
+        likelihood_scale: As for `ConvVAE`.
+
+    Raises:
+        ValueError: If the arguments do not make a network.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        sample_size: int = 64,
+        patch_size: int = 4,
+        filters: tuple[int, ...] = (48, 128),
+        num_blocks: tuple[int, ...] = (0, 1),
+        narrow_channels: int = 32,
+        latent_channels: int = 128,
+        likelihood: Literal["bernoulli", "gaussian", "laplace"] = "laplace",
+        likelihood_scale: float = 0.2,
+    ) -> None:
+        super().__init__()
+        _check_size("patch_size", patch_size)
+        _check_sizes("filters", filters)
+        _check_size("narrow_channels", narrow_channels)
+        _check_blocks(num_blocks, len(filters))
+        _check_shared(sample_size, latent_channels, likelihood, likelihood_scale)
+        factor = patch_size * 2 ** (len(filters) - 1)
+        _check_divides(sample_size, factor, f"patch_size {patch_size} and {len(filters)} levels")
+        side = sample_size // factor
+        narrowest = (narrow_channels, side, side)
+        patch = 3 * patch_size**2
+        down, up = [], []
+        for level, (width, blocks) in enumerate(zip(filters, num_blocks, strict=True)):
+            if level:
+                wider = _convolution(width, 4 * filters[level - 1], 1)
+                down += [nn.ReLU(), _convolution(filters[level - 1], width, 3, stride=2)]
+                up += [nn.PixelShuffle(2), wider, nn.ReLU()]  # reversed below, as all of `up`
+            down += [_ResidualBlock(width) for _ in range(blocks)]
+            up += [_ResidualBlock(width) for _ in range(blocks)]
+        self.encoder = nn.Sequential(
+            nn.PixelUnshuffle(patch_size),  # (batch, patch, sample_size / patch_size, the same)
+            _convolution(patch, filters[0], 3),
+            *down,  # (batch, filters[-1], side, side)
+            nn.ReLU(),
+            _convolution(filters[-1], narrow_channels, 1),
+            nn.Flatten(),
+            _linear(math.prod(narrowest), 2 * latent_channels),
+            nn.Unflatten(1, (2 * latent_channels, 1, 1)),
+        )
+        self.decoder = nn.Sequential(
+            nn.Flatten(),
+            _linear(latent_channels, math.prod(narrowest)),
+            nn.Unflatten(1, narrowest),
+            _convolution(narrow_channels, filters[-1], 1),
+            *reversed(up),  # (batch, filters[0], sample_size / patch_size, the same)
+            nn.ReLU(),
+            _convolution(filters[0], patch, 3),
+            nn.PixelShuffle(patch_size),  # (batch, 3, sample_size, sample_size)
+        )
+
+
+class _ResidualBlock(nn.Module):
+    """(batch, channels, height, width) -> the same shape."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.ReLU(),
+            _convolution(channels, channels, 3),
+            nn.ReLU(),
+            _convolution(channels, channels, 3),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        change: Tensor = self.layers(features)
+        return features + change
+
+
 def _shrink(
     incoming: int, outgoing: int, kernel_size: int, stride: int, downsample: str
 ) -> nn.Module:
@@ -358,6 +447,38 @@ def _linear(incoming: int, outgoing: int) -> nn.Linear:
             "weights: lower sample_size, hidden, filters or latent_channels"
         )
     return nn.Linear(incoming, outgoing)
+
+
+def _convolution(incoming: int, outgoing: int, kernel_size: int, stride: int = 1) -> nn.Conv2d:
+    count = incoming * outgoing * kernel_size**2
+    if count > _MOST_WEIGHTS:
+        raise ValueError(
+            f"a convolution from {incoming:,} to {outgoing:,} channels has more than "
+            f"{_MOST_WEIGHTS:,} weights: lower filters or patch_size"
+        )
+    return nn.Conv2d(incoming, outgoing, kernel_size, stride=stride, padding=kernel_size // 2)
+
+
+def _check_blocks(num_blocks: Sequence[int], levels: int) -> None:
+    if (
+        not isinstance(num_blocks, list | tuple)
+        or len(num_blocks) != levels
+        or any(type(blocks) is not int or not 0 <= blocks <= _MOST_BLOCKS for blocks in num_blocks)
+    ):
+        raise ValueError(
+            f"num_blocks must be a whole number from 0 to {_MOST_BLOCKS} for each of the {levels} "
+            f"filters, got {num_blocks!r}"
+        )
+
+
+def _check_divides(sample_size: int, factor: int, because: str) -> None:
+    if sample_size % factor:
+        below = sample_size // factor * factor
+        tries = f"{below} or {below + factor}" if below else f"{factor}"
+        raise ValueError(
+            f"sample_size must be a multiple of {factor} with {because}, "
+            f"got {sample_size}: try {tries}"
+        )
 
 
 def _check_sizes(name: str, sizes: Sequence[int]) -> None:

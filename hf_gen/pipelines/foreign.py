@@ -30,9 +30,9 @@ def load_any(
 ) -> DiffusionPipeline:
     """Loads a pipeline of hf_gen, or an autoencoder as a `VAEPipeline`. No code of it is executed.
 
-    An autoencoder is an `AutoencoderKL`, `AutoencoderTiny`, `ConvVAE` or `DenseVAE`, at the root of
-    a repository or in the folder `vae` of one, such as that of a StableDiffusionPipeline. Only
-    JSON and safetensors are downloaded, and only if they are small enough.
+    An autoencoder is an `AutoencoderKL`, an `AutoencoderTiny` or one of hf_gen's, at the root of a
+    repository or in the folder `vae` of one, such as that of a StableDiffusionPipeline. Only JSON
+    and safetensors are downloaded, and only if they are small enough.
 
     Args:
         name: A folder, a run folder, or a Hub id such as user/name.

@@ -14,13 +14,13 @@ from safetensors import SafetensorError, safe_open
 from hf_gen.errors import UserError
 from hf_gen.models.cyclegan import ResnetGenerator
 from hf_gen.models.prior import LatentPrior
-from hf_gen.models.vae import ConvVAE, DenseVAE, StrictModel
+from hf_gen.models.vae import ConvVAE, DenseVAE, ResidualVAE, StrictModel
 from hf_gen.pipelines.blueprint import check_size
 from hf_gen.pipelines.download import MOST_BYTES_OF_JSON, download_network, network_files
 from hf_gen.pipelines.inside import check_inside
 
 Networks = tuple[type[ModelMixin], ...]
-AUTOENCODERS: Networks = (ConvVAE, DenseVAE, AutoencoderKL, AutoencoderTiny)
+AUTOENCODERS: Networks = (ConvVAE, DenseVAE, ResidualVAE, AutoencoderKL, AutoencoderTiny)
 GENERATORS: Networks = (ResnetGenerator,)
 PRIORS: Networks = (LatentPrior,)
 # Accelerate replaces a method of every module while a network is built without memory; of two

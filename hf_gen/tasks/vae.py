@@ -19,14 +19,16 @@ from hf_gen.config import (
     ConvVAEConfig,
     DenseVAEConfig,
     Objective,
+    ResidualVAEConfig,
     VAEModel,
     VAERecipe,
 )
 from hf_gen.data.batches import Batch
 from hf_gen.errors import UserError
+from hf_gen.evaluation.features import feature_extractor
 from hf_gen.hub_lookup import ask_the_hub
 from hf_gen.losses import kl_to_standard_normal, reconstruction_nll
-from hf_gen.models.vae import ConvVAE, DenseVAE, VectorVAE
+from hf_gen.models.vae import ConvVAE, DenseVAE, ResidualVAE, VectorVAE
 from hf_gen.pipelines import VAEPipeline
 from hf_gen.pipelines.networks import load_network
 
@@ -47,7 +49,7 @@ class NegativeELBO(nn.Module):
         self.objective = objective
 
     def forward(self, images: Tensor, noise: Tensor) -> dict[str, Tensor]:
-        """The losses in nats per image, means over the batch.
+        """The losses in nats per image, means over the batch; the perceptual one has no unit.
 
         Args:
             images: In [-1, 1], (batch, 3, height, width).
@@ -68,12 +70,18 @@ class NegativeELBO(nn.Module):
             kl = kl_to_standard_normal(posterior.mean.float(), posterior.logvar.float()).mean()
         else:
             kl = torch.zeros_like(reconstruction)
-        return {
+        losses = {
             "objective": reconstruction + self.objective.kl_weight * kl,
             "negative_elbo": reconstruction + kl,
             "reconstruction": reconstruction,
             "kl": kl,
         }
+        if weight := self.objective.perceptual_weight:
+            features = feature_extractor(str(images.device))
+            perceptual = features.perceptual_loss(images, decoded.sample).mean()
+            losses["objective"] = losses["objective"] + weight * perceptual
+            losses["perceptual"] = perceptual
+        return losses
 
 
 class VAETask:
@@ -135,6 +143,8 @@ def _new_network(model: VAEModel, objective: Objective, resolution: int) -> Mode
                 return ConvVAE(sample_size=resolution, **asdict(model), **likelihood)
             case DenseVAEConfig():
                 return DenseVAE(sample_size=resolution, **asdict(model), **likelihood)
+            case ResidualVAEConfig():
+                return ResidualVAE(sample_size=resolution, **asdict(model), **likelihood)
             case AutoencoderKLConfig():
                 count = len(model.block_out_channels)
                 return AutoencoderKL(

@@ -75,6 +75,22 @@ def test_the_perceptual_distance_orders_what_eyes_order() -> None:
     assert torch.equal(distance(images, images.flip(3)), distance(images.flip(3), images))
 
 
+def test_the_perceptual_loss_leads_to_the_image_and_leaves_it_alone() -> None:
+    extractor, images = feature_extractor(), faces(4)
+    made = images + 0.3 * torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
+    real, made = images.clone().requires_grad_(), made.requires_grad_()
+    before = extractor.perceptual_loss(real, made)
+    assert before.shape == (4,)
+    assert torch.equal(extractor.perceptual_loss(images, images), torch.zeros(4))
+    before.sum().backward()
+    assert real.grad is None
+    assert made.grad is not None
+    with torch.no_grad():
+        nearer = made - 0.5 * made.grad / made.grad.abs().amax()
+        assert (extractor.perceptual_loss(images, nearer) < before).all()
+    assert all(weight.grad is None for weight in extractor.parameters())
+
+
 def test_the_pairwise_distance_is_the_mean_over_every_pair() -> None:
     images = faces(7)
     pairs = list(combinations(range(7), 2))

@@ -16,7 +16,7 @@ from diffusers import AutoencoderKL
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from hf_gen.models.vae import ConvVAE, DenseVAE, VectorVAE
+from hf_gen.models.vae import ConvVAE, DenseVAE, ResidualVAE, VectorVAE
 
 Start = Callable[..., subprocess.Popen[str]]
 
@@ -24,6 +24,9 @@ SMALL: dict[str, Callable[[], VectorVAE]] = {
     "stride": lambda: ConvVAE(16, filters=(6, 4), latent_channels=5),
     "max_pool": lambda: ConvVAE(16, filters=(6, 4), latent_channels=5, downsample="max_pool"),
     "dense": lambda: DenseVAE(16, hidden=(12, 8), latent_channels=5),
+    "residual": lambda: ResidualVAE(
+        16, 2, filters=(6, 8), num_blocks=(1, 2), narrow_channels=3, latent_channels=5
+    ),
 }
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 RELOAD = """
@@ -33,7 +36,9 @@ from hf_gen.models import vae
 folder = sys.argv[1]
 images = load_file(f"{folder}/images.safetensors")["images"]
 made = {}
-for name, kind in (("stride", vae.ConvVAE), ("max_pool", vae.ConvVAE), ("dense", vae.DenseVAE)):
+kinds = {"dense": vae.DenseVAE, "residual": vae.ResidualVAE}
+for name in ("stride", "max_pool", *kinds):
+    kind = kinds.get(name, vae.ConvVAE)
     network = kind.from_pretrained(f"{folder}/{name}")
     code = network.encode(images).latent_dist.mode()
     made |= {f"{name}.code": code, f"{name}.sample": network.decode(code).sample}

@@ -23,6 +23,7 @@ from hf_gen.config import (
     DenseVAEConfig,
     Likelihood,
     Objective,
+    ResidualVAEConfig,
     VAEModel,
     VAERecipe,
 )
@@ -35,9 +36,16 @@ from hf_gen.tasks.vae import VAETask
 
 CONV = ConvVAEConfig(filters=(6, 4), latent_channels=5)
 DENSE = DenseVAEConfig(hidden=(12, 8), latent_channels=5)
+RESIDUAL = ResidualVAEConfig(patch_size=2, filters=(6, 4), narrow_channels=3, latent_channels=5)
 KL = AutoencoderKLConfig(block_out_channels=(32, 32))
 TINY = AutoencoderTinyConfig(block_out_channels=(4, 4), num_blocks=(1, 1))
-MODELS: dict[str, VAEModel] = {"conv": CONV, "dense": DENSE, "kl": KL, "tiny": TINY}
+MODELS: dict[str, VAEModel] = {
+    "conv": CONV,
+    "dense": DENSE,
+    "residual": RESIDUAL,
+    "kl": KL,
+    "tiny": TINY,
+}
 
 
 def recipe(
@@ -114,6 +122,18 @@ def test_the_kl_weight_multiplies_the_objective_only(weight: float) -> None:
     torch.testing.assert_close(weighted["objective"], expected)
 
 
+def test_the_perceptual_distance_joins_the_objective_only() -> None:
+    plain, weighted = (
+        losses(make(RESIDUAL, 32, likelihood="laplace", perceptual_weight=weight), batch(size=32))
+        for weight in (0.0, 50.0)
+    )
+    assert {**weighted, "objective": 0}.keys() == {*plain, "perceptual"}
+    for name in ("negative_elbo", "reconstruction", "kl"):
+        assert torch.equal(plain[name], weighted[name])
+    expected = plain["objective"] + 50 * weighted["perceptual"]
+    torch.testing.assert_close(weighted["objective"], expected)
+
+
 def test_an_autoencoder_without_a_posterior_has_no_kl_term() -> None:
     task, one = make(TINY, likelihood="gaussian", likelihood_scale=0.3), batch()
     vae, (images,) = task.networks["vae"].vae, one.images
@@ -137,7 +157,7 @@ def test_the_losses_of_two_halves_average_to_those_of_the_whole() -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_step_moves_every_weight_and_lowers_the_objective(model: str) -> None:
-    likelihood: Likelihood = "bernoulli" if model in ("conv", "dense") else "laplace"
+    likelihood: Likelihood = "bernoulli" if model in ("conv", "dense", "residual") else "laplace"
     task, one = make(MODELS[model], likelihood=likelihood), batch()
     before = copy.deepcopy(task.networks["vae"].state_dict())
     adam = torch.optim.AdamW(task.networks["vae"].parameters(), lr=1e-3)
@@ -210,6 +230,12 @@ def test_a_resolution_that_the_network_cannot_take_is_a_sentence(
         (ConvVAEConfig, {"latent_channels": 0}),
         (DenseVAEConfig, {"hidden": ()}),
         (DenseVAEConfig, {"hidden": (0,)}),
+        (ResidualVAEConfig, {"num_blocks": (1,)}),
+        (ResidualVAEConfig, {"num_blocks": (0, -1)}),
+        (ResidualVAEConfig, {"num_blocks": (0, 100_000)}),
+        (ResidualVAEConfig, {"patch_size": 3}),
+        (ResidualVAEConfig, {"filters": (4096, 4096)}),
+        (ResidualVAEConfig, {"narrow_channels": 0}),
         (AutoencoderKLConfig, {"block_out_channels": ()}),
         (AutoencoderKLConfig, {"block_out_channels": (33, 33)}),
         (AutoencoderKLConfig, {"block_out_channels": (32, 0)}),
