@@ -128,6 +128,13 @@ def push(
         models: Hub ids of what that Space shows beside the models that come with hf_gen.
         private: Hide a new repository from others.
     """
+    if models and space is None:
+        raise UserError("--models says what a Space shows: name the Space by --space user/name")
+    if [run, dataset, space].count(None) != 2:
+        raise UserError(
+            "name a run folder, or a dataset by --dataset user/name, or a Space by --space "
+            "user/name: one of the three"
+        )
     from huggingface_hub import HfApi
 
     from hf_gen.hub.faces import push_faces
@@ -135,20 +142,14 @@ def push(
     from hf_gen.hub.space import push_space
 
     api = HfApi()
-    if models and space is None:
-        raise UserError("--models says what a Space shows: name the Space by --space user/name")
-    if space is not None and run is None and dataset is None:
+    if space is not None:
         print(push_space(space, models, private, api))
         return
-    if dataset is not None and run is None and space is None:
+    if dataset is not None:
         name = check_access(api, dataset, private, "dataset")
         print(push_faces(name, train, test, api))
         return
-    if run is None or dataset is not None or space is not None:
-        raise UserError(
-            "name a run folder, or a dataset by --dataset user/name, or a Space by --space "
-            "user/name: one of the three"
-        )
+    assert run is not None
     from hf_gen.finished import open_run
     from hf_gen.hub.cards import family_of, run_card
     from hf_gen.pipelines import load

@@ -101,7 +101,7 @@ def test_killed_run_goes_on_to_the_bit(
         wait_for(process, *(run / place for place in moment))
         process.kill()
         process.communicate()
-    finish(start(*arguments))
+    assert main([*arguments]) == 0
     assert same_runs(run, undisturbed)
 
 
@@ -137,7 +137,7 @@ def test_asked_to_stop_it_writes_a_checkpoint_first(
     step = int(re.search(r"after step (\d+)", output)[1])  # type: ignore[index]
     assert (run / f"checkpoint-{step}").is_dir()
     assert not (run / "pipeline").exists()
-    finish(start(*arguments))
+    assert main([*arguments]) == 0
     assert same_runs(run, undisturbed)
 
 
@@ -207,26 +207,15 @@ def test_accumulated_gradients_are_those_of_one_batch(
     assert objectives(tmp_path / "parts") == pytest.approx(objectives(tmp_path / "whole"), rel=1e-4)
 
 
-def test_two_processes_train_as_one(cache: tuple[str, str], tmp_path: Path) -> None:
-    common = ("conv-vae", "--max-train-samples", "150", "--max-train-steps", "12", *cache)
-    common += ("--report-to", "none", "--logging-steps", "3", "--random-flip")
-    one, two = tmp_path / "one", tmp_path / "two"
-    assert main([*common, "--train-batch-size", "32", "--output-dir", str(one)]) == 0
-    launcher = (*ACCELERATE, "--multi_gpu")
-    launcher += ("--num_processes", "2", "--main_process_port", str(free_port()))
-    arguments = (*common, "--train-batch-size", "16", "--output-dir", str(two))
-    finish(start(*arguments, launcher=launcher, ACCELERATE_USE_CPU="true"))
-    same_numbers(one, two)
-
-
-def test_two_processes_stop_at_the_same_step_and_go_on(
+def test_two_processes_stop_at_the_same_step_and_go_on_as_one_would(
     cache: tuple[str, str], tmp_path: Path
 ) -> None:
     run = tmp_path / "two"
     launcher = (*ACCELERATE, "--multi_gpu")
     launcher += ("--num_processes", "2", "--main_process_port", str(free_port()))
-    arguments = ("conv-vae", *SMALL, *cache, "--output-dir", str(run), "--logging-steps", "2")
-    arguments += ("--checkpointing-steps", "5", "--max-train-steps", "60")
+    common = ("conv-vae", "--max-train-samples", "150", "--max-train-steps", "60", *cache)
+    common += ("--report-to", "none", "--logging-steps", "2", "--checkpointing-steps", "5")
+    arguments = (*common, "--train-batch-size", "16", "--output-dir", str(run))
     process = start(*arguments, launcher=launcher, ACCELERATE_USE_CPU="true")
     wait_for(process, run / "checkpoint-10")
     process.terminate()
@@ -236,12 +225,15 @@ def test_two_processes_stop_at_the_same_step_and_go_on(
     stopped_at = int(re.search(r"after step (\d+)", output)[1])  # type: ignore[index]
     assert (run / f"checkpoint-{stopped_at}").is_dir()
     finish(start(*arguments, launcher=launcher, ACCELERATE_USE_CPU="true"))
-    assert [line["step"] for line in metrics(run)] == list(range(2, 61, 2))
+    one = tmp_path / "one"
+    assert main([*common, "--train-batch-size", "32", "--output-dir", str(one)]) == 0
+    # Sums of other order round otherwise, and sixty steps amplify that.
+    same_numbers(run, one, tolerance=5e-3)
 
 
 def test_two_machines_train_as_one(cache: tuple[str, str], tmp_path: Path) -> None:
     common = ("conv-vae", "--max-train-samples", "150", "--max-train-steps", "12", *cache)
-    common += ("--report-to", "none", "--logging-steps", "3")
+    common += ("--report-to", "none", "--logging-steps", "3", "--random-flip")
     one, two = tmp_path / "one", tmp_path / "two"
     assert main([*common, "--train-batch-size", "32", "--output-dir", str(one)]) == 0
     port = str(free_port())

@@ -53,7 +53,7 @@ def test_killed_run_goes_on_to_the_bit_with_its_pools(
         wait_for(process, *(run / place for place in moment))
         process.kill()
         process.communicate()
-    finish(start(*arguments))
+    assert main([*arguments]) == 0
     for name in TRAINED:
         assert (run / name).read_bytes() == (translated / name).read_bytes(), name
 

@@ -28,6 +28,8 @@ NAME = "tester/faces"
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 HALF = "diffusion_pytorch_model.fp16.safetensors"
 
+BARE = "tester/bare"
+
 # Each way in its own words; what follows is the same for all.
 WAYS = {
     "model": "from hf_gen import ConvVAE\n"
@@ -39,11 +41,13 @@ WAYS = {
     "auto": "from diffusers import AutoModel\n"
     "made = AutoModel.from_pretrained(name, trust_remote_code=True, **options)",
 }
+# The first need hf_gen, the others do without; those of one line share a process.
+GROUPS = (("model", "class", "load"), ("remote", "auto"))
 BEGIN = """
 import json
 import sys
 import torch
-name, options = sys.argv[1], json.loads(sys.argv[2])
+names, options = json.loads(sys.argv[1]), json.loads(sys.argv[2])
 if "dtype" in options:
     options["dtype"] = getattr(torch, options["dtype"])
 """
@@ -131,11 +135,6 @@ def put(hub: LoopbackHub, folder: Path, name: str = NAME, **more: Any) -> None:
     hub.create(name, files=files(folder), **more)
 
 
-def told(output: str) -> dict[str, Any]:
-    answer: dict[str, Any] = json.loads(output.splitlines()[-1])
-    return answer
-
-
 def expected_mean(pipeline: VAEPipeline) -> float:
     codes = torch.randn(2, 5, 1, 1, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
@@ -151,11 +150,20 @@ def check(answer: dict[str, Any], way: str, pipeline: VAEPipeline) -> None:
     assert answer["mean"] == expected_mean(pipeline)
 
 
-def start_way(run: Run, way: str, name: object, environment: dict[str, str], **options: Any) -> Any:
-    program = BEGIN + WAYS[way] + END
-    with_hf_gen = way in ("model", "class", "load")
-    arguments = (name, json.dumps(options))
-    return told(run(program, *arguments, with_hf_gen=with_hf_gen, **environment))
+def start_ways(
+    run: Run,
+    ways: tuple[str, ...],
+    saved: object,
+    bare: object,
+    environment: dict[str, str],
+    **options: Any,
+) -> dict[str, Any]:
+    """What each way, all of one group, tells of the pipeline `saved` or of the model `bare`."""
+    names = {way: str(bare if way == "auto" else saved) for way in ways}
+    program = BEGIN + "".join(f"name = names[{way!r}]\n{WAYS[way]}{END}" for way in ways)
+    arguments = (json.dumps(names), json.dumps(options))
+    output = run(program, *arguments, with_hf_gen=ways[0] in GROUPS[0], **environment)
+    return dict(zip(ways, map(json.loads, output.splitlines()[-len(ways) :]), strict=True))
 
 
 def source_of(saved: Path, way: str) -> Path:
@@ -216,33 +224,41 @@ def test_both_pipelines_are_portable_by_the_same_text() -> None:
     assert here == there
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_folder_loads(saved: Path, pipeline: VAEPipeline, run: Run, way: str) -> None:
-    check(start_way(run, way, source_of(saved, way), {"HF_HUB_OFFLINE": "1"}), way, pipeline)
+@pytest.mark.parametrize("ways", GROUPS)
+def test_a_folder_loads(
+    saved: Path, pipeline: VAEPipeline, run: Run, ways: tuple[str, ...]
+) -> None:
+    offline = {"HF_HUB_OFFLINE": "1"}
+    for way, answer in start_ways(run, ways, saved, saved.parent / "bare", offline).items():
+        check(answer, way, pipeline)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("ways", GROUPS)
 def test_a_repository_loads_and_again_without_asking(
     saved: Path,
     pipeline: VAEPipeline,
     loopback_hub: LoopbackHub,
     tmp_path: Path,
     run: Run,
-    way: str,
+    ways: tuple[str, ...],
 ) -> None:
-    put(loopback_hub, source_of(saved, way))
+    put(loopback_hub, saved)
+    put(loopback_hub, saved.parent / "bare", BARE)
     environment = loopback_hub.environment(tmp_path)
-    check(start_way(run, way, NAME, environment), way, pipeline)
-    if way in ("class", "load"):
+    for way, answer in start_ways(run, ways, NAME, BARE, environment).items():
+        check(answer, way, pipeline)
+    if ways == GROUPS[0]:
         assert downloaded(loopback_hub) == {
             "model_index.json",
             *(f"{part}/{name}" for part in ("vae", "prior") for name in ("config.json", WEIGHTS)),
         }
     loopback_hub.forget()
-    check(start_way(run, way, NAME, environment, local_files_only=True), way, pipeline)
+    again = start_ways(run, ways, NAME, BARE, environment, local_files_only=True)
+    for way, answer in again.items():
+        check(answer, way, pipeline)
     # For remote code diffusers asks which commit it is of, even so.
     assert {asked.endpoint for asked in loopback_hub.asked()} <= (
-        {"info", "resolve"} if way in ("remote", "auto") else set()
+        set() if ways == GROUPS[0] else {"info", "resolve"}
     )
 
 
@@ -252,18 +268,18 @@ def downloaded(hub: LoopbackHub) -> set[str]:
     return {place.partition("/")[2] for place in places}
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("ways", [GROUPS[0], ("remote",), ("auto",)])
 def test_a_variant_of_an_old_revision_loads(
-    saved: Path, loopback_hub: LoopbackHub, tmp_path: Path, run: Run, way: str
+    saved: Path, loopback_hub: LoopbackHub, tmp_path: Path, run: Run, ways: tuple[str, ...]
 ) -> None:
-    put(loopback_hub, source_of(saved, way))
+    put(loopback_hub, source_of(saved, ways[0]))
     old = loopback_hub.commits(NAME)[0].sha
     loopback_hub.put(NAME, {path: b"{}" for path in loopback_hub.files(NAME) if "json" in path})
     environment = loopback_hub.environment(tmp_path)
     options = {"revision": old, "variant": "fp16", "dtype": "float16"}
-    answer = start_way(run, way, NAME, environment, **options)
-    assert answer["dtype"] == "torch.float16"
-    if way in ("class", "load"):
+    answers = start_ways(run, ways, NAME, NAME, environment, **options)
+    assert {answer["dtype"] for answer in answers.values()} == {"torch.float16"}
+    if ways == GROUPS[0]:
         assert {Path(path).name for path in downloaded(loopback_hub)} == {
             "model_index.json",
             "config.json",
@@ -274,14 +290,19 @@ def test_a_variant_of_an_old_revision_loads(
 def test_what_came_as_remote_code_is_saved_and_loads_again(
     saved: Path, pipeline: VAEPipeline, tmp_path: Path, run: Run
 ) -> None:
-    for way in ("remote", "auto"):
-        again = tmp_path / way
-        program = BEGIN + WAYS[way] + f"\nmade.save_pretrained({str(again)!r})"
-        run(program, source_of(saved, way), "{}", with_hf_gen=False)
-        old, new = files(source_of(saved, way)), files(again)
+    again = {way: tmp_path / way for way in GROUPS[1]}
+    program = BEGIN + "".join(
+        f"name = names[{way!r}]\n{WAYS[way]}\nmade.save_pretrained({str(folder)!r})\n"
+        for way, folder in again.items()
+    )
+    names = {way: str(source_of(saved, way)) for way in again}
+    run(program, json.dumps(names), "{}", with_hf_gen=False)
+    for way, folder in again.items():
+        old, new = files(source_of(saved, way)), files(folder)
         assert str(tmp_path).encode() not in b"".join(new.values())
         assert new == {name: content for name, content in old.items() if not name.endswith(HALF)}
-        check(start_way(run, way, again, {}), way, pipeline)
+    for way, answer in start_ways(run, GROUPS[1], again["remote"], again["auto"], {}).items():
+        check(answer, way, pipeline)
     assert isinstance(load(tmp_path / "remote"), VAEPipeline)
     assert isinstance(ConvVAE.from_pretrained(tmp_path / "auto"), ConvVAE)
 

@@ -7,6 +7,7 @@ import json
 import pickle
 import re
 import shutil
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 from diffusers import AutoModel
+from diffusers.utils import dynamic_modules_utils
 from huggingface_hub import HfApi, ModelCard
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -83,8 +85,12 @@ def test_code_that_lies_beside_a_model_is_not_run(folder: Path, tmp_path: Path, 
     assert not (tmp_path / "mark").exists()
 
 
-def test_the_trap_springs_for_those_who_trust_it(folder: Path, tmp_path: Path) -> None:
+def test_the_trap_springs_for_those_who_trust_it(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Else the test above could not fail.
+    monkeypatch.setattr(dynamic_modules_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.setattr("sys.path", [*sys.path])
     with pytest.raises(Exception, match="Trap"):
         AutoModel.from_pretrained(str(folder / "vae"), trust_remote_code=True)
     assert (tmp_path / "mark").exists()
