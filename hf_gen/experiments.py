@@ -76,7 +76,7 @@ def task_of(recipe: Recipe, device: torch.device) -> Task:
     """What is trained; see the tasks for their errors."""
     if isinstance(recipe, CycleGANRecipe):
         return CycleGANTask(recipe, device)
-    return VAETask(recipe)
+    return VAETask(recipe, device)
 
 
 def experiment_of(recipe: Recipe, inception: bool = False) -> Experiment:

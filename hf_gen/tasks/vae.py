@@ -32,6 +32,8 @@ from hf_gen.models.vae import ConvVAE, DenseVAE, ResidualVAE, VectorVAE
 from hf_gen.pipelines import VAEPipeline
 from hf_gen.pipelines.networks import load_network
 
+_CPU = torch.device("cpu")
+
 
 class NegativeELBO(nn.Module):
     """An autoencoder of diffusers' protocol and its loss as one `forward`.
@@ -40,13 +42,16 @@ class NegativeELBO(nn.Module):
 
     Args:
         vae: The autoencoder.
-        objective: The likelihood and the weight of the KL term.
+        objective: The likelihood and the weights of the terms.
+        device: Where images will be.
     """
 
-    def __init__(self, vae: ModelMixin, objective: Objective) -> None:
+    def __init__(self, vae: ModelMixin, objective: Objective, device: torch.device) -> None:
         super().__init__()
         self.vae = vae
         self.objective = objective
+        # In a tuple they are no part of this module: neither trained nor saved.
+        self.features = (feature_extractor(str(device)),) if objective.perceptual_weight else ()
 
     def forward(self, images: Tensor, noise: Tensor) -> dict[str, Tensor]:
         """The losses in nats per image, means over the batch; the perceptual one has no unit.
@@ -76,10 +81,10 @@ class NegativeELBO(nn.Module):
             "reconstruction": reconstruction,
             "kl": kl,
         }
-        if weight := self.objective.perceptual_weight:
-            features = feature_extractor(str(images.device))
+        for features in self.features:
             perceptual = features.perceptual_loss(images, decoded.sample).mean()
-            losses["objective"] = losses["objective"] + weight * perceptual
+            weighted = self.objective.perceptual_weight * perceptual
+            losses["objective"] = losses["objective"] + weighted
             losses["perceptual"] = perceptual
         return losses
 
@@ -89,13 +94,14 @@ class VAETask:
 
     Args:
         recipe: Which network, objective and resolution.
+        device: Where it will be trained.
 
     Raises:
         UserError: If the network cannot be made or loaded, or cannot take the resolution or the
             likelihood.
     """
 
-    def __init__(self, recipe: VAERecipe) -> None:
+    def __init__(self, recipe: VAERecipe, device: torch.device = _CPU) -> None:
         self.resolution = recipe.data.resolution
         if recipe.pretrained_model_name_or_path is None:
             vae = _new_network(recipe.model, recipe.objective, self.resolution)
@@ -108,7 +114,7 @@ class VAETask:
                 "gives images: try --likelihood laplace or gaussian"
             )
         self.latent_shape = _latent_shape(vae, self.resolution)
-        self.networks: dict[str, nn.Module] = {"vae": NegativeELBO(vae, recipe.objective)}
+        self.networks: dict[str, nn.Module] = {"vae": NegativeELBO(vae, recipe.objective, device)}
         self.turns: dict[str, tuple[str, ...]] = {"vae": ("vae",)}
         self.averaged: tuple[str, ...] = ("vae",)
         self.optimisations = {"vae": recipe.optimisation}
