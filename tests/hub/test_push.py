@@ -9,14 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from huggingface_hub import HfApi
+from huggingface_hub import HfApi, constants
 
+from hf_gen.cli import main
 from hf_gen.errors import UserError
+from hf_gen.hub import background
 from hf_gen.hub.push import check_access
 from hf_gen.hub_answers import HubUnreachable
 from tests.launching import ROOT
 from tests.loopback_hub import LoopbackHub
-from train_accelerate import main
+from train_accelerate import main as train
 
 TINY = (
     *("--max-train-samples", "120", "--train-batch-size", "12", "--resolution", "16"),
@@ -33,21 +35,25 @@ for options in ({}, {"variant": "fp16", "dtype": torch.float16}):
 Run = Callable[..., tuple[int, str]]
 
 
+def train_as_told() -> int:
+    return train(sys.argv[1:])
+
+
 @pytest.fixture(scope="session")
 def finished(cache: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small run that has ended, on a dataset whose folder nobody else should hear of."""
     run = tmp_path_factory.mktemp("secret-place") / "small"
     arguments = ["conv-vae", *TINY, *cache, "--latent-channels", "4", "--output-dir", str(run)]
-    assert main(arguments) == 0
+    assert train(arguments) == 0
     return run
 
 
 @pytest.fixture
-def hf_gen(loopback_hub: LoopbackHub, tmp_path: Path) -> Run:
-    """`hf-gen`, or a program, in a fresh process that knows the loopback Hub only."""
+def fresh(loopback_hub: LoopbackHub, tmp_path: Path) -> Run:
+    """A program in a fresh process that knows the loopback Hub only."""
 
-    def run(*arguments: str, program: str = PUSH, token: str | None = None) -> tuple[int, str]:
-        environment = loopback_hub.environment(tmp_path, token)
+    def run(program: str, *arguments: str) -> tuple[int, str]:
+        environment = loopback_hub.environment(tmp_path)
         finished = subprocess.run(
             [sys.executable, "-c", program, *arguments],
             env={**os.environ, **environment, "PYTHONPATH": str(ROOT)},
@@ -63,10 +69,37 @@ def hf_gen(loopback_hub: LoopbackHub, tmp_path: Path) -> Run:
     return run
 
 
+@pytest.fixture
+def hf_gen(
+    loopback_hub: LoopbackHub,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Run:
+    """`hf-gen`, or what trains, in this process, which is to know the loopback Hub only."""
+    monkeypatch.setattr(constants, "ENDPOINT", loopback_hub.url)
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+
+    def run(
+        *arguments: str, program: Callable[[], int | None] = main, token: str | None = None
+    ) -> tuple[int, str]:
+        for name, value in loopback_hub.environment(tmp_path, token).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["hf-gen", *arguments])
+        try:
+            code = program()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return code or 0, "".join(capfd.readouterr())
+
+    return run
+
+
 def test_a_pushed_run_loads_and_says_nothing_private(
-    loopback_hub: LoopbackHub, hf_gen: Run, finished: Path
+    loopback_hub: LoopbackHub, fresh: Run, finished: Path
 ) -> None:
-    code, output = hf_gen("push", str(finished), "--repo-id", NAME, "--private")
+    code, output = fresh(PUSH, "push", str(finished), "--repo-id", NAME, "--private")
     assert code == 0, output
     files = loopback_hub.files(NAME)
     assert len(loopback_hub.commits(NAME)) == 2  # the repository's own first one, and ours
@@ -84,7 +117,7 @@ def test_a_pushed_run_loads_and_says_nothing_private(
             assert b"_name_or_path" not in content, name
     card = files["README.md"].decode()
     assert f'hf_gen.load("{NAME}")' in card
-    code, output = hf_gen(NAME, program=LOAD)
+    code, output = fresh(LOAD, NAME)
     assert output.splitlines() == [
         "VAEPipeline torch.float32 (16, 16)",
         "VAEPipeline torch.float16 (16, 16)",
@@ -170,9 +203,8 @@ def test_a_card_that_the_hub_refuses_stops_the_push_before_any_upload(
 def test_training_uploads_along_the_way_and_in_the_end(
     loopback_hub: LoopbackHub, hf_gen: Run, cache: tuple[str, str], tmp_path: Path
 ) -> None:
-    program = "import sys; from train_accelerate import main; sys.exit(main(sys.argv[1:]))"
     arguments = ("conv-vae", *TINY, *cache, "--output-dir", str(tmp_path / "mine"), "--push-to-hub")
-    code, output = hf_gen(*arguments, program=program)
+    code, output = hf_gen(*arguments, program=train_as_told)
     assert code == 0, output
     assert "is on the Hub" in output
     titles = [commit.title for commit in loopback_hub.commits("tester/mine")]
@@ -182,16 +214,17 @@ def test_training_uploads_along_the_way_and_in_the_end(
 
 
 def test_a_failing_hub_does_not_end_a_training(
-    loopback_hub: LoopbackHub, hf_gen: Run, cache: tuple[str, str], tmp_path: Path
+    loopback_hub: LoopbackHub,
+    hf_gen: Run,
+    cache: tuple[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    program = (
-        "import sys; import hf_gen.hub.background as b; b._WAITS = (0.1,);"
-        "from train_accelerate import main; sys.exit(main(sys.argv[1:]))"
-    )
+    monkeypatch.setattr(background, "_WAITS", (0.1,))
     loopback_hub.faults.fail("POST", "commit", status=503, times=None)
     run = tmp_path / "mine"
     arguments = ("conv-vae", *TINY, *cache, "--output-dir", str(run), "--push-to-hub")
-    code, output = hf_gen(*arguments, program=program)
+    code, output = hf_gen(*arguments, program=train_as_told)
     assert code == 0, output
     assert "mine is done" in output
     assert "not uploaded: the Hub failed" in output
@@ -206,16 +239,17 @@ def test_a_failing_hub_does_not_end_a_training(
 def test_without_the_right_to_write_nothing_is_trained(
     loopback_hub: LoopbackHub, hf_gen: Run, cache: tuple[str, str], tmp_path: Path
 ) -> None:
-    program = "import sys; from train_accelerate import main; sys.exit(main(sys.argv[1:]))"
     run = tmp_path / "mine"
     arguments = ("conv-vae", *TINY, *cache, "--output-dir", str(run), "--push-to-hub")
-    code, output = hf_gen(*arguments, program=program, token=loopback_hub.read_token)
+    code, output = hf_gen(*arguments, program=train_as_told, token=loopback_hub.read_token)
     assert code == 2
     assert "may not write to" in output
     assert not run.exists()
 
 
-def test_drawn_faces_come_back_as_a_dataset(loopback_hub: LoopbackHub, hf_gen: Run) -> None:
+def test_drawn_faces_come_back_as_a_dataset(
+    loopback_hub: LoopbackHub, hf_gen: Run, fresh: Run
+) -> None:
     code, output = hf_gen("push", "--dataset", NAME, "--train", "12", "--test", "8")
     assert code == 0, output
     program = """
@@ -231,7 +265,7 @@ print(json.dumps({
     "streamed": streamed["cartoon"].size,
 }))
 """
-    code, output = hf_gen(NAME, program=program)
+    code, output = fresh(program, NAME)
     assert code == 0, output
     told = json.loads(output.splitlines()[-1])
     assert told["counts"] == {"train": 12, "test": 8}
@@ -245,7 +279,7 @@ print(json.dumps({
 
 
 def test_a_component_is_pushed_alone(
-    loopback_hub: LoopbackHub, hf_gen: Run, finished: Path
+    loopback_hub: LoopbackHub, hf_gen: Run, fresh: Run, finished: Path
 ) -> None:
     code, output = hf_gen("push", str(finished), "--repo-id", NAME, "--component", "vae")
     assert code == 0, output
@@ -255,7 +289,7 @@ def test_a_component_is_pushed_alone(
     assert "AutoModel.from_pretrained" in files["README.md"].decode()
     program = "import sys; from diffusers import AutoModel; print(type(AutoModel.from_pretrained("
     program += "sys.argv[1], trust_remote_code=True)).__name__)"
-    code, output = hf_gen(NAME, program=program)
+    code, output = fresh(program, NAME)
     assert code == 0, output
     assert output.splitlines()[-1] == "ConvVAE"
     code, output = hf_gen("push", str(finished), "--repo-id", NAME, "--component", "unet")
