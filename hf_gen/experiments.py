@@ -102,7 +102,15 @@ def _autoencoding(recipe: VAERecipe, inception: bool) -> Experiment:
         if is_drawn(recipe.data):
             places = range(TEST_START, TEST_START + len(held_out))
             factors = true_factors([face_at(place) for place in places])
-        return evaluate_autoencoder(pipeline, recipe.objective, held_out, factors, seed, inception)
+        return evaluate_autoencoder(
+            pipeline,
+            recipe.objective,
+            held_out,
+            factors,
+            seed,
+            inception,
+            cache_folder(recipe.data),
+        )
 
     def with_prior(pipeline: VAEPipeline) -> VAEPipeline:
         codes = training_codes(pipeline, domain.train, _CODES_FOR_THE_PRIOR, seed)
@@ -119,7 +127,7 @@ def _autoencoding(recipe: VAERecipe, inception: bool) -> Experiment:
 
 def _translation(recipe: CycleGANRecipe, inception: bool) -> Experiment:
     a, b = load_domains(recipe.data, recipe.domains)
-    measure = TranslationMonitor(a, b)
+    measure = TranslationMonitor(a, b, cache_folder(recipe.data))
 
     def evaluate(pipeline: TranslationPipeline) -> dict[str, Any]:
         pipeline.set_progress_bar_config(disable=True)

@@ -1,5 +1,7 @@
 """Every number of one autoencoder: its reconstructions, its bounds, its codes and its samples."""
 
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
@@ -27,6 +29,7 @@ def evaluate_autoencoder(
     factors: dict[str, Tensor] | None,
     seed: int = 0,
     inception: bool = False,
+    cache_dir: Path | None = None,
 ) -> dict[str, float | list[float]]:
     """Measures an autoencoder on the held-out images.
 
@@ -37,6 +40,7 @@ def evaluate_autoencoder(
         factors: What they were drawn from, where they are drawn faces; see `true_factors`.
         seed: Of the draws from posteriors and priors, and of what is learned from the codes.
         inception: Also "samples/PRIOR/inception_frechet_distance".
+        cache_dir: Where what is known of the held-out images is kept for other runs on them.
 
     Returns:
         The numbers of `evaluate_reconstruction` and `evaluate_likelihood`;
@@ -54,7 +58,7 @@ def evaluate_autoencoder(
     if logvar is not None and len(mean) > 1:
         results |= evaluate_latents(mean, logvar, seed)
     if len(held_out) >= FEWEST:
-        results |= _evaluate_priors(pipeline, held_out, seed, inception)
+        results |= _evaluate_priors(pipeline, held_out, seed, inception, cache_dir)
     if factors is not None and len(mean) >= FEWEST_TO_READ:
         results |= evaluate_disentanglement(_draw(mean, logvar, seed), factors, seed)
     return results
@@ -82,11 +86,11 @@ def _draw(mean: Tensor, logvar: Tensor | None, seed: int) -> Tensor:
 
 
 def _evaluate_priors(
-    pipeline: VAEPipeline, held_out: Pixels, seed: int, inception: bool
+    pipeline: VAEPipeline, held_out: Pixels, seed: int, inception: bool, cache_dir: Path | None
 ) -> dict[str, float]:
     real_images = held_out.images(torch.arange(min(len(held_out), MOST_SAMPLES)))
     extractor = feature_extractor()
-    real = reference(real_images, extractor)
+    real = reference(real_images, extractor, cache_dir)
     numbers: dict[str, float] = {}
     for prior in pipeline.priors:
         generator = torch.Generator().manual_seed(seed)

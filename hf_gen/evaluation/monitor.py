@@ -35,6 +35,7 @@ class TranslationMonitor:
     Args:
         a: Domain a.
         b: Domain b.
+        cache_dir: Where what is known of the held-out images is kept for other runs on them.
 
     Attributes:
         images: How many images of each domain are measured, at least.
@@ -43,7 +44,7 @@ class TranslationMonitor:
         UserError: If too few images are held out.
     """
 
-    def __init__(self, a: Domain, b: Domain) -> None:
+    def __init__(self, a: Domain, b: Domain, cache_dir: Path | None = None) -> None:
         for domain in (a, b):
             if len(domain.held_out) < FEWEST:
                 raise UserError(
@@ -59,7 +60,8 @@ class TranslationMonitor:
         self._inputs = dict(zip(DIRECTIONS, held_out, strict=True))
         targets = zip(DIRECTIONS, reversed(held_out), strict=True)
         self._references = {
-            direction: reference(target, self._extractor) for direction, target in targets
+            direction: reference(target, self._extractor, cache_dir)
+            for direction, target in targets
         }
 
     def __call__(self, pipeline: TranslationPipeline) -> dict[str, float]:
