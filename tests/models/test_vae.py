@@ -61,6 +61,21 @@ def shapes(network: torch.nn.Module) -> dict[str, tuple[int, ...]]:
     return {name: tuple(weight.shape) for name, weight in network.named_parameters()}
 
 
+@pytest.mark.parametrize(
+    ("kernel_size", "stride"), [(5, 2), (3, 2), (1, 2), (3, 4), (7, 3), (3, 1)]
+)
+def test_decoding_without_gradients_gives_the_same_images(kernel_size: int, stride: int) -> None:
+    torch.manual_seed(0)
+    vae = ConvVAE(12, (4, 6), (kernel_size, 3), (stride, 1), latent_channels=5)
+    codes = torch.randn(2, 5, 1, 1)
+    with_gradients = vae.decode(codes).logits
+    assert with_gradients.requires_grad
+    with torch.no_grad():
+        without = vae.decode(codes).logits
+    assert without.shape == with_gradients.shape == (2, 3, 12, 12)
+    torch.testing.assert_close(without, with_gradients, rtol=1e-5, atol=1e-6)
+
+
 def test_the_default_network_is_the_one_of_the_report() -> None:
     assert shapes(ConvVAE()) == {
         "encoder.0.0.weight": (64, 3, 5, 5),
