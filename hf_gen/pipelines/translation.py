@@ -25,6 +25,7 @@ OutputType = Literal["pil", "pt"]
 Direction = Literal["a_to_b", "b_to_a"]
 Pictures = Any  # a list of PIL images, or a tensor where output_type is "pt"
 _AT_ONCE = 64
+_AT_ONCE_ON_A_CPU = 16  # few enough images that their widest maps stay in its caches
 
 
 class PortablePipeline(DiffusionPipeline):
@@ -130,6 +131,8 @@ class TranslationPipeline(PortablePipeline):
         for name, domain in (("domain_a", domain_a), ("domain_b", domain_b)):
             if not isinstance(domain, str) or not domain.strip():
                 raise ValueError(f"{name} must be a name such as 'anime', got {domain!r}")
+        # Convolutions are faster with channels last, and their results are the same.
+        a_to_b, b_to_a = (one.to(memory_format=torch.channels_last) for one in (a_to_b, b_to_a))
         self.register_modules(a_to_b=a_to_b, b_to_a=b_to_a)
         self.register_to_config(resolution=resolution, domain_a=domain_a, domain_b=domain_b)
 
@@ -185,10 +188,11 @@ class TranslationPipeline(PortablePipeline):
 
     @torch.no_grad()
     def _generate(self, generator: ModelMixin, pixels: Tensor) -> Tensor:
-        parts = pixels.split(_AT_ONCE)
+        device = self._execution_device
+        parts = pixels.split(_AT_ONCE_ON_A_CPU if device.type == "cpu" else _AT_ONCE)
         made = [
-            generator(part.to(self._execution_device, generator.dtype)).sample
-            for part in (self.progress_bar(parts) if len(parts) > 1 else parts)
+            generator(part.to(device, generator.dtype)).sample
+            for part in (self.progress_bar(parts) if len(pixels) > _AT_ONCE else parts)
         ]
         return torch.cat(made).float().clamp(-1, 1)
 
