@@ -407,23 +407,23 @@ class _ResidualBlock(nn.Module):
 
 
 class _Enlarging(nn.ConvTranspose2d):
-    """A transposed convolution; without gradients, one to an image is an ordinary convolution.
+    """To stride times the size; without gradients, one to an image is an ordinary convolution.
 
     Each place then makes the stride x stride pixels over it, which a CPU does five times as fast.
     """
 
-    def forward(self, features: Tensor) -> Tensor:
-        stride = self.stride[0]
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        stride, kernel_size = self.stride[0], self.kernel_size[0]
         if torch.is_grad_enabled() or self.out_channels > 3 or stride == 1:
-            return super().forward(features)
-        reach = (self.padding[0] + stride - 1) // stride  # of a place, in places
-        before = stride * reach - self.padding[0]
-        after = stride * (2 * reach + 1) - self.kernel_size[0] - before
+            return super().forward(input, output_size)
+        reach = (kernel_size // 2 + stride - 1) // stride  # of a place, in places
+        before = stride * reach - kernel_size // 2
+        after = stride * (2 * reach + 1) - kernel_size - before
         weight = nn.functional.pad(self.weight, (before, after) * 2)
         weight = weight.unflatten(3, (-1, stride)).unflatten(2, (-1, stride))
         weight = weight.permute(1, 3, 5, 0, 2, 4).flatten(0, 2).flip(2, 3)
-        bias = self.bias.repeat_interleave(stride**2)
-        pixels = nn.functional.conv2d(features, weight, bias, padding=reach)
+        bias = None if self.bias is None else self.bias.repeat_interleave(stride**2)
+        pixels = nn.functional.conv2d(input, weight, bias, padding=reach)
         return nn.functional.pixel_shuffle(pixels, stride)
 
 
