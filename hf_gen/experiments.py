@@ -16,13 +16,8 @@ from hf_gen.data.batches import Domain
 from hf_gen.data.domains import are_drawn, load_domains
 from hf_gen.data.faces import TEST_START, face_at
 from hf_gen.data.sources import cache_folder, is_drawn, load_domain
-from hf_gen.evaluation.autoencoder import evaluate_autoencoder
-from hf_gen.evaluation.factors import true_factors
-from hf_gen.evaluation.monitor import TranslationMonitor, measure_truth
-from hf_gen.evaluation.prior import fit_prior, training_codes
 from hf_gen.hub.cards import AUTOENCODER, TRANSLATION, Family, run_card
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline, load
-from hf_gen.report import draw_translation_figures, draw_vae_figures
 from hf_gen.runs import RunFolder
 from hf_gen.tasks.cyclegan import CycleGANTask
 from hf_gen.tasks.vae import VAETask
@@ -97,7 +92,11 @@ def experiment_of(recipe: Recipe, inception: bool = False) -> Experiment:
 def _autoencoding(recipe: VAERecipe, inception: bool) -> Experiment:
     domain, seed = load_domain(recipe.data), recipe.optimisation.seed
 
+    # What is needed after the training is imported then: it takes seconds.
     def evaluate(pipeline: VAEPipeline) -> dict[str, Any]:
+        from hf_gen.evaluation.autoencoder import evaluate_autoencoder
+        from hf_gen.evaluation.factors import true_factors
+
         held_out, factors = domain.held_out, None
         if is_drawn(recipe.data):
             places = range(TEST_START, TEST_START + len(held_out))
@@ -113,19 +112,28 @@ def _autoencoding(recipe: VAERecipe, inception: bool) -> Experiment:
         )
 
     def with_prior(pipeline: VAEPipeline) -> VAEPipeline:
+        from hf_gen.evaluation.prior import fit_prior, training_codes
+
         codes = training_codes(pipeline, domain.train, _CODES_FOR_THE_PRIOR, seed)
         return VAEPipeline(pipeline.vae, fit_prior(codes, seed=seed), pipeline.config.resolution)
+
+    def draw(run: RunFolder, pipeline: VAEPipeline) -> None:
+        from hf_gen.report import draw_vae_figures
+
+        draw_vae_figures(run, pipeline, domain.held_out, seed)
 
     return Experiment(
         domains=(domain,),
         evaluate=evaluate,
-        draw=lambda run, pipeline: draw_vae_figures(run, pipeline, domain.held_out, seed),
+        draw=draw,
         family=AUTOENCODER,
         learn_more=with_prior,
     )
 
 
 def _translation(recipe: CycleGANRecipe, inception: bool) -> Experiment:
+    from hf_gen.evaluation.monitor import TranslationMonitor, measure_truth
+
     a, b = load_domains(recipe.data, recipe.domains)
     measure = TranslationMonitor(a, b, cache_folder(recipe.data))
 
@@ -138,10 +146,15 @@ def _translation(recipe: CycleGANRecipe, inception: bool) -> Experiment:
             results |= measure_truth(pipeline, a, b, cache_folder(recipe.data))
         return results
 
+    def draw(run: RunFolder, pipeline: TranslationPipeline) -> None:
+        from hf_gen.report import draw_translation_figures
+
+        draw_translation_figures(run, pipeline, a, b)
+
     return Experiment(
         domains=(a, b),
         evaluate=evaluate,
-        draw=lambda run, pipeline: draw_translation_figures(run, pipeline, a, b),
+        draw=draw,
         family=TRANSLATION,
         names=(recipe.domains.domain_a, recipe.domains.domain_b),
         measure=measure,

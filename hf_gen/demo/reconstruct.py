@@ -8,10 +8,6 @@ from typing import Any, Literal
 import gradio as gr
 import torch
 from PIL import Image
-from torchmetrics.functional.image import (
-    peak_signal_noise_ratio,
-    structural_similarity_index_measure,
-)
 
 from hf_gen.demo import markup
 from hf_gen.demo.answers import COMPUTES, OWN, answered, on_the_accelerator
@@ -69,6 +65,12 @@ class Reconstruction:
 
 def reconstruct(pipeline: VAEPipeline, image: Image.Image) -> Reconstruction:
     """Sends one RGB image through an autoencoder and measures what comes out."""
+    # It takes a second to import, which the page need not wait for.
+    from torchmetrics.functional.image import (
+        peak_signal_noise_ratio,
+        structural_similarity_index_measure,
+    )
+
     seen = square(image, pipeline.config.resolution)
     began = time.perf_counter()
     made = pipeline.reconstruct(seen)[0]
