@@ -1,7 +1,7 @@
-"""Trainings that are measured in turn, each in a process of its own that waits while others run.
+"""Contenders that are measured in turn, each in a process of its own that waits while others run.
 
 So neither the state of the machine nor what one of them tells its process (threads, allocator)
-favours another. A contender trains as it would anyway and calls `Gate.step` at each of its steps.
+favours another. A contender works as it would anyway and calls `Gate.step` at each of its steps.
 """
 
 import argparse
@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from statistics import median
 from typing import Any
 
 WARM_UP = 10
@@ -46,10 +45,14 @@ class Gate:
             self.tell(speed=self.images * self.steps / (time.perf_counter() - self._since))
         else:
             self.tell(ready=True)
-        if not sys.stdin.readline():
-            os._exit(0)  # the contest is over, and no training of ours has to be ended well
+        self.wait()
         self._left = self.steps
         self._since = time.perf_counter()
+
+    def wait(self) -> None:
+        """Until the contest says that it is this one's turn."""
+        if not sys.stdin.readline():
+            os._exit(0)  # the contest is over, and no training of ours has to be ended well
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,8 @@ def contest(
                 results[name].speeds.append(_hear(name, process, "speed"))
     finally:
         for process in processes.values():
+            assert process.stdin is not None
+            process.stdin.close()  # what it has launched itself ends by that
             process.kill()
             process.wait()
     return results
@@ -114,11 +119,6 @@ def apart(results: Iterable[Result]) -> float:
     """The largest relative difference between losses of contenders that compute the same."""
     columns = zip(*(result.losses for result in results), strict=True)
     return max(max(column) / min(column) - 1 for column in columns)
-
-
-def summary(numbers: list[float]) -> dict[str, float]:
-    """Median, lowest and highest."""
-    return {"median": median(numbers), "lowest": min(numbers), "highest": max(numbers)}
 
 
 def _hear(name: str, process: "subprocess.Popen[str]", what: str) -> Any:

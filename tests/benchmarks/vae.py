@@ -74,6 +74,11 @@ def tell_losses(gate: Gate, domain: Domain, precision: str) -> None:
 
 def ours(steps: int, precision: str = "no", torch_compile: str = "on") -> None:
     """The loop as `train_accelerate.py` runs it, from the pixel cache on."""
+    train_for_ever(Gate(BATCH, steps), BATCH, precision, torch_compile)
+
+
+def train_for_ever(gate: Gate, batch: int, precision: str, torch_compile: str) -> None:
+    """Trains with `batch` images a step in this process, which may be one of several."""
     from accelerate import Accelerator
 
     from hf_gen.allocator import keep_freed_memory
@@ -81,16 +86,17 @@ def ours(steps: int, precision: str = "no", torch_compile: str = "on") -> None:
     from hf_gen.trainer import train
 
     keep_freed_memory()
-    gate, domain = Gate(BATCH, steps), load_domain(RECIPE.data)
+    domain = load_domain(RECIPE.data)
     tell_losses(gate, domain, precision)
     optimisation = Optimisation(max_train_steps=FOR_EVER, torch_compile=torch_compile)
     output = Output(validation_steps=FOR_EVER, checkpointing_steps=FOR_EVER, report_to="none")
-    loader = Loader((domain,), 0, BATCH, 1, False, 0, 1, torch.device("cpu"))
+    accelerator = Accelerator(mixed_precision=precision)
+    rank, processes = accelerator.process_index, accelerator.num_processes
+    loader = Loader((domain,), 0, batch, 1, False, rank, processes, torch.device("cpu"))
     with tempfile.TemporaryDirectory() as folder:
         run = RunFolder(Path(folder) / "run")
         run.start({}, "", "cpu", {})
         torch.manual_seed(0)
-        accelerator = Accelerator(mixed_precision=precision)
         train(Gated(RECIPE, gate), loader, optimisation, output, run, accelerator)
 
 

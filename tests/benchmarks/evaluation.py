@@ -1,0 +1,36 @@
+"""How long two large sets of images take to compare, and how long once the real ones are known."""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from hf_gen.evaluation.features import feature_extractor
+from hf_gen.evaluation.samples import evaluate_samples, reference
+from hf_gen.pipelines import load
+from tests.benchmarks.table import Row, bounded
+
+IMAGES = 10_000
+
+
+def rows(threads: int, images: int = IMAGES) -> Iterator[Row]:
+    """Faces of two shipped models: none has to be drawn, and the time does not depend on them."""
+    torch.set_num_threads(threads)
+    generator = torch.Generator().manual_seed(0)
+    real, made = (
+        load(name).sample(images, generator, "pt", "mixture")
+        for name in ("conv-vae-kl0", "conv-vae")
+    )
+    with tempfile.TemporaryDirectory() as place:
+        seconds = []
+        for _ in range(2):  # the second time the real ones are in the cache
+            began = time.perf_counter()
+            known = reference(real, feature_extractor(), Path(place))
+            evaluate_samples(made, known, feature_extractor())
+            seconds.append(time.perf_counter() - began)
+    first, again = seconds
+    what = f"Frechet distance, KID and the rest of {images:,} against {images:,} images"
+    yield bounded(what, 120, [first], "s")
+    yield Row(f"{what}, the real ones known", "all of it", [first / again], (again, first), "s")

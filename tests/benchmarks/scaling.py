@@ -1,0 +1,60 @@
+"""The report's conv VAE in two processes with a core each, beside one process on one core.
+
+Both take 128 images a step. The two are started by `accelerate launch` and meet by gloo.
+"""
+
+import os
+import sys
+
+from tests.benchmarks.contest import Gate
+from tests.benchmarks.vae import BATCH, train_for_ever
+from tests.launching import ACCELERATE, free_port
+
+PROCESSES = 2
+
+
+class SharedGate(Gate):
+    """A gate of several processes: the first is told when it opens, and the others wait for it."""
+
+    def tell(self, **what: object) -> None:
+        if _rank() == 0:
+            super().tell(**what)
+
+    def wait(self) -> None:
+        import torch
+
+        if _rank() == 0:
+            super().wait()
+        torch.distributed.barrier()
+
+
+def one(steps: int) -> None:
+    """The whole batch on the first core."""
+    _stay_on_one_core()
+    train_for_ever(Gate(BATCH, steps), BATCH, "no", "off")
+
+
+def two(steps: int) -> None:
+    """Half of it on each of two cores."""
+    os.environ["ACCELERATE_USE_CPU"] = "true"
+    launched = ["--multi_gpu", "--num_processes", str(PROCESSES)]
+    launched += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+    launched += ["--main_process_port", str(free_port()), "--module", "tests.benchmarks.contest"]
+    contender = ["1", str(steps), f"{__name__}:half"]
+    os.execv(sys.executable, [*ACCELERATE, *launched, *contender])
+
+
+def half(steps: int) -> None:
+    """What each of the two does."""
+    _stay_on_one_core()
+    train_for_ever(SharedGate(BATCH, steps), BATCH // PROCESSES, "no", "off")
+
+
+def _stay_on_one_core() -> None:
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[_rank() % len(cores)]})
+
+
+def _rank() -> int:
+    return int(os.environ.get("RANK", "0"))

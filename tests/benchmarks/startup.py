@@ -1,0 +1,64 @@
+"""How soon each command answers, in fresh processes whose files the system has read before."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tests.benchmarks.demo import ROOT, serving
+from tests.benchmarks.table import Row, bounded
+
+_TRAINING = [sys.executable, str(ROOT / "train_accelerate.py")]
+_ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def rows(rounds: int) -> Iterator[Row]:
+    """Each in turn, after one round that does not count."""
+    measures: dict[str, tuple[float, Callable[[], float]]] = {
+        "`import hf_gen`": (0.3, lambda: _seconds([sys.executable, "-c", "import hf_gen"])),
+        "`train_accelerate.py --help`": (1.5, lambda: _seconds([*_TRAINING, "--help"])),
+        "`app.py` to its page": (5.0, _page),
+        "`train_accelerate.py conv-vae` to its first step, images cached": (6.0, _first_step),
+    }
+    turns = [
+        {what: measure() for what, (_, measure) in measures.items()} for _ in range(rounds + 1)
+    ]
+    for what, (limit, _) in measures.items():
+        yield bounded(what, limit, [turn[what] for turn in turns[1:]], "s")
+
+
+def _seconds(command: list[str]) -> float:
+    began = time.perf_counter()
+    subprocess.run(command, env=_ENVIRONMENT, stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - began
+
+
+def _page() -> float:
+    with serving() as (_, _, began):
+        return time.perf_counter() - began
+
+
+def _first_step() -> float:
+    """Until the numbers of the first step are written down."""
+    with tempfile.TemporaryDirectory() as place:
+        run = Path(place) / "run"
+        flags = ["--max-train-samples", "4000", "--logging-steps", "1", "--output-dir", str(run)]
+        began = time.perf_counter()
+        training = subprocess.Popen(
+            [*_TRAINING, "conv-vae", *flags],
+            env=_ENVIRONMENT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        log = run / "metrics.jsonl"
+        while not (log.exists() and log.stat().st_size):
+            if training.poll() is not None:
+                raise RuntimeError("the training ended before its first step")
+            time.sleep(0.01)
+        took = time.perf_counter() - began
+        training.kill()
+        training.wait()
+        return took
