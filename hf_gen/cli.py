@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def main() -> None:
     """The command line; exits with code 2 after a sentence where something cannot be done."""
     commands: dict[str, Callable[..., None]] = {
+        "sample": sample,
         "evaluate": evaluate,
         "report": report,
         "reproduce": reproduce,
@@ -26,7 +27,7 @@ def main() -> None:
         tyro.extras.subcommand_cli_from_dict(
             commands,
             prog="hf-gen",
-            description="Measure and compare runs, repeat the reports, push to the Hub, draw.",
+            description="Sample, measure and compare, repeat the reports, push to the Hub, draw.",
         )
     except KeyboardInterrupt:
         sys.exit(130)
@@ -37,6 +38,46 @@ def main() -> None:
         remedy = "pip install 'hf_gen[train]'"
         print(f"error: this needs {error.name}, which is not installed: {remedy}", file=sys.stderr)
         sys.exit(2)
+
+
+def sample(
+    model: tyro.conf.Positional[str],
+    output: Path = Path("samples.png"),
+    count: int = 32,
+    prior: str | None = None,
+    temperature: float = 1.0,
+    seed: int = 0,
+) -> None:
+    """Draw new faces from an autoencoder, into one picture.
+
+    Args:
+        model: A model that comes with hf_gen such as conv-vae, a run folder, or a Hub id.
+        output: The PNG to write; an earlier one is replaced.
+        count: How many faces, 8 in a row.
+        prior: Where codes come from. Default: the last that was fitted to the training images, or
+            the standard normal.
+        temperature: Below 1 for more usual faces.
+        seed: The same faces for the same seed.
+    """
+    import torch
+
+    from hf_gen.atomic import disk_errors_as_sentences
+    from hf_gen.images import grid
+    from hf_gen.pipelines import VAEPipeline, load
+
+    pipeline = load(model)
+    if not isinstance(pipeline, VAEPipeline):
+        raise UserError(f"{model} translates faces and has none of its own: name an autoencoder")
+    chosen: Any = prior or pipeline.priors[-1]
+    generator = torch.Generator().manual_seed(seed)
+    try:
+        faces = pipeline.sample(count, generator, "pt", chosen, temperature)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    with disk_errors_as_sentences(output.parent):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        grid(faces, columns=min(count, 8), enlarge=-(-96 // faces.shape[-1])).save(output, "PNG")
+    print(f"{output}: {count} faces of {model}, {chosen} prior, seed {seed}")
 
 
 def evaluate(run: tyro.conf.Positional[Path], inception: bool = False) -> None:

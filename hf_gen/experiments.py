@@ -74,23 +74,26 @@ def task_of(recipe: Recipe, device: torch.device) -> Task:
     return VAETask(recipe, device)
 
 
-def experiment_of(recipe: Recipe, inception: bool = False) -> Experiment:
+def experiment_of(
+    recipe: Recipe, inception: bool = False, domains: tuple[Domain, ...] = ()
+) -> Experiment:
     """The images of a recipe, and what is asked of its pipeline.
 
     Args:
         recipe: What is trained.
         inception: Whether samples and translations are measured in Inception's features too.
+        domains: The images, where they are there already. Default: what the recipe names.
 
     Raises:
         UserError: If the data, or Inception's features, cannot be used.
     """
     if isinstance(recipe, CycleGANRecipe):
-        return _translation(recipe, inception)
-    return _autoencoding(recipe, inception)
+        return _translation(recipe, inception, domains)
+    return _autoencoding(recipe, inception, domains)
 
 
-def _autoencoding(recipe: VAERecipe, inception: bool) -> Experiment:
-    domain, seed = load_domain(recipe.data), recipe.optimisation.seed
+def _autoencoding(recipe: VAERecipe, inception: bool, domains: tuple[Domain, ...]) -> Experiment:
+    (domain,), seed = domains or (load_domain(recipe.data),), recipe.optimisation.seed
 
     # What is needed after the training is imported then: it takes seconds.
     def evaluate(pipeline: VAEPipeline) -> dict[str, Any]:
@@ -131,10 +134,12 @@ def _autoencoding(recipe: VAERecipe, inception: bool) -> Experiment:
     )
 
 
-def _translation(recipe: CycleGANRecipe, inception: bool) -> Experiment:
+def _translation(
+    recipe: CycleGANRecipe, inception: bool, domains: tuple[Domain, ...]
+) -> Experiment:
     from hf_gen.evaluation.monitor import TranslationMonitor, measure_truth
 
-    a, b = load_domains(recipe.data, recipe.domains)
+    a, b = domains or load_domains(recipe.data, recipe.domains)
     measure = TranslationMonitor(a, b, cache_folder(recipe.data))
 
     def evaluate(pipeline: TranslationPipeline) -> dict[str, Any]:

@@ -66,9 +66,7 @@ class RunFolder:
             return
         try:
             saved = json.loads(run_file.read_text(encoding="utf-8"))
-            differing = _differences(
-                _flat(before or {}) | _flat(saved["identity"]), _flat(identity)
-            )
+            differing = _differences(flat(before or {}) | flat(saved["identity"]), flat(identity))
             saved_format = saved["format"]
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(
@@ -143,7 +141,7 @@ class RunFolder:
             UserError: If the file is damaged, as of all that is read here.
         """
         try:
-            return _flat(self._told("identity", dict))
+            return flat(self._told("identity", dict))
         except RecursionError as error:
             raise UserError(f"{self.path}/run.json is damaged ({error}); train anew") from error
 
@@ -329,11 +327,12 @@ def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     ]
 
 
-def _flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values by the path to each, such as "data.resolution"."""
+    found: dict[str, Any] = {}
     for key, value in nested.items():
         if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
+            found |= flat(value, f"{prefix}{key}.")
         else:
-            flat[prefix + key] = value
-    return flat
+            found[prefix + key] = value
+    return found

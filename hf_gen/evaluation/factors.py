@@ -218,10 +218,10 @@ def _correlation(first: Tensor, second: Tensor) -> float:
 def _draw(style: str, size: int, indices: range) -> tuple[Tensor, dict[str, Tensor]]:
     faces = [face_at(index, seed=_SERIES) for index in indices]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        images = list(pool.map(lambda face: _shown(face, style, size), faces))
+        images = list(pool.map(lambda face: drawn_picture(face, style, size), faces))
     return to_tensor(images).contiguous(), true_factors(faces)
 
 
-def _shown(face: Face, style: str, size: int) -> Image.Image:
+def drawn_picture(face: Face, style: str, size: int) -> Image.Image:
     """A face as the training images show it: drawn at 64 pixels or more, and then shrunk."""
     return square(open_image(face_png(face, style, max(DRAWN_SIZE, size))), size)

@@ -1,23 +1,25 @@
-"""Model cards: what a run measured about itself, as the Hub shows it."""
+"""Model cards: what was measured of a run, or of a model that comes with hf_gen."""
 
 import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from hf_gen.config import CycleGANRecipe, Recipe
-from hf_gen.numbers import described, formatted
-from hf_gen.runs import RunFolder
+from hf_gen.config import CycleGANRecipe, Recipe, recipe_as_json
+from hf_gen.numbers import PRIORS, described, formatted
+from hf_gen.runs import RunFolder, flat
 
-TEMPLATES = Path(__file__).parents[2] / "model_cards"
+TEMPLATES = Path(__file__).with_name("templates")
 
 
 class Family(NamedTuple):
     """What the cards of one family of models have in common.
 
     Attributes:
-        template: The file in model_cards/.
+        template: The file in templates/.
         pipeline_tag: What the Hub calls such a pipeline.
         numbers: The results to show; those that a run does not have are left out.
         gallery: The figures that the Hub shows first, each with its caption, in which {0} and {1}
@@ -35,7 +37,8 @@ AUTOENCODER = Family(
     "unconditional-image-generation",
     (
         *("negative_elbo", "reconstruction", "kl", "importance_weighted_nll", "psnr", "ssim"),
-        *("perceptual", "active_units", "samples/standard/kid", "samples/gaussian/kid"),
+        *("perceptual", "active_units"),
+        *(f"samples/{prior}/{name}" for prior in PRIORS for name in ("kid", "frechet_distance")),
     ),
     (
         ("samples", "Samples from each prior"),
@@ -68,6 +71,28 @@ def family_of(recipe: Recipe) -> Family:
     return TRANSLATION if isinstance(recipe, CycleGANRecipe) else AUTOENCODER
 
 
+@dataclass(frozen=True)
+class Measured:
+    """Numbers of a model on one set of images.
+
+    Attributes:
+        dataset: What the images are, for people.
+        results: By key; those that the family does not show are passed over.
+        dataset_type: The id on the Hub, or a word for what is not there.
+        split: Which of its images.
+    """
+
+    dataset: str
+    results: Mapping[str, Any]
+    dataset_type: str = "faces"
+    split: str = "held out"
+
+    @property
+    def images(self) -> str:
+        """How many there were."""
+        return f"{self.results['images']:,}"
+
+
 def run_card(
     run: RunFolder, family: Family, repo_id: str | None = None, component: str | None = None
 ) -> ModelCard:
@@ -79,40 +104,21 @@ def run_card(
         repo_id: Where it will be on the Hub. Default: the card is for the run folder itself.
         component: The network that will be there alone, such as "vae"; else the pipeline.
     """
-    values, results, last = run.identity(), run.results(), run.last_line()
-    domains = (values.get("domains.domain_a", "a"), values.get("domains.domain_b", "b"))
-    shown = {key: described(key, domains) for key in family.numbers if key in results}
+    values, last = run.identity(), run.last_line()
     sources = _sources(values)
     drawn = sources == ["faces"]
     on_the_hub = [] if drawn else [name for name in sources if not _is_folder(name)]
     names = [name if name in on_the_hub else Path(name).name for name in sources]
     dataset = "the faces that hf_gen draws" if drawn else " and ".join(f"`{n}`" for n in names)
-    data = ModelCardData(
-        model_name=run.path.name,
-        library_name="diffusers",
-        pipeline_tag=family.pipeline_tag,
+    measured = Measured(dataset, run.results(), on_the_hub[0] if on_the_hub else "faces")
+    return _card(
+        family,
+        run.path.name,
+        values,
+        [measured],
         license="apache-2.0" if drawn else None,
         datasets=on_the_hub or None,
-        tags=["hf_gen", "faces", "anime"],
-        metrics=sorted({key.rpartition("/")[2] for key in shown}),
-        widget=_gallery(run, family, domains) if repo_id else None,
-        eval_results=[
-            EvalResult(
-                task_type=family.pipeline_tag,
-                dataset_type=on_the_hub[0] if on_the_hub else "faces",
-                dataset_name=dataset.replace("`", ""),
-                dataset_split="held out",
-                metric_type=key,
-                metric_name=number.name,
-                metric_value=results[key],
-            )
-            for key, number in shown.items()
-        ],
-    )
-    return ModelCard.from_template(
-        data,
-        template_path=str(TEMPLATES / family.template),
-        model_name=run.path.name,
+        widget=_gallery(run, family, _domains(values)) if repo_id else None,
         name=repo_id or str(run.path),
         on_the_hub=repo_id is not None,
         component=component,
@@ -123,12 +129,109 @@ def run_card(
         device=run.device(),
         minutes=f"{run.seconds() / 60:,.3g}" if run.seconds() else "",
         command=without_folders(run.command()),
-        images=f"{results['images']:,}",
-        results=[
-            (number.name, formatted(results[key]), number.unit) for key, number in shown.items()
-        ],
-        **{key.replace(".", "_"): value for key, value in values.items()},
+        figures={path.stem: f"figures/{path.name}" for path in run.figures.glob("*.png")},
     )
+
+
+def released_card(
+    name: str,
+    entry: Mapping[str, Any],
+    recipe: Recipe,
+    measured: Sequence[Measured],
+    few: Measured,
+    figures: Mapping[str, str],
+    repeat: str,
+) -> ModelCard:
+    """The card of a model that comes with hf_gen, by the template of its family.
+
+    Args:
+        name: By which it is loaded.
+        entry: What the manifest says of it.
+        recipe: That trained it.
+        measured: Its numbers, each on its own images.
+        few: Its numbers on the images that a test measures again.
+        figures: Where its figures lie, by their names.
+        repeat: The command that measures and draws all this.
+    """
+    family, minutes = family_of(recipe), entry.get("minutes")
+    values = {"recipe": entry["recipe"], **flat(recipe_as_json(recipe))}
+    return _card(
+        family,
+        name,
+        values,
+        measured,
+        few,
+        name=name,
+        steps=f"{entry['steps']:,}",
+        minutes=f"{minutes:,.3g}" if minutes else "",
+        device=entry["device"],
+        commit=entry["commit"],
+        command=entry["command"],
+        data_terms=entry["data"],
+        figures=figures,
+        repeat=repeat,
+    )
+
+
+def _card(
+    family: Family,
+    model_name: str,
+    values: Mapping[str, Any],
+    measured: Sequence[Measured],
+    few: Measured | None = None,
+    license: str | None = None,
+    datasets: list[str] | None = None,
+    widget: list[dict[str, Any]] | None = None,
+    **texts: Any,
+) -> ModelCard:
+    """The card of a family: what the Hub reads, and around it what people read."""
+    domains = _domains(values)
+
+    def rows(one: Measured) -> list[tuple[str, str, str]]:
+        shown = [(described(key, domains), one.results[key]) for key in _shown(family, one)]
+        return [(number.name, formatted(value), number.unit) for number, value in shown]
+
+    every = [*measured, few] if few else measured
+    data = ModelCardData(
+        model_name=model_name,
+        library_name="diffusers",
+        pipeline_tag=family.pipeline_tag,
+        license=license,
+        datasets=datasets,
+        tags=["hf_gen", "faces", "anime"],
+        metrics=sorted({key.rpartition("/")[2] for one in every for key in _shown(family, one)}),
+        widget=widget,
+        eval_results=[
+            EvalResult(
+                task_type=family.pipeline_tag,
+                dataset_type=one.dataset_type,
+                dataset_name=one.dataset.replace("`", ""),
+                dataset_split=one.split,
+                metric_type=key,
+                metric_name=described(key, domains).name,
+                metric_value=one.results[key],
+            )
+            for one in every
+            for key in _shown(family, one)
+        ],
+    )
+    return ModelCard.from_template(
+        data,
+        template_path=str(TEMPLATES / family.template),
+        model_name=model_name,
+        measured=[{"dataset": m.dataset, "images": m.images, "rows": rows(m)} for m in measured],
+        few=few and {"images": few.images, "rows": rows(few)},
+        **{key.replace(".", "_"): value for key, value in values.items()},
+        **texts,
+    )
+
+
+def _shown(family: Family, measured: Measured) -> list[str]:
+    return [key for key in family.numbers if key in measured.results]
+
+
+def _domains(values: Mapping[str, Any]) -> tuple[str, str]:
+    return values.get("domains.domain_a", "a"), values.get("domains.domain_b", "b")
 
 
 def _gallery(

@@ -44,6 +44,7 @@ def ship(run: tyro.conf.Positional[Path], data: str, commit: str, name: str | No
         "command": without_folders(described.command()),
         "steps": described.last_line()["step"],
         "device": described.device(),
+        "minutes": round(described.seconds() / 60, 1),
         "commit": commit,
         "data": data,
         "files": hashes(folder),

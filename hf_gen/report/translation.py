@@ -59,12 +59,22 @@ def draw_translation_figures(
     folder, name, metrics = run.figures, run.path.name, run.metrics()
     names = (pipeline.config.domain_a, pipeline.config.domain_b)
     save(folder / "learning_curve.png", partial(_learning_curve, metrics, name))
-    save(folder / "a_to_b.png", _translations(pipeline, a.held_out, "a_to_b", names))
-    save(folder / "b_to_a.png", _translations(pipeline, b.held_out, "b_to_a", names[::-1]))
+    draw_translations(folder, pipeline, a, b)
     if "a_to_b/paired_l1" in run.results():
         save(folder / "truth.png", partial(_truth, run.results(), name, names))
     save(folder / "collapse.png", partial(_collapse, metrics, name, names))
     save(folder / "training.png", _training(folder / "progress", names))
+
+
+def draw_translations(folder: Path, pipeline: TranslationPipeline, a: Domain, b: Domain) -> None:
+    """The figures a_to_b and b_to_a of `draw_translation_figures`, into a folder.
+
+    Raises:
+        UserError: If the disk cannot be written.
+    """
+    names = (pipeline.config.domain_a, pipeline.config.domain_b)
+    save(folder / "a_to_b.png", _translations(pipeline, a.held_out, "a_to_b", names))
+    save(folder / "b_to_a.png", _translations(pipeline, b.held_out, "b_to_a", names[::-1]))
 
 
 def cycled(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -44,6 +45,31 @@ def draw_vae_figures(run: RunFolder, pipeline: VAEPipeline, held_out: Pixels, se
     """
     folder, name = run.figures, run.path.name
     save(folder / "learning_curve.png", partial(_learning_curve, run.metrics(), name))
+    kl = run.results().get("kl_per_dimension", [])
+    draw_vae_pictures(folder, name, pipeline, held_out, seed, kl)
+
+
+def draw_vae_pictures(
+    folder: Path,
+    name: str,
+    pipeline: VAEPipeline,
+    held_out: Pixels,
+    seed: int,
+    kl: Sequence[float] = (),
+) -> None:
+    """The figures of `draw_vae_figures` that need no log.
+
+    Args:
+        folder: Where to.
+        name: What the model is called.
+        pipeline: The trained autoencoder.
+        held_out: The images to show.
+        seed: Of the samples.
+        kl: Of each latent, in nats, for their order.
+
+    Raises:
+        UserError: If the disk cannot be written.
+    """
     save(folder / "reconstructions.png", _reconstructions(pipeline, held_out))
     save(folder / "samples.png", partial(samples_sheet, name, sample_rows(pipeline, seed)))
     save(folder / "interpolation.png", _interpolation(pipeline, held_out))
@@ -51,7 +77,6 @@ def draw_vae_figures(run: RunFolder, pipeline: VAEPipeline, held_out: Pixels, se
     if channels > 1:
         save(folder / "held.png", held_walks(pipeline, held_out, channels))
     if height == width == 1:
-        kl = run.results().get("kl_per_dimension", [])
         save(folder / "traversal.png", traversal(pipeline, held_out, channels, kl))
 
 

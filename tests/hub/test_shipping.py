@@ -56,6 +56,7 @@ def test_a_run_is_shipped_in_half_precision_and_listed(
     identity = {"recipe": "conv-vae", "processes": 1, **recipe_as_json(RECIPES["conv-vae"][1])}
     run.start(identity, f"train conv-vae --output-dir {run.path}", "1 x cpu", {})
     run.log({"step": 7, "epoch": 0.5, "train/kl": 1.0})
+    run.add_seconds(90)
     network = ConvVAE(16, filters=(4, 4), latent_channels=3)
     VAEPipeline(network, resolution=16).save_pretrained(run.pipeline)
 
@@ -68,6 +69,7 @@ def test_a_run_is_shipped_in_half_precision_and_listed(
         "command": "train conv-vae --output-dir small",
         "steps": 7,
         "device": "1 x cpu",
+        "minutes": 1.5,
         "commit": "abc",
         "data": "drawn faces",
         "files": None,

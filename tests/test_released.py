@@ -1,0 +1,138 @@
+"""The models that come with hf_gen do what their cards say, and every card is of one of them."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from huggingface_hub import ModelCard
+
+import hf_gen
+from hf_gen import released
+from hf_gen.errors import UserError
+from hf_gen.pipelines import VAEPipeline
+from hf_gen.released import (
+    BEGIN,
+    END,
+    FEW,
+    FEW_SPLIT,
+    Released,
+    card_of,
+    main,
+    manifest,
+    measure_few,
+    open_released,
+    results_table,
+)
+
+ROOT = Path(__file__).parents[1]
+CARDS = ROOT / "model_cards"
+NAMES = sorted(manifest())
+MANY_BYTES = 3 * 2**20
+# Other CPUs round otherwise; of shares one image may fall on the other side.
+CLOSE = {"rel": 0.01, "abs": 0.002}
+SHARES = {"coverage", "nearest_translation_share"}
+
+
+def on_the_card(name: str) -> dict[str, float]:
+    """What the card says of the few faces that are measured here."""
+    results = ModelCard.load(CARDS / f"{name}.md").data.eval_results
+    return {one.metric_type: one.metric_value for one in results if one.dataset_split == FEW_SPLIT}
+
+
+def differing(measured: dict[str, Any], said: dict[str, float]) -> dict[str, tuple[float, float]]:
+    """The numbers that are not as the card has them."""
+
+    def close(key: str) -> dict[str, float]:
+        return {"abs": 1.01 / FEW} if key.rpartition("/")[2] in SHARES else CLOSE
+
+    return {
+        key: (measured[key], value)
+        for key, value in said.items()
+        if measured[key] != pytest.approx(value, **close(key))
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_model_measures_what_its_card_says(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    entry, recipe = open_released(name).entry, open_released(name).recipe
+    said = on_the_card(name)
+    assert len(said) >= 5
+    assert not differing(measure_few(Released(name, entry, recipe, hf_gen.load(name))), said)
+
+
+def test_a_changed_weight_shows_in_the_numbers() -> None:
+    name = next(name for name in NAMES if isinstance(open_released(name).pipeline, VAEPipeline))
+    model = open_released(name)
+    with torch.no_grad():
+        list(model.pipeline.vae.decoder.parameters())[-2].mul_(1.1)
+    assert {"psnr", "ssim", "perceptual"} <= differing(measure_few(model), on_the_card(name)).keys()
+
+
+def test_every_shipped_model_has_a_card_and_every_card_a_model_of_these_weights() -> None:
+    assert sorted(path.stem for path in CARDS.glob("*.md")) == NAMES
+    assert sorted(path.name for path in (CARDS / "figures").iterdir()) == NAMES
+    results = json.loads((CARDS / "results.json").read_text("utf-8"))
+    assert {name: open_released(name).digest for name in NAMES} == {
+        name: one["weights"] for name, one in results.items()
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_card_says_what_was_measured_and_where_the_model_is_from(name: str) -> None:
+    results, entry = json.loads((CARDS / "results.json").read_text("utf-8")), manifest()[name]
+    text = (CARDS / f"{name}.md").read_text("utf-8")
+    assert text == str(card_of(name, results[name], CARDS))
+    for said in (entry["command"], entry["data"], entry["commit"], f"hf_gen.released {name}"):
+        assert said in text
+    shown = re.findall(r"\]\((figures/[^)]+)\)", text)
+    assert shown
+    assert all((CARDS / figure).is_file() for figure in shown)
+    assert not {"{{", "{%", "None"} & set(text.split())
+
+
+def test_the_figures_of_the_cards_are_small() -> None:
+    figures = [path.stat().st_size for path in (CARDS / "figures").rglob("*.png")]
+    assert 0 < sum(figures) < MANY_BYTES
+
+
+def test_the_table_in_the_readme_is_of_these_results() -> None:
+    results = json.loads((CARDS / "results.json").read_text("utf-8"))
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert readme.partition(BEGIN)[2].partition(END)[0] == results_table(results, CARDS)
+
+
+def test_numbers_on_real_faces_stay_as_long_as_the_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, cards, readme = NAMES[0], tmp_path / "model_cards", tmp_path / "README.md"
+    cards.mkdir()
+    readme.write_text(f"before\n{BEGIN}old\n{END}after\n")
+    record, digest = cards / "results.json", open_released(name).digest
+    known = json.loads((CARDS / "results.json").read_text("utf-8"))[name]
+    again = {key: known[key] for key in ("weights", "few", "drawn")}
+    monkeypatch.setattr(released, "_measure", lambda *_: again)
+    real = {"images": 7, "psnr": 12.25}
+    for before, stays in ((digest, True), ("of others", False)):
+        record.write_text(json.dumps({name: {"weights": before, "real": real}, "gone": {}}))
+        main((name,), cards=cards, readme=readme)
+        written = json.loads(record.read_text())
+        assert written.keys() == {name}
+        assert (written[name].get("real") == real) is stays
+        assert ("12.25" in (cards / f"{name}.md").read_text()) is stays
+        assert ("12.25 /" in readme.read_text()) is stays
+    begin, _, rest = readme.read_text().partition(BEGIN)
+    assert (begin, rest.partition(END)[2]) == ("before\n", "after\n")
+
+
+def test_what_cannot_be_measured_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("no table")
+    with pytest.raises(UserError, match="run this in a checkout"):
+        main(cards=tmp_path, readme=tmp_path / "README.md")
+    with pytest.raises(UserError, match="no model 'nobody' comes with hf_gen: there are"):
+        open_released("nobody")
