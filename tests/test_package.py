@@ -3,8 +3,11 @@
 import re
 import subprocess
 import sys
+import tomllib
 from collections import Counter
 from pathlib import Path
+
+import yaml
 
 import hf_gen
 
@@ -29,3 +32,27 @@ def test_readme_maps_every_file() -> None:
     mapped = Counter(re.findall(r"^ +([a-z_]+\.py) ", files_section, re.MULTILINE))
     del mapped["__init__.py"]
     assert mapped == Counter(path.name for path in sources)
+
+
+def test_the_wheel_takes_every_file_of_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = project["tool"]["setuptools"]["package-data"]["hf_gen"]
+    taken = {path for pattern in patterns for path in (ROOT / "hf_gen").glob(pattern)}
+    files = [path for path in (ROOT / "hf_gen").rglob("*") if path.is_file()]
+    sources = {path for path in files if path.suffix == ".py"}
+    others = {path for path in files if path.parent.name != "__pycache__"} - sources
+    assert others <= taken
+    assert all((path.parent / "__init__.py").is_file() for path in sources)
+
+
+def test_the_version_is_the_same_wherever_it_stands() -> None:
+    said = {
+        "CITATION.cff": r"^version: (.+)$",
+        "CHANGELOG.md": r"^## (\S+)",
+    }
+    for name, pattern in said.items():
+        found = re.search(pattern, (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)
+        assert found is not None
+        assert found[1] == hf_gen.__version__, name
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors"} <= citation.keys()

@@ -45,19 +45,20 @@ def draw_vae_figures(run: RunFolder, pipeline: VAEPipeline, held_out: Pixels, se
     """
     folder, name = run.figures, run.path.name
     save(folder / "learning_curve.png", partial(_learning_curve, run.metrics(), name))
-    kl = run.results().get("kl_per_dimension", [])
-    draw_vae_pictures(folder, name, pipeline, held_out, seed, kl)
+    draw_vae_pictures(folder, name, pipeline, held_out, seed)
+    save(folder / "interpolation.png", _interpolation(pipeline, held_out))
+    _, channels, height, width = pipeline.encode(_faces(held_out, 1)).shape
+    if channels > 1:
+        save(folder / "held.png", held_walks(pipeline, held_out, channels))
+    if height == width == 1:
+        kl = run.results().get("kl_per_dimension", [])
+        save(folder / "traversal.png", traversal(pipeline, held_out, channels, kl))
 
 
 def draw_vae_pictures(
-    folder: Path,
-    name: str,
-    pipeline: VAEPipeline,
-    held_out: Pixels,
-    seed: int,
-    kl: Sequence[float] = (),
+    folder: Path, name: str, pipeline: VAEPipeline, held_out: Pixels, seed: int
 ) -> None:
-    """The figures of `draw_vae_figures` that need no log.
+    """The figures reconstructions and samples of `draw_vae_figures`, into a folder.
 
     Args:
         folder: Where to.
@@ -65,19 +66,12 @@ def draw_vae_pictures(
         pipeline: The trained autoencoder.
         held_out: The images to show.
         seed: Of the samples.
-        kl: Of each latent, in nats, for their order.
 
     Raises:
         UserError: If the disk cannot be written.
     """
     save(folder / "reconstructions.png", _reconstructions(pipeline, held_out))
     save(folder / "samples.png", partial(samples_sheet, name, sample_rows(pipeline, seed)))
-    save(folder / "interpolation.png", _interpolation(pipeline, held_out))
-    _, channels, height, width = pipeline.encode(_faces(held_out, 1)).shape
-    if channels > 1:
-        save(folder / "held.png", held_walks(pipeline, held_out, channels))
-    if height == width == 1:
-        save(folder / "traversal.png", traversal(pipeline, held_out, channels, kl))
 
 
 def sample_rows(pipeline: VAEPipeline, seed: int, count: int | None = None) -> list[Row]:
