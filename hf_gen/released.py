@@ -69,16 +69,16 @@ class Released:
     recipe: Recipe
     pipeline: DiffusionPipeline
 
-    @property
-    def digest(self) -> str:
-        """Changes with its weights."""
-        return hashlib.sha256(json.dumps(self.entry["files"]).encode()).hexdigest()[:16]
-
 
 def manifest() -> dict[str, dict[str, Any]]:
     """What is known of each model that comes with hf_gen, by its name."""
     listed: dict[str, dict[str, Any]] = json.loads(MANIFEST.read_text("utf-8"))
     return listed
+
+
+def digest(entry: Mapping[str, Any]) -> str:
+    """Changes with the weights of a model, whose entry in the manifest is given."""
+    return hashlib.sha256(json.dumps(entry["files"]).encode()).hexdigest()[:16]
 
 
 def open_released(name: str) -> Released:
@@ -151,14 +151,14 @@ def main(
     if BEGIN not in readme.read_text("utf-8"):
         raise UserError(f"{readme} has no {BEGIN.strip()}: run this in a checkout of hf_gen")
     record, listed = cards / "results.json", manifest()
-    results = json.loads(record.read_text("utf-8")) if record.exists() else {}
+    known = json.loads(record.read_text("utf-8")) if record.exists() else {}
+    weights = {name: digest(entry) for name, entry in listed.items()}
+    results = {name: one for name, one in known.items() if one["weights"] == weights.get(name)}
     for name in names or listed:
         model = open_released(name)
-        before = results.get(name, {})
-        results[name] = _measure(model, dataset_name, dataset_name_b, cards, cache_dir)
-        if before.get("weights") == model.digest and "real" in before:
-            results[name] = {"real": before["real"]} | results[name]
-        results = {key: results[key] for key in sorted(results) if key in listed}
+        kept = {key: value for key, value in results.get(name, {}).items() if key == "real"}
+        measured = _measure(model, dataset_name, dataset_name_b, cards, cache_dir)
+        results = dict(sorted({**results, name: kept | measured}.items()))
         write_whole_text(record, json.dumps(results, indent=2) + "\n")
         print(f"{name} is measured", flush=True)
     for name in results:
@@ -173,7 +173,7 @@ def _measure(
 ) -> dict[str, Any]:
     """Draws the figures of a model; returns its numbers on every set of images there is."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    measured: dict[str, Any] = {"weights": model.digest, "few": measure_few(model)}
+    measured: dict[str, Any] = {"weights": digest(model.entry), "few": measure_few(model)}
     pipeline = model.pipeline.to(device)
     drawn = _on_drawn_faces(model, cache_dir)
     measured["drawn"] = _numbers(drawn.evaluate(pipeline))

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from hf_gen.released import (
     END,
     FEW,
     FEW_SPLIT,
-    Released,
     card_of,
+    digest,
     main,
     manifest,
     measure_few,
@@ -32,7 +33,7 @@ CARDS = ROOT / "model_cards"
 NAMES = sorted(manifest())
 MANY_BYTES = 3 * 2**20
 # Other CPUs round otherwise; of shares one image may fall on the other side.
-CLOSE = {"rel": 0.01, "abs": 0.002}
+CLOSE = {"rel": 0.003, "abs": 0.001}
 SHARES = {"coverage", "nearest_translation_share"}
 
 
@@ -60,25 +61,24 @@ def test_a_shipped_model_measures_what_its_card_says(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    entry, recipe = open_released(name).entry, open_released(name).recipe
-    said = on_the_card(name)
+    model, said = replace(open_released(name), pipeline=hf_gen.load(name)), on_the_card(name)
     assert len(said) >= 5
-    assert not differing(measure_few(Released(name, entry, recipe, hf_gen.load(name))), said)
+    assert not differing(measure_few(model), said)
 
 
 def test_a_changed_weight_shows_in_the_numbers() -> None:
     name = next(name for name in NAMES if isinstance(open_released(name).pipeline, VAEPipeline))
     model = open_released(name)
     with torch.no_grad():
-        list(model.pipeline.vae.decoder.parameters())[-2].mul_(1.1)
-    assert {"psnr", "ssim", "perceptual"} <= differing(measure_few(model), on_the_card(name)).keys()
+        list(model.pipeline.vae.decoder.parameters())[-2].mul_(1.05)
+    assert len(differing(measure_few(model), on_the_card(name))) >= 3
 
 
 def test_every_shipped_model_has_a_card_and_every_card_a_model_of_these_weights() -> None:
     assert sorted(path.stem for path in CARDS.glob("*.md")) == NAMES
     assert sorted(path.name for path in (CARDS / "figures").iterdir()) == NAMES
     results = json.loads((CARDS / "results.json").read_text("utf-8"))
-    assert {name: open_released(name).digest for name in NAMES} == {
+    assert {name: digest(entry) for name, entry in manifest().items()} == {
         name: one["weights"] for name, one in results.items()
     }
 
@@ -93,7 +93,7 @@ def test_a_card_says_what_was_measured_and_where_the_model_is_from(name: str) ->
     shown = re.findall(r"\]\((figures/[^)]+)\)", text)
     assert shown
     assert all((CARDS / figure).is_file() for figure in shown)
-    assert not {"{{", "{%", "None"} & set(text.split())
+    assert not {"{{", "{%"} & set(text.split())
 
 
 def test_the_figures_of_the_cards_are_small() -> None:
@@ -113,13 +113,15 @@ def test_numbers_on_real_faces_stay_as_long_as_the_weights(
     name, cards, readme = NAMES[0], tmp_path / "model_cards", tmp_path / "README.md"
     cards.mkdir()
     readme.write_text(f"before\n{BEGIN}old\n{END}after\n")
-    record, digest = cards / "results.json", open_released(name).digest
+    record, weights = cards / "results.json", digest(manifest()[name])
     known = json.loads((CARDS / "results.json").read_text("utf-8"))[name]
     again = {key: known[key] for key in ("weights", "few", "drawn")}
     monkeypatch.setattr(released, "_measure", lambda *_: again)
     real = {"images": 7, "psnr": 12.25}
-    for before, stays in ((digest, True), ("of others", False)):
-        record.write_text(json.dumps({name: {"weights": before, "real": real}, "gone": {}}))
+    for before, stays in ((weights, True), ("of others", False)):
+        record.write_text(
+            json.dumps({name: {"weights": before, "real": real}, "gone": {"weights": ""}})
+        )
         main((name,), cards=cards, readme=readme)
         written = json.loads(record.read_text())
         assert written.keys() == {name}
