@@ -6,9 +6,12 @@ import sys
 from pathlib import Path
 
 import datasets
+import pytest
 from PIL import Image
 
+from hf_gen.cli import sample
 from hf_gen.data.faces import FACTORS, STYLES
+from hf_gen.errors import UserError
 from hf_gen.released import manifest
 
 ROOT = Path(__file__).parents[1]
@@ -49,10 +52,8 @@ def test_an_existing_folder_and_a_wrong_size_are_refused(tmp_path: Path) -> None
 
 def test_new_faces_of_a_model_that_comes_along_are_one_picture(tmp_path: Path) -> None:
     pictures = [tmp_path / "new" / f"{name}.png" for name in ("first", "again", "other")]
-    for picture, seed in zip(pictures, ("1", "1", "2"), strict=True):
-        flags = ("--count", "3", "--seed", seed, "--output", str(picture))
-        done = hf_gen("sample", "conv-vae", *flags, home=tmp_path)
-        assert done.returncode == 0, done.stderr
+    for picture, seed in zip(pictures, (1, 1, 2), strict=True):
+        sample("conv-vae", picture, count=3, seed=seed)
     first, again, other = (picture.read_bytes() for picture in pictures)
     assert first == again != other
     with Image.open(pictures[0]) as picture:
@@ -61,11 +62,9 @@ def test_new_faces_of_a_model_that_comes_along_are_one_picture(tmp_path: Path) -
 
 def test_what_has_no_faces_of_its_own_is_a_sentence(tmp_path: Path) -> None:
     translation = next(name for name, entry in manifest().items() if "cyclegan" in entry["recipe"])
-    for arguments, said in (
-        ((translation,), f"error: {translation} translates faces"),
-        (("conv-vae", "--prior", "none"), "error: prior must be one that this pipeline has"),
-    ):
-        refused = hf_gen("sample", *arguments, "--output", str(tmp_path / "x.png"), home=tmp_path)
-        assert refused.returncode == 2
-        assert said in refused.stderr
-    assert not list(tmp_path.glob("*.png"))
+    picture = tmp_path / "x.png"
+    with pytest.raises(UserError, match=f"{translation} translates faces"):
+        sample(translation, picture)
+    with pytest.raises(UserError, match="prior must be one that this pipeline has"):
+        sample("conv-vae", picture, prior="none")
+    assert not picture.exists()
