@@ -1,7 +1,8 @@
 """`hf-gen`: what one does beside training."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -94,6 +95,7 @@ def evaluate(run: tyro.conf.Positional[Path], inception: bool = False) -> None:
     from hf_gen.numbers import described, formatted
 
     finished = open_run(run)
+    _tell_sources([run])
     experiment = experiment_of(finished.recipe, inception)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     results = experiment.conclude(finished.folder, device)
@@ -117,6 +119,7 @@ def report(runs: tyro.conf.Positional[tuple[Path, ...]], output_dir: Path = Path
     """
     from hf_gen.compare import compare
 
+    _tell_sources(runs)
     _tell(compare(runs, output_dir))
 
 
@@ -225,6 +228,16 @@ def draw_faces(
         raise UserError(f"{folder} exists already: name a new folder")
     write_drawn_faces(folder, train, test, size, seed)
     print(f"{folder}: {train:,} pairs of faces to train on and {test:,} held out")
+
+
+def _tell_sources(runs: Iterable[Path]) -> None:
+    """Says what is read for runs that may be a stranger's, before it is."""
+    from hf_gen.finished import open_run
+
+    for run in runs:
+        with suppress(UserError):  # whoever reads it next says what is wrong with it
+            for source in open_run(run).sources:
+                print(f"{run}/run.json names {source}", file=sys.stderr, flush=True)
 
 
 def _tell(compared: "Compared") -> None:

@@ -1,11 +1,12 @@
 """Runs that have ended, to be measured again and compared."""
 
+import os
 import types
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from hf_gen.config import Recipe, recipe_from_json
+from hf_gen.config import CycleGANRecipe, Recipe, recipe_from_json
 from hf_gen.errors import UserError
 from hf_gen.recipes import RECIPES
 from hf_gen.runs import FORMAT, RunFolder, read_json
@@ -29,6 +30,22 @@ class FinishedRun:
     def name(self) -> str:
         """What it is called in tables and figures: its folder."""
         return self.folder.path.name
+
+    @property
+    def sources(self) -> list[str]:
+        """What its run.json names to read images from, and to keep them in; no drawn faces.
+
+        Folders of this machine are told in full: what they are called may have been chosen to
+        mislead.
+        """
+        data = self.recipe.data
+        named = [(data.train_data_dir or data.dataset_name, data.data_files)]
+        if isinstance(self.recipe, CycleGANRecipe):
+            domains = self.recipe.domains
+            second = domains.train_data_dir_b or domains.dataset_name_b
+            named += [(second, domains.data_files_b)] if second is not None else []
+        told = [" ".join((_in_full(name), *files)) for name, files in named if name != "faces"]
+        return told + ([_in_full(data.cache_dir)] if data.cache_dir is not None else [])
 
 
 def open_run(path: Path) -> FinishedRun:
@@ -59,6 +76,11 @@ def open_run(path: Path) -> FinishedRun:
     if not (path / "results.json").is_file():
         raise UserError(f"{path} has not ended: {command} goes on with it")
     return FinishedRun(folder, recipe_name, recipe)
+
+
+def _in_full(name: str | Path) -> str:
+    folder = Path(os.path.expanduser(name))  # noqa: PTH111, which fails for unknown users
+    return str(folder.resolve()) if folder.exists() else str(name)
 
 
 def _check_types(recipe: Any) -> None:

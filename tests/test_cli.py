@@ -13,6 +13,7 @@ from hf_gen.cli import sample
 from hf_gen.data.faces import FACTORS, STYLES
 from hf_gen.errors import UserError
 from hf_gen.released import manifest
+from hf_gen.runs import RunFolder
 
 ROOT = Path(__file__).parents[1]
 
@@ -68,3 +69,16 @@ def test_what_has_no_faces_of_its_own_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="prior must be one that this pipeline has"):
         sample("conv-vae", picture, prior="none")
     assert not picture.exists()
+
+
+@pytest.mark.parametrize("command", ["evaluate", "report"])
+def test_what_a_run_of_a_stranger_reads_is_said_before(tmp_path: Path, command: str) -> None:
+    (tmp_path / "private").mkdir()
+    identity = {"recipe": "conv-vae", "data": {"train_data_dir": str(tmp_path / "private")}}
+    run = RunFolder(tmp_path / "run")
+    run.start(identity, "train", "1 x cpu", {})
+    run.save_results({"images": 8})
+    refused = hf_gen(command, str(run.path), home=tmp_path)
+    said, *others = refused.stderr.splitlines()
+    assert said == f"{run.path}/run.json names {tmp_path / 'private'}"
+    assert others[-1].startswith("error: ")

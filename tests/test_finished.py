@@ -54,6 +54,20 @@ def test_what_this_version_cannot_read_is_named(
         open_run(run_folder(tmp_path / "run", **changes))
 
 
+def test_it_tells_in_full_what_it_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "private").mkdir()
+    (tmp_path / "faces").symlink_to("private")
+    assert open_run(run_folder(tmp_path / "run")).sources == [str(tmp_path / "private")]
+    data = {"dataset_name": "user/set", "data_files": ["/etc/*"], "cache_dir": "~nobody-here/x"}
+    second = {"train_data_dir_b": "\0", "data_files_b": ["two"]}
+    identity = {"recipe": "cyclegan", "data": data, "domains": second}
+    told = open_run(run_folder(tmp_path / "other", identity=identity)).sources
+    assert told == ["user/set /etc/*", "\0 two", "~nobody-here/x"]
+    drawn = {"recipe": "cyclegan", "data": {"dataset_name": "faces"}}
+    assert open_run(run_folder(tmp_path / "drawn", identity=drawn)).sources == []
+
+
 def test_no_run_and_an_unfinished_one_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no run"):
         open_run(tmp_path)
