@@ -241,6 +241,17 @@ def test_a_link_to_nowhere_beside_the_images_does_no_harm(
     assert shown(load(tmp_path / "set").train) == expected(random_images(4))
 
 
+def test_a_folder_of_links_is_read_where_they_lead(
+    tmp_path: Path, load: Any, image_folder: Fill, random_images: Random
+) -> None:
+    image_folder(tmp_path / "train", 4)
+    (tmp_path / "set" / "train").mkdir(parents=True)
+    for image in (tmp_path / "train").iterdir():
+        (tmp_path / "set" / "train" / image.name).symlink_to(image)
+    (tmp_path / "set" / "test").symlink_to(image_folder(tmp_path / "test", 2, seed=1))
+    assert shown(load(tmp_path / "set").train) == expected(random_images(4))
+
+
 def test_a_folder_keeps_its_pixels_between_loads(
     tmp_path: Path, load: Any, image_folder: Fill
 ) -> None:
