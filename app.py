@@ -9,12 +9,15 @@ import threading
 from pathlib import Path
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+# gradio remembers the last 10,000 questions, and looks at all of them after each.
+os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
 
 if os.environ.get("SPACES_ZERO_GPU"):
     import spaces  # noqa: F401, which has to come before torch
 
 import tyro
 
+from hf_gen.allocator import hand_freed_memory_back
 from hf_gen.demo.page import build_page, serve
 from hf_gen.demo.shelf import Shelf, find_models
 
@@ -40,6 +43,7 @@ def main(
         share: Let anyone in through a public address of gradio.live, for a week.
         mcp: Offer the endpoints as tools of an MCP server too; needs `pip install 'gradio[mcp]'`.
     """
+    hand_freed_memory_back()
     listed = _LISTED.read_text(encoding="utf-8").split() if _LISTED.exists() else []
     shelf = Shelf(find_models(runs, [*listed, *models]))
     threading.Thread(target=shelf.load_all, daemon=True).start()

@@ -1,4 +1,4 @@
-"""Memory that stays with the process."""
+"""Memory that stays with the process, or with none of its threads."""
 
 import subprocess
 import sys
@@ -19,14 +19,41 @@ print(int(told), resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
-def run(wanted: bool, **variables: str) -> tuple[int, int]:
-    code = FAULTS_OF_100_BUFFERS.format(wanted=wanted)
+def run(wanted: bool, program: str = FAULTS_OF_100_BUFFERS, **variables: str) -> tuple[int, int]:
+    code = program.format(wanted=wanted)
     environment = {"PYTHONPATH": ":".join(sys.path), **variables}
     answer = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
     told, faults = answer.stdout.split()
     return int(told), int(faults)
+
+
+MEGABYTES_HELD_AFTER_TURNS = """
+import re, threading, time
+from pathlib import Path
+from hf_gen.allocator import hand_freed_memory_back
+
+def held():
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmRSS:\\s+(\\d+) kB", status)[1]) // 1000
+
+def take_turn():
+    with turn:
+        buffers = [bytearray(60_000) for _ in range(300)]
+        kept.append(bytearray(1000))
+        buffers.clear()
+    everyone_was_there.wait()
+
+told = hand_freed_memory_back() if {wanted} else False
+before, kept, turn, everyone_was_there = held(), [], threading.Lock(), threading.Barrier(11)
+for _ in range(10):
+    threading.Thread(target=take_turn).start()
+while len(kept) < 10 or turn.locked():
+    time.sleep(0.001)
+print(int(told), held() - before)
+everyone_was_there.wait()
+"""
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc is on Linux")
@@ -36,6 +63,16 @@ def test_large_buffers_are_not_fetched_again() -> None:
         pytest.skip("this C library is not glibc")
     _, without = run(False)
     assert faults * 10 < without
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc is on Linux")
+def test_what_one_thread_has_freed_another_uses() -> None:
+    told, megabytes = run(True, MEGABYTES_HELD_AFTER_TURNS)
+    if not told:
+        pytest.skip("this C library is not glibc")
+    assert megabytes < 50
+    _, without = run(False, MEGABYTES_HELD_AFTER_TURNS)
+    assert without > 2 * megabytes
 
 
 def test_who_has_said_otherwise_is_left_alone() -> None:
