@@ -11,7 +11,8 @@ MOST_DOWNLOAD = 500 * 10**6
 """Bytes of a model that a visitor names."""
 VISITORS_MODELS = 4
 """Models named by visitors that are kept."""
-IN_THE_QUEUE = 64
+IN_THE_QUEUE = 128
+"""Questions that wait, first come, first served; who is told that it is full may wait for ever."""
 AT_ONCE = 2
 """Requests that compute at the same time."""
 SESSIONS = 500

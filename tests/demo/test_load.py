@@ -2,27 +2,38 @@
 
 import itertools
 import json
+import os
 import statistics
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
+from hf_gen.demo.limits import SESSIONS
+from hf_gen.demo.page import build_page, serve
+from hf_gen.demo.shelf import Shelf, find_models
 from hf_gen.demo.uploads import example_faces
 from tests.benchmarks.demo import megabytes, serving
 from tests.reliability import FAULTS
 from tests.strangers.pictures import strange_images
 
-# The whole: five minutes, of which every second half has the bombs.
+# The whole: five minutes after the warm-up, of which every second half minute has the bombs.
 _IS_LONG = FAULTS >= 30
 _VISITORS = 100 if _IS_LONG else 12
-_PHASES, _SECONDS = (10, FAULTS) if _IS_LONG else (2, FAULTS)
-_PATIENCE = 60.0
+_PHASES, _SECONDS = (10, FAULTS) if _IS_LONG else (2, 0.5 * FAULTS)
+# By then the demo forgets as many visitors as come.
+_WARM = SESSIONS + _VISITORS if _IS_LONG else _VISITORS
+_WARMING_UP = -1
+_PATIENCE = 120.0
 _GROWTH = 1.05 if _IS_LONG else 1.2
 _SLOWER = 1.1
 
@@ -54,7 +65,7 @@ class _Crowd:
     wrong: list[str] = field(default_factory=list)
     full: int = 0
     bombs: int = 0
-    phase: int = 0
+    phase: int = _WARMING_UP
     is_open: bool = True
 
     def visit(self, visitor: int, face: str) -> None:
@@ -133,27 +144,47 @@ def _file(path: str) -> dict[str, Any]:
     return {"path": path, "meta": {"_type": "gradio.FileData"}}
 
 
+@contextmanager
+def _demo() -> Iterator[tuple[str, int]]:
+    """Its address and its process: that of the test where there is no time to start another."""
+    if _IS_LONG:
+        with serving() as (url, process, _):
+            yield url, process
+        return
+    page = build_page(Shelf(find_models(Path("none"), [])), Path("none"))
+    try:
+        yield serve(page, wait=False).rstrip("/"), os.getpid()
+    finally:
+        page.close()
+
+
 def test_a_crowd_is_served_and_one_who_sends_bombs_slows_nobody(
-    injected: Callable[[str, int], None], record_property: Callable[[str, object], None]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    injected: Callable[[str, int], None],
+    record_property: Callable[[str, object], None],
 ) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     hostile, example = strange_images(), example_faces("anime")[0]
-    with serving() as (url, process, _):
+    with _demo() as (url, process):
         crowd = _Crowd(url, hostile)
         face = crowd.upload(example.name, example.read_bytes())
-        crowd.ask("reconstruct", [_file(face), "conv-vae"])
         visits = [
             threading.Thread(target=crowd.visit, args=(visitor, face), daemon=True)
             for visitor in range(_VISITORS)
         ]
         for thread in [*visits, threading.Thread(target=crowd.send_bombs, daemon=True)]:
             thread.start()
-        held, lengths = [], []
+        began = time.monotonic()
+        while sum(map(len, crowd.waits)) < _WARM and crowd.wrong == []:
+            time.sleep(0.05)
+        warming_up, held, lengths = time.monotonic() - began, [megabytes(process)], []
         for phase in range(_PHASES):
+            crowd.phase = phase
             began = time.monotonic()
             time.sleep(_SECONDS)
             lengths.append(time.monotonic() - began)
             held.append(megabytes(process))
-            crowd.phase = phase + 1
         crowd.is_open = False
         for thread in visits:
             thread.join(_PATIENCE)
@@ -161,14 +192,16 @@ def test_a_crowd_is_served_and_one_who_sends_bombs_slows_nobody(
     assert crowd.wrong == []
     assert answered[1]["psnr"] > 0
     counts = [len(waits) for waits in crowd.waits]
-    longest = max(wait for waits in crowd.waits for _, wait in waits)
+    longest = [max(wait for _, wait in waits) for waits in crowd.waits]
     phases = Counter(phase for waits in crowd.waits for phase, _ in waits)
     rates = [phases[phase] / lengths[phase] for phase in range(_PHASES)]
     ratios = [rates[phase] / rates[phase + 1] for phase in range(0, _PHASES, 2)]
     measured = {
+        "seconds of warm-up": warming_up,
         "answers": sum(counts),
-        "fewest of a visitor": min(counts),
-        "longest wait": longest,
+        "fewest and most of a visitor": (min(counts), max(counts)),
+        "median wait": statistics.median(wait for waits in crowd.waits for _, wait in waits),
+        "longest wait of a visitor, median and most": (statistics.median(longest), max(longest)),
         "told that the queue is full": crowd.full,
         "bombs": crowd.bombs,
         "megabytes": held,
@@ -177,8 +210,11 @@ def test_a_crowd_is_served_and_one_who_sends_bombs_slows_nobody(
     }
     record_property("measured", measured)
     print(json.dumps(measured))
-    assert min(counts) > 0, measured
-    assert held[-1] <= _GROWTH * held[min(1, len(held) - 1)], measured
+    assert max(held) <= _GROWTH * held[0], measured
+    # The first who comes is the first who is served, however slow the machine is at times.
+    assert crowd.full == 0, measured
+    assert min(counts) >= max(counts) // 2, measured
     if _IS_LONG:
+        assert max(longest) < 2 * statistics.median(longest), measured
         assert statistics.median(ratios) < _SLOWER, measured
     injected("a visitor sends a bomb while a crowd is served", crowd.bombs)
