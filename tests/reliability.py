@@ -2,19 +2,25 @@
 
 Tests that inject faults take the fixture `injected` and say what they did, how often. They do it a
 few times in the usual suite, and as often as HF_GEN_FAULTS says in a longer run:
-`HF_GEN_FAULTS=30 python -m tests.reliability` runs exactly these tests and writes reliability.md.
+`HF_GEN_FAULTS=30 python -m tests.reliability` runs exactly these tests, and writes the table to
+reliability.md beside this file and to the README.
 """
 
 import json
 import os
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+HELD = "held every time"
 FAULTS = int(os.environ.get("HF_GEN_FAULTS", "1"))
 _TABLE = os.environ.get("HF_GEN_FAULTS_TABLE")
+_README = Path(__file__).parents[1] / "README.md"
+_BEGIN, _END = "<!-- reliability -->\n", "<!-- end of reliability -->\n"
 _INJECTED = pytest.StashKey[list[tuple[str, int]]]()
 
 
@@ -29,13 +35,19 @@ def injected(request: pytest.FixtureRequest) -> Callable[[str, int], None]:
 
 
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    """Writes down what a test has injected when it ends."""
-    if _TABLE is None or call.when != "call":
+    """Writes down what a test has injected when it ends, or that it did not come so far."""
+    if _TABLE is None or (call.when != "call" and call.excinfo is None):
         return
     test = f"{item.path.name}::{item.name}"
+    outcome = HELD
+    if call.excinfo is not None:
+        outcome = f"**broke** in {test}"
+        if call.excinfo.errisinstance(pytest.skip.Exception):
+            outcome = f"not tried: {call.excinfo.value}"
+    noted = item.stash.get(_INJECTED, []) or [(f"what {test} would inject", 0)]
     with Path(_TABLE).open("a", encoding="utf-8") as file:
-        for fault, times in item.stash.get(_INJECTED, []):
-            line = {"fault": fault, "times": times, "test": test, "held": call.excinfo is None}
+        for fault, times in noted:
+            line = {"fault": fault, "times": times, "outcome": outcome}
             file.write(json.dumps(line) + "\n")
 
 
@@ -48,32 +60,44 @@ def keep_only_these(items: list[pytest.Item]) -> None:
 def markdown(lines: list[str]) -> str:
     """The table of what was noted, a row a fault."""
     times: dict[str, int] = {}
-    broke: dict[str, list[str]] = {}
+    outcomes: dict[str, dict[str, None]] = {}
     for line in map(json.loads, lines):
-        times[line["fault"]] = times.get(line["fault"], 0) + line["times"]
-        if not line["held"]:
-            broke.setdefault(line["fault"], []).append(line["test"])
+        fault = line["fault"]
+        times[fault] = times.get(fault, 0) + line["times"]
+        outcomes.setdefault(fault, {})[line["outcome"]] = None
     rows = [
-        f"| {fault} | {count:,} | "
-        + (f"broke in {', '.join(broke[fault])} |" if fault in broke else "held every time |")
+        f"| {fault} | {count:,} | {'; '.join(_worst(outcomes[fault]))} |"
         for fault, count in sorted(times.items())
     ]
     return "\n".join(("| fault | injected | outcome |", "|---|---|---|", *rows)) + "\n"
+
+
+def _worst(outcomes: Iterable[str]) -> list[str]:
+    """Without that it held elsewhere, where it did not everywhere."""
+    return [outcome for outcome in outcomes if outcome != HELD] or [HELD]
 
 
 def main(arguments: list[str]) -> int:
     """Runs the tests that inject faults; further arguments are pytest's."""
     record, table = Path("reliability.jsonl"), Path(__file__).with_suffix(".md")
     record.unlink(missing_ok=True)
-    os.environ.setdefault("HF_GEN_FAULTS", "30")
+    faults = os.environ.setdefault("HF_GEN_FAULTS", "30")
     os.environ["HF_GEN_FAULTS_TABLE"] = str(record.resolve())
+    began = time.monotonic()
     # In a process of its own, which reads the two variables afresh.
     command = [sys.executable, "-m", "pytest", "-q", "--timeout", "0", *arguments]
     code = os.spawnv(os.P_WAIT, sys.executable, command)
     noted = record.read_text(encoding="utf-8").splitlines() if record.exists() else []
     record.unlink(missing_ok=True)
-    table.write_text(markdown(noted), encoding="utf-8")
-    print(table.read_text(encoding="utf-8"))
+    minutes, cores = (time.monotonic() - began) / 60, len(os.sched_getaffinity(0))
+    how = f"HF_GEN_FAULTS={faults}, {datetime.now(UTC).date()}, {minutes:.0f} minutes, "
+    how += "1 core" if cores == 1 else f"{cores} cores"
+    block = f"{markdown(noted)}\nMeasured with {how}.\n"
+    table.write_text(block, encoding="utf-8")
+    if not arguments:  # else it is not the whole table
+        before, _, rest = _README.read_text(encoding="utf-8").partition(_BEGIN)
+        _README.write_text(before + _BEGIN + block + _END + rest.partition(_END)[2], "utf-8")
+    print(block)
     return code
 
 

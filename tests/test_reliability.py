@@ -1,0 +1,56 @@
+"""The table of faults: what broke is in it, and so is what was not tried."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.reliability import markdown
+
+ROOT = Path(__file__).parents[1]
+_TESTS = """
+import pytest
+
+def test_holds(injected):
+    injected("a fault", 3)
+
+def test_holds_again(injected):
+    injected("a fault", 2)
+    injected("another", 1)
+
+def test_breaks(injected):
+    injected("another", 1000)
+    assert 1 > 2
+
+def test_breaks_before_it_notes_anything(injected):
+    assert 1 > 2
+
+def test_cannot_be_tried(injected):
+    pytest.skip("there is no disk")
+
+@pytest.fixture
+def broken():
+    raise OSError
+
+def test_cannot_begin(injected, broken):
+    pass
+"""
+
+
+def test_a_row_says_how_often_a_fault_was_injected_and_whether_it_broke(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(_TESTS)
+    table = tmp_path / "table.jsonl"
+    environment = {"PYTHONPATH": str(ROOT), "HF_GEN_FAULTS_TABLE": str(table)}
+    command = [sys.executable, "-m", "pytest", "-p", "tests.reliability", "-c", os.devnull]
+    subprocess.run(
+        [*command, str(tmp_path)], env={**os.environ, **environment}, stdout=subprocess.DEVNULL
+    )
+    assert markdown(table.read_text().splitlines()).splitlines()[2:] == [
+        "| a fault | 5 | held every time |",
+        "| another | 1,001 | **broke** in test_it.py::test_breaks |",
+        "| what test_it.py::test_breaks_before_it_notes_anything would inject | 0 "
+        "| **broke** in test_it.py::test_breaks_before_it_notes_anything |",
+        "| what test_it.py::test_cannot_be_tried would inject | 0 | not tried: there is no disk |",
+        "| what test_it.py::test_cannot_begin would inject | 0 "
+        "| **broke** in test_it.py::test_cannot_begin |",
+    ]
