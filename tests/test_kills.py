@@ -78,10 +78,15 @@ class NeverBack:
 
 
 @pytest.mark.parametrize(
-    ("flags", "parts", "phases"),
+    ("flags", "parts", "phases", "times"),
     [
-        (VAE, {"train": 30, "test": 6}, IN_ORDER),
-        (CYCLEGAN, {"trainA": 20, "trainB": 24, "testA": 8, "testB": 8}, IN_ORDER[3:-1]),
+        (VAE, {"train": 30, "test": 6}, IN_ORDER, FAULTS),
+        (
+            CYCLEGAN,
+            {"trainA": 20, "trainB": 24, "testA": 8, "testB": 8},
+            IN_ORDER[3:-1],
+            max(FAULTS // 3, 1),
+        ),
     ],
     ids=["vae", "cyclegan"],
 )
@@ -89,6 +94,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_undisturbed(
     flags: tuple[str, ...],
     parts: dict[str, int],
     phases: tuple[str, ...],
+    times: int,
     tmp_path: Path,
     image_folder: Callable[..., Path],
     injected: Callable[[str, int], None],
@@ -112,7 +118,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_undisturbed(
     assert any("pixels.bin" in name for name in expected)
 
     numbers = random.Random(FAULTS)
-    wanted = [*phases] * max(FAULTS // 3, 1)
+    wanted = [*phases] * times
     plan, killed = Counter(wanted), Counter[str]()
     for attempt in range(10 * len(wanted)):
         folder = tmp_path / str(attempt)
@@ -123,8 +129,8 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_undisturbed(
         if not wanted:
             break
     assert killed == plan
-    for phase, times in killed.items():
-        injected(f"SIGKILL of a training in {phase}", times)
+    for phase, count in killed.items():
+        injected(f"SIGKILL of a training in {phase}", count)
 
 
 def test_of_two_processes_one_is_killed_and_the_other_ends_with_a_sentence(
