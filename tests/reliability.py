@@ -2,23 +2,25 @@
 
 Tests that inject faults take the fixture `injected` and say what they did, how often. They do it a
 few times in the usual suite, and as often as HF_GEN_FAULTS says in a longer run:
-`HF_GEN_FAULTS=30 python -m tests.reliability` runs exactly these tests, and writes the table to
-reliability.md beside this file and to the README.
+`HF_GEN_FAULTS=30 python -m tests.reliability` runs exactly these tests, and writes a record beside
+this file, and a table of it to reliability.md and to the README. With names of tests after it, it
+runs these, and replaces their rows.
 """
 
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 HELD = "held every time"
 FAULTS = int(os.environ.get("HF_GEN_FAULTS", "1"))
 _TABLE = os.environ.get("HF_GEN_FAULTS_TABLE")
+_RECORD = Path(__file__).with_suffix(".jsonl")
 _README = Path(__file__).parents[1] / "README.md"
 _BEGIN, _END = "<!-- reliability -->\n", "<!-- end of reliability -->\n"
 _INJECTED = pytest.StashKey[list[tuple[str, int]]]()
@@ -45,9 +47,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         if call.excinfo.errisinstance(pytest.skip.Exception):
             outcome = f"not tried: {call.excinfo.value}"
     noted = item.stash.get(_INJECTED, []) or [(f"what {test} would inject", 0)]
+    how = {"test": test, "as often as": FAULTS, "cores": len(os.sched_getaffinity(0))}
+    how["date"] = datetime.now(UTC).date().isoformat()
     with Path(_TABLE).open("a", encoding="utf-8") as file:
         for fault, times in noted:
-            line = {"fault": fault, "times": times, "outcome": outcome}
+            line = {"fault": fault, "times": times, "outcome": outcome} | how
             file.write(json.dumps(line) + "\n")
 
 
@@ -69,7 +73,14 @@ def markdown(lines: list[str]) -> str:
         f"| {fault} | {count:,} | {'; '.join(_worst(outcomes[fault]))} |"
         for fault, count in sorted(times.items())
     ]
-    return "\n".join(("| fault | injected | outcome |", "|---|---|---|", *rows)) + "\n"
+    how = sorted({_how(line) for line in map(json.loads, lines)})
+    note = f"Measured with {'; '.join(how)}."
+    return "\n".join(("| fault | injected | outcome |", "|---|---|---|", *rows, "", note)) + "\n"
+
+
+def _how(line: dict[str, Any]) -> str:
+    cores = "1 core" if line["cores"] == 1 else f"{line['cores']} cores"
+    return f"HF_GEN_FAULTS={line['as often as']}, {cores}, {line['date']}"
 
 
 def _worst(outcomes: Iterable[str]) -> list[str]:
@@ -78,27 +89,36 @@ def _worst(outcomes: Iterable[str]) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the tests that inject faults; further arguments are pytest's."""
-    record, table = Path("reliability.jsonl"), Path(__file__).with_suffix(".md")
-    record.unlink(missing_ok=True)
-    faults = os.environ.setdefault("HF_GEN_FAULTS", "30")
-    os.environ["HF_GEN_FAULTS_TABLE"] = str(record.resolve())
-    began = time.monotonic()
+    """Runs the tests that inject faults; further arguments are pytest's, such as some of them."""
+    noted = _RECORD.with_suffix(".new")
+    noted.unlink(missing_ok=True)
+    os.environ.setdefault("HF_GEN_FAULTS", "30")
+    os.environ["HF_GEN_FAULTS_TABLE"] = str(noted)
     # In a process of its own, which reads the two variables afresh.
     command = [sys.executable, "-m", "pytest", "-q", "--timeout", "0", *arguments]
     code = os.spawnv(os.P_WAIT, sys.executable, command)
-    noted = record.read_text(encoding="utf-8").splitlines() if record.exists() else []
-    record.unlink(missing_ok=True)
-    minutes, cores = (time.monotonic() - began) / 60, len(os.sched_getaffinity(0))
-    how = f"HF_GEN_FAULTS={faults}, {datetime.now(UTC).date()}, {minutes:.0f} minutes, "
-    how += "1 core" if cores == 1 else f"{cores} cores"
-    block = f"{markdown(noted)}\nMeasured with {how}.\n"
-    table.write_text(block, encoding="utf-8")
-    if not arguments:  # else it is not the whole table
-        before, _, rest = _README.read_text(encoding="utf-8").partition(_BEGIN)
-        _README.write_text(before + _BEGIN + block + _END + rest.partition(_END)[2], "utf-8")
-    print(block)
+    new = noted.read_text(encoding="utf-8").splitlines() if noted.exists() else []
+    noted.unlink(missing_ok=True)
+    before = _RECORD.read_text(encoding="utf-8").splitlines() if _RECORD.exists() else []
+    _record(new if not arguments else replaced(before, new))
     return code
+
+
+def replaced(before: list[str], new: list[str]) -> list[str]:
+    """What was noted before, but for the tests that have run anew."""
+    tests = {json.loads(line)["test"] for line in new}
+    return [line for line in before if json.loads(line)["test"] not in tests] + new
+
+
+def _record(lines: list[str]) -> None:
+    """Writes the record, and the table of it to reliability.md and to the README."""
+    _RECORD.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    table = markdown(lines)
+    _RECORD.with_suffix(".md").write_text(table, encoding="utf-8")
+    before, _, rest = _README.read_text(encoding="utf-8").partition(_BEGIN)
+    block = _BEGIN + table + _END
+    _README.write_text(before + block + rest.partition(_END)[2], encoding="utf-8")
+    print(table)
 
 
 if __name__ == "__main__":

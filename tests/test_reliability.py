@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.reliability import markdown
+from tests.reliability import markdown, replaced
 
 ROOT = Path(__file__).parents[1]
 _TESTS = """
@@ -45,7 +45,10 @@ def test_a_row_says_how_often_a_fault_was_injected_and_whether_it_broke(tmp_path
     subprocess.run(
         [*command, str(tmp_path)], env={**os.environ, **environment}, stdout=subprocess.DEVNULL
     )
-    assert markdown(table.read_text().splitlines()).splitlines()[2:] == [
+    noted = table.read_text().splitlines()
+    rows, _, note = markdown(noted).rpartition("\n\n")
+    assert note.startswith("Measured with HF_GEN_FAULTS=")
+    assert rows.splitlines()[2:] == [
         "| a fault | 5 | held every time |",
         "| another | 1,001 | **broke** in test_it.py::test_breaks |",
         "| what test_it.py::test_breaks_before_it_notes_anything would inject | 0 "
@@ -54,3 +57,5 @@ def test_a_row_says_how_often_a_fault_was_injected_and_whether_it_broke(tmp_path
         "| what test_it.py::test_cannot_begin would inject | 0 "
         "| **broke** in test_it.py::test_cannot_begin |",
     ]
+    again = [line.replace('"times": 3', '"times": 4') for line in noted[:1]]
+    assert "| a fault | 6 | held every time |" in markdown(replaced(noted, again))
