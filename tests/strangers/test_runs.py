@@ -1,5 +1,6 @@
 """Broken run folders: a sentence at the command line, and at most a gap on the page."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ import gradio as gr
 import pytest
 import torch
 
+from hf_gen import cli
 from hf_gen.checkpoints import load_checkpoint, save_checkpoint
 from hf_gen.compare import check_measured
 from hf_gen.demo import runs as runs_tab
@@ -131,6 +133,27 @@ def test_a_broken_checkpoint_is_a_sentence(
     assert wrong(answers, _SECONDS, _MEGABYTES) == ""
     assert len(answers) == len(files)
     injected("a file of a checkpoint is broken, and a training goes on from it", len(files))
+
+
+@pytest.mark.parametrize("command", [cli.evaluate, lambda run: cli.report((run,))])
+def test_what_a_run_names_is_said_before_it_is_read(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: Callable[[Path], None],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = start_run(tmp_path / "run", "conv-vae", 9)
+    log_vae(run, 1, 12)
+    posterior = {"kl": 40.0, "reconstruction": 1500.0, "latents": 5, "active_units": 3}
+    run.save_results({"images": 50, "psnr": 18.5, "mutual_information": 3.0, **posterior})
+    (tmp_path / "private").mkdir()
+    described = json.loads((run.path / "run.json").read_text())
+    described["identity"]["data"] = {"train_data_dir": "private"}
+    (run.path / "run.json").write_text(json.dumps(described))
+    with pytest.raises(UserError, match="private holds no images"):
+        command(run.path)
+    assert capsys.readouterr().err == f"{run.path}/run.json names {tmp_path / 'private'}\n"
 
 
 def test_models_of_broken_runs_are_named_and_the_others_shown(tmp_path: Path) -> None:
