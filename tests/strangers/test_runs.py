@@ -135,7 +135,9 @@ def test_a_broken_checkpoint_is_a_sentence(
     injected("a file of a checkpoint is broken, and a training goes on from it", len(files))
 
 
-@pytest.mark.parametrize("command", [cli.evaluate, lambda run: cli.report((run,))])
+@pytest.mark.parametrize(
+    "command", [cli.evaluate, lambda run: cli.report((run,))], ids=["evaluate", "report"]
+)
 def test_what_a_run_names_is_said_before_it_is_read(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
