@@ -363,15 +363,22 @@ class ResidualVAE(VectorVAE):
         for level, (width, blocks) in enumerate(zip(filters, num_blocks, strict=True)):
             if level:
                 wider = _convolution(width, 4 * filters[level - 1], 1)
-                down += [nn.ReLU(), _convolution(filters[level - 1], width, 3, stride=2)]
-                up += [nn.PixelShuffle(2), wider, nn.ReLU()]  # reversed below, as all of `up`
+                down += [
+                    nn.ReLU(inplace=True),
+                    _convolution(filters[level - 1], width, 3, stride=2),
+                ]
+                up += [
+                    nn.PixelShuffle(2),
+                    wider,
+                    nn.ReLU(inplace=True),
+                ]  # reversed below, as all of `up`
             down += [_ResidualBlock(width) for _ in range(blocks)]
             up += [_ResidualBlock(width) for _ in range(blocks)]
         self.encoder = nn.Sequential(
             nn.PixelUnshuffle(patch_size),  # (batch, patch, sample_size / patch_size, the same)
             _convolution(patch, filters[0], 3),
             *down,  # (batch, filters[-1], side, side)
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             _convolution(filters[-1], narrow_channels, 1),
             nn.Flatten(),
             _linear(math.prod(narrowest), 2 * latent_channels),
@@ -383,7 +390,7 @@ class ResidualVAE(VectorVAE):
             nn.Unflatten(1, narrowest),
             _convolution(narrow_channels, filters[-1], 1),
             *reversed(up),  # (batch, filters[0], sample_size / patch_size, the same)
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             _convolution(filters[0], patch, 3),
             nn.PixelShuffle(patch_size),  # (batch, 3, sample_size, sample_size)
         )
@@ -395,9 +402,9 @@ class _ResidualBlock(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.ReLU(),
+            nn.ReLU(),  # not in place: what comes in is added in the end
             _convolution(channels, channels, 3),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             _convolution(channels, channels, 3),
         )
 
@@ -434,17 +441,20 @@ def _shrink(
     padding = kernel_size // 2
     if downsample == "stride":
         return nn.Sequential(
-            nn.Conv2d(incoming, outgoing, kernel_size, stride=stride, padding=padding), nn.ReLU()
+            nn.Conv2d(incoming, outgoing, kernel_size, stride=stride, padding=padding),
+            nn.ReLU(inplace=True),
         )
     return nn.Sequential(
-        nn.Conv2d(incoming, outgoing, kernel_size, padding=padding), nn.ReLU(), nn.MaxPool2d(stride)
+        nn.Conv2d(incoming, outgoing, kernel_size, padding=padding),
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(stride),
     )
 
 
 def _grow(incoming: int, outgoing: int, kernel_size: int, stride: int) -> nn.Module:
     """(batch, incoming, height, width) -> (batch, outgoing, height x stride, width x stride)."""
     return nn.Sequential(
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
         _Enlarging(
             incoming,
             outgoing,
