@@ -20,7 +20,7 @@ from hf_gen.errors import UserError
 from hf_gen.pipelines import VAEPipeline
 from hf_gen.pipelines.vae import PriorName
 
-FIRST = ("conv-vae", "dense-vae-z10")
+FIRST = ("face-vae", "conv-vae")
 PRIORS: list[tuple[str, PriorName]] = [
     ("standard normal", "standard"),
     ("fitted Gaussian", "gaussian"),

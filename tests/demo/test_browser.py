@@ -47,7 +47,7 @@ TWO = [
     for place, path in enumerate(sorted(EXAMPLES.glob("anime-*.png"))[-2:])
 ]
 DECIBELS = re.compile(r"^\d+\.\d dB$")
-KL = ["conv-vae-kl0", "conv-vae", "conv-vae-kl100"]
+FIRST = ["face-vae", "conv-vae", "dense-vae-z10"]
 CYCLEGANS = ["runs/lambda10", "runs/lambda5"]
 both_sizes = pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
 
@@ -73,7 +73,7 @@ def test_every_tab_shows_something_before_a_click(
 ) -> None:
     page = visit(size=size, theme=theme)
     panel = _reconstructed(page)
-    expect(titles(panel)).to_contain_text(KL)
+    expect(titles(panel)).to_contain_text(FIRST)
     expect(panel.locator(".card:visible .image-container img")).to_have_count(6)
     assert page.evaluate("document.body.classList.contains('dark')") == (theme == "dark")
     _look(page, f"reconstruct-{size[0]}-{theme}", tmp_path)
@@ -127,7 +127,7 @@ def test_faces_that_are_sent_together_stand_on_one_sheet(
     shown = pictures(page, panel.locator(".card:visible .image-container img"))
     send(panel, TWO)
     sheet = panel.locator(".sheet", has=page.get_by_alt_text("all faces"))
-    expect(sheet.locator("li")).to_contain_text(["yours", *KL])
+    expect(sheet.locator("li")).to_contain_text(["yours", *FIRST])
     # Four rows of two, and not of three: the example has given way.
     image = sheet.get_by_alt_text("all faces")
     expect(image).to_have_js_property("naturalWidth", 2 * 98 + 2)
@@ -260,12 +260,13 @@ def test_all_faces_come_as_one_zip(visit: Visit) -> None:
     open_tab(page, "Sample")
     panel = _sampled(page)
     packed = _zip(page, panel)
-    grids = [f"{name}/grid.png" for name in ("conv-vae", "dense-vae-z10")]
+    grids = [f"{name}/grid.png" for name in ("face-vae", "conv-vae")]
     assert len(packed.namelist()) == 2 * 13
     assert set(grids) < set(packed.namelist())
     for name in packed.namelist():
         with packed.open(name) as file, Image.open(file) as image:
-            assert image.size[0] > 300 if name in grids else image.size == (32, 32)
+            size = 64 if name.startswith("face-vae") else 32
+            assert image.size[0] > 300 if name in grids else image.size == (size, size)
 
 
 def _zip(page: Page, panel: Locator) -> zipfile.ZipFile:
@@ -282,7 +283,7 @@ def test_a_face_is_changed_number_by_number(visit: Visit, tmp_path: Path) -> Non
     before, numbers = sources(front)[0], knobs.first.input_value()
     chosen = panel.locator(".samples:visible").nth(1).locator("img").nth(5)
     chosen.click()
-    expect(panel.get_by_text("A face of dense-vae-z10")).to_be_visible()
+    expect(panel.get_by_text("A face of conv-vae")).to_be_visible()
     expect(front).not_to_have_attribute("src", before)
     expect(knobs.first).not_to_have_value(numbers)
     face = sources(front)[0]
@@ -291,7 +292,7 @@ def test_a_face_is_changed_number_by_number(visit: Visit, tmp_path: Path) -> Non
     panel.get_by_label("range slider for latent").first.press("PageUp")
     expect(front).not_to_have_attribute("src", face)
     panel.get_by_role("button", name="Random walk").click()
-    film = panel.get_by_alt_text("a random walk of dense-vae-z10")
+    film = panel.get_by_alt_text("a random walk of conv-vae")
     expect(film).to_be_visible()
     assert frames(page, film) == 60
     _look(page, "explored", tmp_path)
@@ -361,7 +362,7 @@ def test_a_link_opens_any_tab(visit: Visit, tab: str) -> None:
 def test_nonsense_in_a_link_is_left_out(visit: Visit) -> None:
     nonsense = "tab=<script>&seed=abc&count=1e99&temperature=nan&prior=x&sample=../../etc&way=up"
     page = visit(f"{nonsense}&reconstruct=nobody,%3Cb%3E")
-    expect(titles(_reconstructed(page))).to_contain_text(KL)
+    expect(titles(_reconstructed(page))).to_contain_text(FIRST)
     open_tab(page, "Sample")
     panel = _sampled(page)
     expect(panel.get_by_label("Seed")).to_have_value("7")
@@ -386,7 +387,7 @@ def test_a_model_is_taken_from_the_hub_by_its_name(visit: Visit, tmp_path: Path)
     name.fill(HUB_MODEL)
     name.press("Enter")
     expect(panel.get_by_label(HUB_MODEL)).to_be_checked()
-    expect(titles(panel)).to_contain_text([*KL, f"{HUB_MODEL} sees 16×16 pixels"])
+    expect(titles(panel)).to_contain_text([*FIRST, f"{HUB_MODEL} sees 16×16 pixels"])
     expect(measured(panel, "PSNR")).to_have_text([DECIBELS] * 4)
     _look(page, "hub", tmp_path)
 
