@@ -46,7 +46,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         outcome = f"**broke** in {test}"
         if call.excinfo.errisinstance(pytest.skip.Exception):
             outcome = f"not tried: {call.excinfo.value}"
-    noted = item.stash.get(_INJECTED, []) or [(f"what {test} would inject", 0)]
+    noted = item.stash.get(_INJECTED, [])
+    if not noted and outcome != HELD:
+        noted = [(f"what {test} would inject", 0)]
     how = {"test": test, "as often as": FAULTS, "cores": len(os.sched_getaffinity(0))}
     how["date"] = datetime.now(UTC).date().isoformat()
     with Path(_TABLE).open("a", encoding="utf-8") as file:

@@ -76,7 +76,7 @@ def test_an_error_of_the_disk_is_a_sentence_and_the_run_goes_on_afterwards(
         if code:
             assert exit_code(start_in_child(command(folder, images), folder)) == 0
         assert everything(folder) == everything(undisturbed), (phase, moment, error)
-        injected(f"{errno.errorcode[error]} ({os.strerror(error).lower()}) in {phase}", 1)
+        injected(f"{errno.errorcode[error]} ({os.strerror(error).lower()}) in a phase of a run", 1)
 
 
 def test_files_that_may_not_grow_are_a_sentence_and_the_run_goes_on_afterwards(

@@ -18,6 +18,9 @@ def test_holds_again(injected):
     injected("a fault", 2)
     injected("another", 1)
 
+def test_needs_no_fault(injected):
+    pass
+
 def test_breaks(injected):
     injected("another", 1000)
     assert 1 > 2
