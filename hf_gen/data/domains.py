@@ -15,6 +15,7 @@ from hf_gen.data.sources import (
     folder_split,
     is_drawn,
     load_domain,
+    named_folder,
 )
 from hf_gen.errors import UserError
 
@@ -55,7 +56,7 @@ def load_domains(data: Data, domains: Domains) -> tuple[Domain, Domain]:
 
 
 def _load(data: Data, domains: Domains) -> tuple[Domain, Domain]:
-    folder = (data.train_data_dir or Path(data.dataset_name)).expanduser()
+    folder = named_folder(data)
     drawn = is_drawn(data) and domains.train_data_dir_b is None
     if domains.label_column and domains.label_a and domains.label_b:
         if drawn or domains.dataset_name_b is not None or domains.train_data_dir_b is not None:

@@ -306,8 +306,14 @@ class _Dataset:
         return dataset.filter(lambda value: str(value) == str(wanted), input_columns=[column])
 
 
+def named_folder(data: Data) -> Path:
+    """The folder that the dataset is if it is one, with the home folder in place of ~."""
+    name = data.train_data_dir or data.dataset_name
+    return Path(os.path.expanduser(name))  # noqa: PTH111, which fails for unknown users
+
+
 def _local_folder(data: Data) -> Path | None:
-    path = (data.train_data_dir or Path(data.dataset_name)).expanduser()
+    path = named_folder(data)
     if path.is_dir():
         return path
     if path.exists():

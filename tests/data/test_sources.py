@@ -288,6 +288,8 @@ def test_a_path_that_is_no_dataset_is_a_sentence(
     file = image_folder(tmp_path / "set", 1) / "000.png"
     with pytest.raises(UserError, match=f"there is no folder {tmp_path}/nothing"):
         load(tmp_path / "nothing")
+    with pytest.raises(UserError, match="there is no folder ~nobody-of-that-name/faces"):
+        load("~nobody-of-that-name/faces")
     with pytest.raises(UserError, match=f"there is no folder {tmp_path}/nothing"):
         load(train_data_dir=tmp_path / "nothing")
     with pytest.raises(UserError, match=f"{file} is a file"):
