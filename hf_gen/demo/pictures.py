@@ -17,7 +17,7 @@ _CRISP = 384
 
 def enlarge(image: Image.Image, size: int = _CRISP) -> Image.Image:
     """Repeats whole pixels until the image is `size` wide or nearly so."""
-    factor = max(1, size // image.width)
+    factor = max(1, round(size / image.width))
     width, height = image.width * factor, image.height * factor
     enlarged = image.resize((width, height), Image.Resampling.NEAREST)
     # gradio names a file by its content and writes it anew each time: of the same picture, for two

@@ -53,6 +53,7 @@ class Reconstruction:
         ssim: At most 1.
         bits: Per dimension, the negative ELBO from a few draws of the posterior; None for models
             that have no likelihood or no posterior.
+        likelihood: Which they are of: bits of different likelihoods do not compare.
         milliseconds: That encoding and decoding took.
     """
 
@@ -61,6 +62,7 @@ class Reconstruction:
     psnr: float
     ssim: float
     bits: float | None
+    likelihood: str | None
     milliseconds: float
 
 
@@ -83,6 +85,7 @@ def reconstruct(pipeline: VAEPipeline, image: Image.Image) -> Reconstruction:
         psnr=peak_signal_noise_ratio(after, before, data_range=1.0).item(),
         ssim=float(structural_similarity_index_measure(after, before, data_range=1.0)),
         bits=_bits(pipeline, to_tensor([seen])),
+        likelihood=pipeline.vae.config.get("likelihood"),
         milliseconds=milliseconds,
     )
 
@@ -250,7 +253,7 @@ def _by_influence(pipeline: VAEPipeline) -> list[int]:
 def _card(name: str, one: Reconstruction) -> Card:
     shown = {"PSNR": f"{one.psnr:.1f} dB", "SSIM": f"{one.ssim:.2f}"}
     if one.bits is not None:
-        shown["bits per dimension"] = f"{one.bits:.2f}"
+        shown[f"bits per dimension, {one.likelihood}"] = f"{one.bits:.2f}"
     shown["took"] = f"{one.milliseconds:.0f} ms"
     errors = markup.picture(heat_map(one.seen, one.made), "where it errs", "small")
     details = (
