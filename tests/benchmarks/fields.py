@@ -1,5 +1,6 @@
 """Contenders that compute the same, measured in turn: what trains, and what is asked of a model."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -82,6 +83,20 @@ def _asked(task: str, batch: int, steps: int, milliseconds: float | None = None)
     )
 
 
+def _recommended(batch: int, steps: int) -> Field:
+    return Field(
+        f"reconstruct 64x64, {'one image' if batch == 1 else f'batch {batch}'}",
+        {
+            "face-vae": f"{_INFERENCE}:at_64 face-vae {batch}",
+            "the reports' conv-vae": f"{_INFERENCE}:at_64 conv-vae {batch}",
+        },
+        ("face-vae",),
+        ("the reports' conv-vae",),
+        steps,
+        math.inf,  # one is trained and the other need not be
+    )
+
+
 FIELDS = (
     Field(
         "conv-vae, 32x32, batch 128",
@@ -129,4 +144,6 @@ FIELDS = (
     _asked("reconstruct", 64, 20),
     _asked("translate", 1, 20, milliseconds=25),
     _asked("translate", 64, 2),
+    _recommended(1, 100),
+    _recommended(64, 20),
 )
