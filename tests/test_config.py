@@ -87,6 +87,7 @@ def test_a_recipe_becomes_plain_values() -> None:
         "likelihood": "bernoulli",
         "likelihood_scale": 0.2,
         "kl_weight": 1.0,
+        "perceptual_weight": 0.0,
     }
 
 

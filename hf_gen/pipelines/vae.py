@@ -123,8 +123,7 @@ class VAEPipeline(PortablePipeline):
                 f"prior must be a LatentPrior, got {prior!r}: give the resolution by its name, or "
                 "leave the prior out"
             )
-        # Convolutions are faster with channels last, and their results are the same.
-        self.register_modules(vae=vae.to(memory_format=torch.channels_last), prior=prior)
+        self.register_modules(vae=vae, prior=prior)
         self.register_to_config(resolution=resolution)
         if prior is not None:
             fitted, needed = tuple(prior.config.latent_shape), self.latent_shape
@@ -170,7 +169,10 @@ class VAEPipeline(PortablePipeline):
         pixels = self._preprocess(images)
         codes = []
         for part in pixels.split(_AT_ONCE):
-            encoded = self.vae.encode(part.to(self._execution_device, self.vae.dtype))
+            encoded = self.vae.encode(
+                # Convolutions are faster with channels last, and keep them so.
+                part.to(self._execution_device, self.vae.dtype, memory_format=torch.channels_last)
+            )
             if not hasattr(encoded, "latent_dist"):
                 codes.append(encoded.latents)
             elif sample_posterior:

@@ -130,8 +130,8 @@ def test_faces_that_are_sent_together_stand_on_one_sheet(
     expect(sheet.locator("li")).to_contain_text(["yours", *FIRST])
     # Four rows of two, and not of three: the example has given way.
     image = sheet.get_by_alt_text("all faces")
-    expect(image).to_have_js_property("naturalWidth", 2 * 98 + 2)
-    expect(image).to_have_js_property("naturalHeight", 4 * 98 + 2)
+    expect(image).to_have_js_property("naturalWidth", 2 * 130 + 2)
+    expect(image).to_have_js_property("naturalHeight", 4 * 130 + 2)
     cards = panel.locator(".card:visible .image-container img")
     assert not set(shown) & set(pictures(page, cards))
     _look(page, f"sheet-{size[0]}", tmp_path)

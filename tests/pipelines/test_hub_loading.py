@@ -54,7 +54,8 @@ if "dtype" in options:
 END = """
 vae = getattr(made, "vae", made)
 codes = torch.randn(2, 5, 1, 1, generator=torch.Generator().manual_seed(0))
-images = vae.decode(codes.to(vae.dtype)).sample
+with torch.no_grad():
+    images = vae.decode(codes.to(vae.dtype)).sample
 print(json.dumps({
     "classes": [type(made).__name__, type(vae).__name__],
     "dtype": str(vae.dtype),
