@@ -137,7 +137,7 @@ def test_faces_that_are_sent_together_stand_on_one_sheet(
     _look(page, f"sheet-{size[0]}", tmp_path)
     saved = sheet.get_by_role("link", name="Save as PNG").get_attribute("href") or ""
     with Image.open(io.BytesIO(content(page, saved))) as saved_image:
-        assert saved_image.size == (2 * 98 + 2, 4 * 98 + 2)
+        assert saved_image.size == (2 * 130 + 2, 4 * 130 + 2)
 
 
 @both_sizes
