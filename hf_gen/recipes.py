@@ -41,6 +41,30 @@ _FACE_VAE = VAERecipe(
         max_grad_norm=2000.0,
     ),
 )
+"""The autoencoder that we recommend, each choice for what it measured.
+
+On 1,860 held-out real anime faces and 500 drawn ones: PSNR in dB, perceptual distance, and KID and
+Frechet distance of samples from the mixture; all but PSNR are better when lower.
+
+                                                          PSNR  perceptual  KID   Frechet
+    conv-vae --resolution 64, 12 epochs                   17.58    1.098    4.32    367
+    this recipe, 16 epochs                                20.11    0.594    1.70    147
+
+    after 300 steps of 64 images
+    --perceptual-weight 0                                 16.40    1.269    5.15    453
+    this recipe                                           16.52    1.051    3.77    316
+    --perceptual-weight 30000                             16.45    1.003    3.43    288
+    --filters 48 128 --num-blocks 0 1
+      --latent-channels 128                               16.39    1.060    3.70    311
+
+The command is `train_accelerate.py face-vae --dataset-name FOLDER --mixed-precision bf16` with
+`--num-train-epochs 16` or `--max-train-steps 300`, on 22,100 real and 6,000 drawn faces. A weight
+of 30,000 scores best after 300 steps; it also strengthens a fine grid on flat colours, which fades
+late in a training and which no number sees; hence 10,000. The smaller network learns as fast in its
+first steps; the larger one takes a fifth longer for each, and in the end all of its 192 latents are
+in use. One seed each. An adversarial turn, KL annealing, free bits and a learned prior were not
+tried.
+"""
 _CYCLEGAN = CycleGANRecipe()
 _RECOMMENDED_CYCLEGAN = replace(
     _CYCLEGAN,
