@@ -63,7 +63,7 @@ of 30,000 scores best after 300 steps; it also strengthens a fine grid on flat c
 late in a training and which no number sees; hence 10,000. The smaller network learns as fast in its
 first steps; the larger one takes a fifth longer for each, and in the end all of its 192 latents are
 in use. One seed each. An adversarial turn, KL annealing, free bits and a learned prior were not
-tried. An image takes twice the time that it takes the reports' network at this size:
+tried. An image takes more than twice the time of the reports' network at this size:
 `python -m tests.benchmarks --only "reconstruct 64x64"`.
 """
 _CYCLEGAN = CycleGANRecipe()
