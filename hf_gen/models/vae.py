@@ -367,11 +367,8 @@ class ResidualVAE(VectorVAE):
                     nn.ReLU(inplace=True),
                     _convolution(filters[level - 1], width, 3, stride=2),
                 ]
-                up += [
-                    nn.PixelShuffle(2),
-                    wider,
-                    nn.ReLU(inplace=True),
-                ]  # reversed below, as all of `up`
+                # The last comes first, since all of `up` is reversed below.
+                up += [nn.PixelShuffle(2), wider, nn.ReLU(inplace=True)]
             down += [_ResidualBlock(width) for _ in range(blocks)]
             up += [_ResidualBlock(width) for _ in range(blocks)]
         self.encoder = nn.Sequential(
