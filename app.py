@@ -5,7 +5,6 @@
 """
 
 import os
-import threading
 from pathlib import Path
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -46,8 +45,8 @@ def main(
     hand_freed_memory_back()
     listed = _LISTED.read_text(encoding="utf-8").split() if _LISTED.exists() else []
     shelf = Shelf(find_models(runs, [*listed, *models]))
-    threading.Thread(target=shelf.load_all, daemon=True).start()
-    serve(build_page(shelf, runs), port, mcp, host=host, share=share)
+    page = build_page(shelf, runs)
+    serve(page, port, mcp, host=host, share=share, once_open=shelf.load_all)
 
 
 if __name__ == "__main__":

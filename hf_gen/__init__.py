@@ -1,7 +1,8 @@
 """Image VAEs and CycleGANs on anime faces: train, load, sample, walk and translate."""
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from hf_gen.lazy import lazily
 
 __version__ = "0.1.0"
 __all__ = [
@@ -22,20 +23,17 @@ if TYPE_CHECKING:
     from hf_gen.models.vae import ConvVAE, DenseVAE, ResidualVAE
     from hf_gen.pipelines import TranslationPipeline, VAEPipeline, load
 
-_HOMES = {
-    "ConvVAE": "hf_gen.models.vae",
-    "DenseVAE": "hf_gen.models.vae",
-    "LatentPrior": "hf_gen.models.prior",
-    "PatchDiscriminator": "hf_gen.models.cyclegan",
-    "ResidualVAE": "hf_gen.models.vae",
-    "ResnetGenerator": "hf_gen.models.cyclegan",
-    "TranslationPipeline": "hf_gen.pipelines",
-    "VAEPipeline": "hf_gen.pipelines",
-    "load": "hf_gen.pipelines",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+__getattr__ = lazily(
+    __name__,
+    {
+        "ConvVAE": "hf_gen.models.vae",
+        "DenseVAE": "hf_gen.models.vae",
+        "LatentPrior": "hf_gen.models.prior",
+        "PatchDiscriminator": "hf_gen.models.cyclegan",
+        "ResidualVAE": "hf_gen.models.vae",
+        "ResnetGenerator": "hf_gen.models.cyclegan",
+        "TranslationPipeline": "hf_gen.pipelines",
+        "VAEPipeline": "hf_gen.pipelines",
+        "load": "hf_gen.pipelines",
+    },
+)

@@ -6,13 +6,15 @@ Images as tensors are floats in [-1, 1], (batch, 3, height, width).
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
-from torch import Tensor
 
 from hf_gen.errors import UserError
+
+if TYPE_CHECKING:  # the demo opens images before it has torch
+    from torch import Tensor
 
 SMALLEST_SIDE = 8
 MOST_PIXELS = 50_000_000
@@ -60,12 +62,14 @@ def square(image: Image.Image, size: int) -> Image.Image:
     return ImageOps.fit(image, (size, size), method=Image.Resampling.LANCZOS)
 
 
-def to_tensor(images: Sequence[Image.Image]) -> Tensor:
+def to_tensor(images: Sequence[Image.Image]) -> "Tensor":
     """RGB images of one size to floats in [-1, 1], (batch, 3, height, width)."""
+    import torch
+
     return from_pixels(torch.from_numpy(np.stack([np.asarray(image) for image in images])))
 
 
-def from_pixels(pixels: Tensor) -> Tensor:
+def from_pixels(pixels: "Tensor") -> "Tensor":
     """Bytes, (batch, height, width, 3), to floats in [-1, 1], (batch, 3, height, width).
 
     The values keep their place in memory, which is the channels-last layout of convolutions.
@@ -73,13 +77,13 @@ def from_pixels(pixels: Tensor) -> Tensor:
     return pixels.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
-def to_pixels(images: Tensor) -> np.ndarray:
+def to_pixels(images: "Tensor") -> np.ndarray:
     """Floats in [-1, 1], (batch, 3, height, width), to bytes, (batch, height, width, 3)."""
     scaled = images.detach().float().clamp(-1, 1).add(1).mul(127.5).round()
-    return scaled.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    return scaled.byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
-def grid(images: Tensor, columns: int, enlarge: int = 1, gap: int = 2) -> Image.Image:
+def grid(images: "Tensor", columns: int, enlarge: int = 1, gap: int = 2) -> Image.Image:
     """A picture of a batch, row by row on white.
 
     Args:

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from hf_gen.pipelines.vae import PriorName
-
+# As in the pipelines, which cannot be asked here: they need torch.
+PriorName = Literal["standard", "gaussian", "mixture"]
+Direction = Literal["a_to_b", "b_to_a"]
+DIRECTIONS: tuple[Direction, Direction] = ("a_to_b", "b_to_a")
 Better = Literal["higher", "lower", ""]
 
 

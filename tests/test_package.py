@@ -18,12 +18,29 @@ def test_every_public_name_is_there() -> None:
     assert [getattr(hf_gen, name).__name__ for name in hf_gen.__all__] == hf_gen.__all__
 
 
-def test_import_loads_no_heavy_library() -> None:
-    script = "import sys, hf_gen, hf_gen.recipes; print(*sys.modules)"
-    loaded = subprocess.run(
+def _loaded_by(script: str) -> set[str]:
+    script = f"import sys\n{script}\nprint(*sys.modules)"
+    told = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert not {"torch", "diffusers", "datasets", "accelerate", "matplotlib"} & set(loaded)
+    ).stdout
+    return set(told.splitlines()[-1].split())
+
+
+def test_import_loads_no_heavy_library() -> None:
+    loaded = _loaded_by("import hf_gen, hf_gen.recipes")
+    assert not {"torch", "diffusers", "datasets", "accelerate", "matplotlib"} & loaded
+
+
+def test_the_page_of_the_demo_needs_neither_torch_nor_diffusers() -> None:
+    loaded = _loaded_by(
+        "from pathlib import Path\n"
+        "from hf_gen.demo.page import build_page\n"
+        "from hf_gen.demo.shelf import Shelf, find_models\n"
+        "shelf = Shelf(find_models(Path('runs'), []))\n"
+        "build_page(shelf, Path())\n"
+        "assert len(shelf.names('VAEPipeline')) > 5"
+    )
+    assert not {"torch", "diffusers", "torchmetrics", "matplotlib"} & loaded
 
 
 def test_readme_maps_every_file() -> None:

@@ -15,9 +15,7 @@ from hf_gen.demo.shelf import Family, Shelf
 from hf_gen.demo.translate import translate as there_and_back
 from hf_gen.demo.uploads import open_uploads
 from hf_gen.errors import UserError
-from hf_gen.pipelines import TranslationPipeline, VAEPipeline
-from hf_gen.pipelines.translation import Direction
-from hf_gen.pipelines.vae import PriorName
+from hf_gen.numbers import Direction, PriorName
 
 _MOST_STEPS = 64
 
@@ -61,7 +59,7 @@ def build(shelf: Shelf) -> None:
             The reconstruction, and "psnr" in decibels, "ssim", "bits_per_dimension" (null where
             the model has no likelihood) and "milliseconds".
         """
-        one = through(shelf.get(model, VAEPipeline), _opened(image))
+        one = through(shelf.get(model, "VAEPipeline"), _opened(image))
         measured = {
             "psnr": one.psnr,
             "ssim": one.ssim,
@@ -90,7 +88,7 @@ def build(shelf: Shelf) -> None:
         Returns:
             The faces.
         """
-        pipeline = shelf.get(model, VAEPipeline)
+        pipeline = shelf.get(model, "VAEPipeline")
         _check("count", count, 1, MOST_FACES)
         _check("seed", seed, 0, MOST_SEED)
         if prior not in pipeline.priors:
@@ -120,7 +118,7 @@ def build(shelf: Shelf) -> None:
             The faces along the walk.
         """
         _check("steps", steps, 2, _MOST_STEPS)
-        pipeline = shelf.get(model, VAEPipeline)
+        pipeline = shelf.get(model, "VAEPipeline")
         ends = _opened(first), _opened(second)
         return [enlarge(face) for face in walk(pipeline, *ends, int(steps), method, held or [])]
 
@@ -138,7 +136,7 @@ def build(shelf: Shelf) -> None:
             The translation, what it is translated back to, and "cycle_error", the mean absolute
             difference of picture and return in [0, 2], with "milliseconds".
         """
-        pipeline = shelf.get(model, TranslationPipeline)
+        pipeline = shelf.get(model, "TranslationPipeline")
         (one,) = there_and_back(pipeline, [_opened(image)], direction)
         measured = {"cycle_error": one.error, "milliseconds": one.milliseconds}
         return enlarge(one.made), enlarge(one.back), measured
@@ -146,13 +144,13 @@ def build(shelf: Shelf) -> None:
     with gr.Row(visible=False):
         offer(
             reconstruct,
-            [image("A picture; its centre square is taken"), model(VAEPipeline)],
+            [image("A picture; its centre square is taken"), model("VAEPipeline")],
             [made("Reconstruction"), gr.JSON(label="Measurements")],
         )
         offer(
             sample,
             [
-                model(VAEPipeline),
+                model("VAEPipeline"),
                 gr.Number(4, label=f"Faces, 1 to {MOST_FACES}", precision=0),
                 gr.Number(0, label="Seed", precision=0),
                 gr.Radio([name for _, name in PRIORS], value="standard", label="Prior"),
@@ -165,7 +163,7 @@ def build(shelf: Shelf) -> None:
             [
                 image("The picture that the walk starts at"),
                 image("The picture that it ends at"),
-                model(VAEPipeline),
+                model("VAEPipeline"),
                 gr.Number(STEPS, label=f"Faces, 2 to {_MOST_STEPS}", precision=0),
                 gr.Radio(["linear", "spherical"], value="linear", label="Path"),
                 gr.JSON([], label="Dimensions that stay as in the first picture"),
@@ -176,7 +174,7 @@ def build(shelf: Shelf) -> None:
             translate,
             [
                 image("A picture; its centre square is taken"),
-                model(TranslationPipeline),
+                model("TranslationPipeline"),
                 gr.Radio(["a_to_b", "b_to_a"], value="a_to_b", label="Direction"),
             ],
             [made("Translation"), made("Back again"), gr.JSON(label="Measurements")],

@@ -1,5 +1,7 @@
 """The page: its tabs, what a link opens, and the limits that it is served with."""
 
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,9 @@ from hf_gen.demo.limits import (
     SESSIONS,
 )
 from hf_gen.demo.links import Linked, opened, wire_links
-from hf_gen.demo.shelf import Shelf
+from hf_gen.demo.shelf import Family, Shelf
 from hf_gen.demo.uploads import EXAMPLES
 from hf_gen.demo.visitor import Shown
-from hf_gen.pipelines import TranslationPipeline, VAEPipeline
 
 _STYLE = Path(__file__).with_name("style.css")
 # gradio confines style.css to what is inside the frame; these are for the frame itself.
@@ -33,10 +34,10 @@ _ABOUT = (
     "# hf_gen\n"
     "Faces through autoencoders and CycleGANs, side by side. Choose a face, choose models, look."
 )
-_FAMILIES = {
-    "reconstruct": VAEPipeline,
-    "sample": VAEPipeline,
-    "translate": TranslationPipeline,
+_FAMILIES: dict[str, Family] = {
+    "reconstruct": "VAEPipeline",
+    "sample": "VAEPipeline",
+    "translate": "TranslationPipeline",
 }
 
 
@@ -115,6 +116,7 @@ def serve(
     wait: bool = True,
     host: str | None = None,
     share: bool = False,
+    once_open: Callable[[], object] | None = None,
 ) -> str:
     """Opens the page to visitors; returns its address, at once unless it waits.
 
@@ -125,6 +127,7 @@ def serve(
         wait: Whether to go on serving until Ctrl-C.
         host: Where it can be reached from; this machine alone by default, or GRADIO_SERVER_NAME.
         share: Whether gradio makes a public address for it.
+        once_open: What is done in the background as soon as the page can be seen.
     """
     page.queue(max_size=IN_THE_QUEUE, default_concurrency_limit=4 * AT_ONCE)
     _, address, _ = page.launch(
@@ -132,7 +135,7 @@ def serve(
         server_port=port,
         share=share,  # said, since gradio shares by itself in a notebook of Colab
         mcp_server=mcp,
-        prevent_thread_lock=not wait,
+        prevent_thread_lock=True,
         # Larger than what is taken, so that it is our own sentence that refuses most.
         max_file_size=4 * MOST_BYTES_OF_A_FILE,
         state_session_capacity=SESSIONS,
@@ -145,4 +148,8 @@ def serve(
         ssr_mode=False,
         quiet=not wait,
     )
+    if once_open is not None:
+        threading.Thread(target=once_open, daemon=True).start()
+    if wait:
+        page.block_thread()
     return address

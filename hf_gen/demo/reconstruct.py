@@ -3,10 +3,9 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import gradio as gr
-import torch
 from PIL import Image
 
 from hf_gen.demo import markup
@@ -26,8 +25,11 @@ from hf_gen.demo.visitor import (
     wire_examples,
 )
 from hf_gen.images import square, to_tensor
-from hf_gen.losses import bits_per_dimension, kl_to_standard_normal, reconstruction_nll
-from hf_gen.pipelines import VAEPipeline
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from hf_gen.pipelines import VAEPipeline
 
 Method = Literal["linear", "spherical"]
 STEPS = 9
@@ -66,9 +68,8 @@ class Reconstruction:
     milliseconds: float
 
 
-def reconstruct(pipeline: VAEPipeline, image: Image.Image) -> Reconstruction:
+def reconstruct(pipeline: "VAEPipeline", image: Image.Image) -> Reconstruction:
     """Sends one RGB image through an autoencoder and measures what comes out."""
-    # It takes a second to import, which the page need not wait for.
     from torchmetrics.functional.image import (
         peak_signal_noise_ratio,
         structural_similarity_index_measure,
@@ -91,7 +92,7 @@ def reconstruct(pipeline: VAEPipeline, image: Image.Image) -> Reconstruction:
 
 
 def walk(
-    pipeline: VAEPipeline,
+    pipeline: "VAEPipeline",
     first: Image.Image,
     second: Image.Image,
     steps: int = STEPS,
@@ -103,16 +104,20 @@ def walk(
     return pipeline.interpolate(first, second, steps, method, held=there)
 
 
-@torch.no_grad()
-def _bits(pipeline: VAEPipeline, images: torch.Tensor) -> float | None:
+def _bits(pipeline: "VAEPipeline", images: "Tensor") -> float | None:
+    import torch
+
+    from hf_gen.losses import bits_per_dimension, kl_to_standard_normal, reconstruction_nll
+
     config = pipeline.vae.config
-    encoded = pipeline.vae.encode(images.to(pipeline.device, pipeline.vae.dtype))
-    if "likelihood" not in config or not hasattr(encoded, "latent_dist"):
-        return None
-    posterior = encoded.latent_dist
-    generator = torch.Generator().manual_seed(0)
-    noise = torch.randn((_DRAWS, *posterior.mean.shape[1:]), generator=generator)
-    decoded = pipeline.vae.decode(posterior.mean + posterior.std * noise.to(posterior.mean))
+    with torch.no_grad():
+        encoded = pipeline.vae.encode(images.to(pipeline.device, pipeline.vae.dtype))
+        if "likelihood" not in config or not hasattr(encoded, "latent_dist"):
+            return None
+        posterior = encoded.latent_dist
+        generator = torch.Generator().manual_seed(0)
+        noise = torch.randn((_DRAWS, *posterior.mean.shape[1:]), generator=generator)
+        decoded = pipeline.vae.decode(posterior.mean + posterior.std * noise.to(posterior.mean))
     predicted = decoded.logits if config.likelihood == "bernoulli" else decoded.sample
     nll = reconstruction_nll(
         images.expand_as(predicted), predicted.cpu(), config.likelihood, config.likelihood_scale
@@ -128,8 +133,8 @@ def build(shelf: Shelf) -> Shown:
             choice = choose_faces("anime", "Your faces")
             with gr.Row(elem_classes="presets"):
                 presets = [gr.Button(words, size="sm", min_width=120) for words in PRESETS]
-            models = choose_models(shelf, VAEPipeline, FIRST)
-            _wire_presets(presets, shelf.names(VAEPipeline), models)
+            models = choose_models(shelf, "VAEPipeline", FIRST)
+            _wire_presets(presets, shelf.names("VAEPipeline"), models)
         with gr.Column(scale=3, min_width=280):
             cards = Cards()
             together = gr.HTML(padding=False)
@@ -145,7 +150,7 @@ def build(shelf: Shelf) -> Shown:
         check_choice(names)
         images = open_uploads(files(faces))
         made = {
-            name: [reconstruct(shelf.get(name, VAEPipeline), image) for image in images]
+            name: [reconstruct(shelf.get(name, "VAEPipeline"), image) for image in images]
             for name in names
         }
         shown = [_card(name, reconstructions[0]) for name, reconstructions in made.items()]
@@ -205,7 +210,7 @@ def _build_walk(shelf: Shelf, choice: FaceChoice, models: gr.CheckboxGroup) -> N
         check_choice(names)
         first, last = open_uploads([files(faces)[0], files(others)[0]])
         return "".join(
-            _strip(name, walk(shelf.get(name, VAEPipeline), first, last, STEPS, method, held))
+            _strip(name, walk(shelf.get(name, "VAEPipeline"), first, last, STEPS, method, held))
             for name in names
         )
 
@@ -214,7 +219,7 @@ def _build_walk(shelf: Shelf, choice: FaceChoice, models: gr.CheckboxGroup) -> N
     def dimensions(names: list[str], held: list[int]) -> gr.Dropdown:
         if not names:
             return gr.Dropdown([], value=[])
-        order = _by_influence(shelf.get(names[0], VAEPipeline))
+        order = _by_influence(shelf.get(names[0], "VAEPipeline"))
         choices = [(f"latent {place}", place) for place in order]
         return gr.Dropdown(choices, value=[place for place in held if place in order])
 
@@ -242,7 +247,7 @@ def _build_walk(shelf: Shelf, choice: FaceChoice, models: gr.CheckboxGroup) -> N
     wire_examples(other, example_faces("anime"))
 
 
-def _by_influence(pipeline: VAEPipeline) -> list[int]:
+def _by_influence(pipeline: "VAEPipeline") -> list[int]:
     """The latent dimensions, first those that move the picture most; maps as they are."""
     channels, *size = pipeline.latent_shape
     if size != [1, 1]:

@@ -7,12 +7,10 @@ import gradio as gr
 import pandas as pd
 
 from hf_gen.demo.run_logs import HELD_OUT, PAIRS, SPLITS, TRAINING, Domains, RunLog
-from hf_gen.numbers import Number, described
-from hf_gen.pipelines.translation import Direction
+from hf_gen.numbers import DIRECTIONS, Direction, Number, described
 
 DECLARED = "collapse declared"
 """The split of the rows that mark a stretch of a timeline."""
-DIRECTIONS: tuple[Direction, Direction] = ("a_to_b", "b_to_a")
 MOST_PLOTS = 4
 _COLUMNS = ["run", "split", "epoch", "value"]
 _MOST_POINTS = 400

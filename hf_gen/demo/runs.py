@@ -14,7 +14,6 @@ import gradio as gr
 from gradio.context import Context
 
 from hf_gen.demo.run_curves import (
-    DIRECTIONS,
     MOST_PLOTS,
     alarms,
     choose_numbers,
@@ -38,8 +37,8 @@ from hf_gen.demo.run_logs import (
     status,
 )
 from hf_gen.demo.run_tables import colours, legend, results_table
+from hf_gen.numbers import DIRECTIONS, Direction
 from hf_gen.palette import PALETTE
-from hf_gen.pipelines.translation import Direction
 
 _STYLE = Path(__file__).with_name("runs.css")
 _SCORES = ("diversity", "kid", "nearest_translation_share")

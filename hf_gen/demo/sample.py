@@ -3,12 +3,10 @@
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gradio as gr
-import torch
 from PIL import Image
-from torch import Tensor
 
 from hf_gen.demo import markup
 from hf_gen.demo.answers import COMPUTES, OWN, answered, on_the_accelerator
@@ -17,8 +15,12 @@ from hf_gen.demo.pictures import enlarge, sheet
 from hf_gen.demo.shelf import Shelf
 from hf_gen.demo.visitor import Shown, check_choice, choose_models
 from hf_gen.errors import UserError
-from hf_gen.pipelines import VAEPipeline
-from hf_gen.pipelines.vae import PriorName
+from hf_gen.numbers import PriorName
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from hf_gen.pipelines import VAEPipeline
 
 FIRST = ("face-vae", "conv-vae")
 PRIORS: list[tuple[str, PriorName]] = [
@@ -45,12 +47,12 @@ class Drawn:
         dimensions: Of the sliders: those that move the picture most.
     """
 
-    codes: Mapping[str, Tensor]
+    codes: Mapping[str, "Tensor"]
     model: str
     place: int
     dimensions: tuple[int, ...]
 
-    def code(self, values: Sequence[float] = ()) -> Tensor:
+    def code(self, values: Sequence[float] = ()) -> "Tensor":
         """The chosen code, (1, channels, height, width), changed where the sliders are."""
         code = self.codes[self.model][self.place : self.place + 1].clone()
         for dimension, value in zip(self.dimensions, values, strict=False):
@@ -59,8 +61,8 @@ class Drawn:
 
 
 def draw(
-    pipeline: VAEPipeline, count: int, seed: int, prior: PriorName, temperature: float
-) -> tuple[Tensor, PriorName]:
+    pipeline: "VAEPipeline", count: int, seed: int, prior: PriorName, temperature: float
+) -> tuple["Tensor", PriorName]:
     """Codes from a prior; from the standard normal where the model has no such prior.
 
     Returns:
@@ -69,6 +71,8 @@ def draw(
     Raises:
         UserError: If the codes are maps, and there is no prior that was fitted to them.
     """
+    import torch
+
     if pipeline.prior is None and pipeline.latent_shape[1:] != (1, 1):
         raise UserError("A model whose codes are maps needs a fitted prior to sample from")
     used = prior if prior in pipeline.priors else "standard"
@@ -76,8 +80,10 @@ def draw(
     return pipeline.draw_codes(count, generator, used, temperature), used
 
 
-def random_walk(pipeline: VAEPipeline, seed: int, prior: PriorName) -> list[Image.Image]:
+def random_walk(pipeline: "VAEPipeline", seed: int, prior: PriorName) -> list[Image.Image]:
     """A closed walk through faces of a prior, on arcs that keep the length of usual codes."""
+    import torch
+
     stations, _ = draw(pipeline, _STATIONS, seed, prior, temperature=1.0)
     angles = torch.arange(_FRAMES, device=stations.device) / _FRAMES * (torch.pi / 2)
     cosine, sine = (f(angles)[:, None, None, None] for f in (torch.cos, torch.sin))
@@ -123,7 +129,7 @@ def build(shelf: Shelf) -> Shown:
         check_choice(names)
         codes, priors, faces = {}, {}, {}
         for name in names:
-            pipeline = shelf.get(name, VAEPipeline)
+            pipeline = shelf.get(name, "VAEPipeline")
             codes[name], priors[name] = draw(
                 pipeline, int(count), int(seed or 0), prior, temperature
             )
@@ -170,7 +176,7 @@ def build(shelf: Shelf) -> Shown:
 
 
 def _build_knobs(shelf: Shelf) -> Knobs:
-    models = choose_models(shelf, VAEPipeline, FIRST)
+    models = choose_models(shelf, "VAEPipeline", FIRST)
     count = gr.Slider(4, MOST_FACES, 12, step=4, label="Faces", info="From each model.")
     with gr.Row(elem_classes="seed"):
         seed = gr.Number(
@@ -312,7 +318,7 @@ def _wire_explorer(
     def film(seen: Drawn | None, seed: float, prior: PriorName) -> str:
         if seen is None:
             return markup.note("Choose a model to see it walk.")
-        frames = random_walk(shelf.get(seen.model, VAEPipeline), int(seed or 0), prior)
+        frames = random_walk(shelf.get(seen.model, "VAEPipeline"), int(seed or 0), prior)
         name = f"{markup.file_name(seen.model)}-random-walk.webp"
         return markup.animation(frames, f"a random walk of {seen.model}", name, closed=True)
 
@@ -320,12 +326,12 @@ def _wire_explorer(
 
 
 def _dimensions(shelf: Shelf, name: str) -> tuple[int, ...]:
-    influence = shelf.get(name, VAEPipeline).influence()
+    influence = shelf.get(name, "VAEPipeline").influence()
     return tuple(influence.argsort(descending=True)[:_SLIDERS].tolist())
 
 
 def _front(shelf: Shelf, seen: Drawn, values: Sequence[float] = ()) -> Image.Image:
-    return enlarge(shelf.get(seen.model, VAEPipeline).decode(seen.code(values))[0])
+    return enlarge(shelf.get(seen.model, "VAEPipeline").decode(seen.code(values))[0])
 
 
 def _explored(shelf: Shelf, seen: Drawn) -> list[Any]:

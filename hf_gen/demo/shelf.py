@@ -1,4 +1,8 @@
-"""The models of a demo: found, loaded once and in the background, dropped when memory is needed."""
+"""The models of a demo: found, loaded once and in the background, dropped when memory is needed.
+
+What they need, torch and diffusers, is imported with the first of them: half of what the demo takes
+to start, which its page need not wait for.
+"""
 
 import json
 import logging
@@ -7,16 +11,20 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from diffusers import DiffusionPipeline
-
+from hf_gen import pipelines
 from hf_gen.demo.limits import MOST_DOWNLOAD, SHARE_OF_THE_MEMORY, VISITORS_MODELS
 from hf_gen.errors import UserError
-from hf_gen.pipelines import WEIGHTS, TranslationPipeline, VAEPipeline, load_any
 
-Family = type[VAEPipeline] | type[TranslationPipeline]
+if TYPE_CHECKING:
+    import torch
+    from diffusers import DiffusionPipeline
+
+Family = Literal["VAEPipeline", "TranslationPipeline"]
+"""The class of a pipeline, by its name."""
 _log = logging.getLogger(__name__)
 
 
@@ -46,7 +54,9 @@ def find_models(runs: Path, ids: Iterable[str]) -> dict[str, str | Path]:
         runs: A folder of run folders; those that have exported a pipeline count, as runs/NAME.
         ids: Of the Hub.
     """
-    shipped = {index.parent.name: index.parent for index in WEIGHTS.glob("*/model_index.json")}
+    shipped = {
+        index.parent.name: index.parent for index in pipelines.WEIGHTS.glob("*/model_index.json")
+    }
     trained = {
         f"runs/{index.parents[1].name}": index.parent
         for index in runs.glob("*/pipeline/model_index.json")
@@ -67,15 +77,22 @@ class Shelf:
     def __init__(
         self,
         places: Mapping[str, str | Path],
-        device: torch.device | None = None,
+        device: "torch.device | None" = None,
         most_bytes: int | None = None,
     ) -> None:
-        self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._wanted = device
         self.most_bytes = most_bytes or int(_memory() * SHARE_OF_THE_MEMORY)
-        self._places = {name: _Place(source, _family(source)) for name, source in places.items()}
+        self._places = {name: _Place(source, _family_in(source)) for name, source in places.items()}
         self._of_visitors: list[str] = []
         self._loaded: OrderedDict[str, DiffusionPipeline] = OrderedDict()
         self._lock = threading.Lock()
+
+    @cached_property
+    def device(self) -> "torch.device":
+        """Where the models compute."""
+        import torch
+
+        return self._wanted or torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     def names(self, family: Family) -> list[str]:
         """The models of one family, but for those that visitors named.
@@ -85,7 +102,7 @@ class Shelf:
         return [
             name
             for name, place in list(self._places.items())  # another visitor may add one meanwhile
-            if place.family is family and not place.failure and name not in self._of_visitors
+            if place.family == family and not place.failure and name not in self._of_visitors
         ]
 
     @property
@@ -108,7 +125,7 @@ class Shelf:
                 self._places[name].failure = str(error)
                 _log.warning("%s", error)
 
-    def get(self, name: str, family: Family | None = None) -> DiffusionPipeline:
+    def get(self, name: str, family: Family | None = None) -> "DiffusionPipeline":
         """The pipeline of a name, loaded now if it is not there.
 
         Args:
@@ -128,9 +145,9 @@ class Shelf:
                     self._loaded.move_to_end(name)
             if pipeline is None:
                 pipeline = self._load(name, place)
-        place.family = type(pipeline)
-        if family is not None and place.family is not family:
-            job = "translate" if family is TranslationPipeline else "reconstruct and sample"
+        place.family = _family_of(pipeline)
+        if family is not None and place.family != family:
+            job = "translate" if family == "TranslationPipeline" else "reconstruct and sample"
             raise UserError(f"{name} does not {job}: choose another model")
         return pipeline
 
@@ -155,7 +172,7 @@ class Shelf:
             raise UserError("That is no id of a model on the Hub: one looks like user/name")
         # What only the owner's token can read is not for every visitor to see.
         place = _Place(name, is_public=True)
-        place.family = type(self._load(name, place))
+        place.family = _family_of(self._load(name, place))
         with self._lock:
             self._places[name] = place
             # Two visitors may have named it at the same time.
@@ -166,7 +183,9 @@ class Shelf:
                 self._loaded.pop(oldest, None)
         return name
 
-    def _load(self, name: str, place: _Place) -> DiffusionPipeline:
+    def _load(self, name: str, place: _Place) -> "DiffusionPipeline":
+        with self._lock:  # two threads that import the same at once may both get half of it
+            load_any = pipelines.load_any
         token = False if place.is_public else None
         try:
             pipeline = load_any(place.source, most_bytes=MOST_DOWNLOAD, token=token)
@@ -183,20 +202,25 @@ class Shelf:
         return pipeline
 
 
-def _family(source: str | Path) -> Family | None:
+def _family_of(pipeline: "DiffusionPipeline") -> Family:
+    translates = isinstance(pipeline, pipelines.TranslationPipeline)
+    return "TranslationPipeline" if translates else "VAEPipeline"
+
+
+def _family_in(source: str | Path) -> Family | None:
     """Of a folder, by its index; a model of the Hub, or a damaged one, has to be loaded to know."""
     if isinstance(source, str):
         return None
     try:
         index = json.loads((source / "model_index.json").read_text(encoding="utf-8"))
         name = index["_class_name"]
-        is_translation = TranslationPipeline.__name__ in (name, *name[-1:])
+        is_translation = "TranslationPipeline" in (name, *name[-1:])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    return TranslationPipeline if is_translation else VAEPipeline
+    return "TranslationPipeline" if is_translation else "VAEPipeline"
 
 
-def _size(pipeline: DiffusionPipeline) -> int:
+def _size(pipeline: "DiffusionPipeline") -> int:
     networks = [part for part in pipeline.components.values() if part is not None]
     return sum(
         tensor.numel() * tensor.element_size()

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import numpy as np
@@ -25,8 +25,10 @@ from hf_gen.demo.visitor import (
     fill,
 )
 from hf_gen.images import square
-from hf_gen.pipelines import TranslationPipeline
-from hf_gen.pipelines.translation import Direction
+from hf_gen.numbers import Direction
+
+if TYPE_CHECKING:
+    from hf_gen.pipelines import TranslationPipeline
 
 FIRST = ("cyclegan", "cyclegan-lambda10", "cyclegan-lambda5")
 STYLES: dict[Direction, str] = {"a_to_b": "anime", "b_to_a": "cartoon"}
@@ -53,7 +55,7 @@ class Translation:
 
 
 def translate(
-    pipeline: TranslationPipeline, images: Sequence[Image.Image], direction: Direction
+    pipeline: "TranslationPipeline", images: Sequence[Image.Image], direction: Direction
 ) -> list[Translation]:
     """Sends RGB images there and back."""
     seen = [square(image, pipeline.config.resolution) for image in images]
@@ -76,7 +78,7 @@ def build(shelf: Shelf) -> Shown:
         with gr.Column(scale=1, min_width=280, elem_classes="controls"):
             direction = gr.Radio(WAYS, value="a_to_b", label="Way", elem_classes="ways")
             choice = choose_faces("anime", "Your faces")
-            models = choose_models(shelf, TranslationPipeline, FIRST)
+            models = choose_models(shelf, "TranslationPipeline", FIRST)
         with gr.Column(scale=3, min_width=280):
             cards = Cards()
             together = gr.HTML(padding=False)
@@ -90,7 +92,7 @@ def build(shelf: Shelf) -> Shown:
         check_choice(names)
         images = open_uploads(files(faces))
         made = {
-            name: translate(shelf.get(name, TranslationPipeline), images, direction)
+            name: translate(shelf.get(name, "TranslationPipeline"), images, direction)
             for name in names
         }
         shown = [_card(name, translations[0]) for name, translations in made.items()]

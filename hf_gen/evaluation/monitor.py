@@ -21,12 +21,11 @@ from hf_gen.evaluation.translation import (
     evaluate_translations,
     reference,
 )
+from hf_gen.numbers import DIRECTIONS
 from hf_gen.pipelines import TranslationPipeline
-from hf_gen.pipelines.translation import Direction
 
 MOST = 400
 _MOST_TO_LEARN_FROM = 4_000
-DIRECTIONS: tuple[Direction, Direction] = ("a_to_b", "b_to_a")
 
 
 class TranslationMonitor:

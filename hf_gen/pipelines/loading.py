@@ -12,6 +12,7 @@ from diffusers import DiffusionPipeline, ModelMixin
 from torch import Tensor
 
 from hf_gen.errors import UserError
+from hf_gen.pipelines import WEIGHTS
 from hf_gen.pipelines.blueprint import check_image
 from hf_gen.pipelines.download import MOST_BYTES, download_pipeline
 from hf_gen.pipelines.inside import check_inside
@@ -27,8 +28,6 @@ from hf_gen.pipelines.networks import (
 from hf_gen.pipelines.translation import TranslationPipeline
 from hf_gen.pipelines.vae import VAEPipeline
 
-WEIGHTS = Path(__file__).parents[1] / "weights"
-"""The models that come with hf_gen, a folder each."""
 _INDEX = "model_index.json"
 _LARGEST_RESOLUTION = 1024
 

@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 
 from hf_gen.config import CycleGANRecipe
 from hf_gen.data.faces import CONTINUOUS, FACTORS
-from hf_gen.numbers import PRIORS, described, formatted
-from hf_gen.pipelines.translation import Direction
+from hf_gen.numbers import PRIORS, Direction, described, formatted
 from hf_gen.report import comparison, sentences
 from hf_gen.report.comparison import Shown
 from hf_gen.report.document import Picture, Section, Table, as_text

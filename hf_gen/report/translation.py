@@ -18,14 +18,13 @@ from hf_gen.data.pixels import Pixels
 from hf_gen.evaluation.features import FEATURES
 from hf_gen.evaluation.translation import LEAST_DIVERSITY, MOST_NEAR_IDENTICAL
 from hf_gen.images import to_tensor
+from hf_gen.numbers import DIRECTIONS, Direction
 from hf_gen.pipelines import TranslationPipeline
-from hf_gen.pipelines.translation import Direction
 from hf_gen.report.curves import Metrics, draw_splits, limit, series
 from hf_gen.report.sheet import Row, sheet
 from hf_gen.report.style import HELD_OUT, PALETTE, TRAIN, charts, legend_below, save
 from hf_gen.runs import RunFolder
 
-DIRECTIONS: tuple[Direction, Direction] = ("a_to_b", "b_to_a")
 COLOURS: dict[Direction, str] = {"a_to_b": PALETTE[1], "b_to_a": PALETTE[0]}
 TIMELINE = {
     "diversity": "Diversity (1: as the real images)",

@@ -9,13 +9,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from hf_gen.evaluation.features import FEATURES
+from hf_gen.numbers import DIRECTIONS, Direction
 from hf_gen.pipelines import TranslationPipeline
-from hf_gen.pipelines.translation import Direction
 from hf_gen.report.comparison import Shown, curve_words, explain_curves
 from hf_gen.report.curves import Metrics, draw_splits, limit, series
 from hf_gen.report.sheet import Row, sheet
 from hf_gen.report.style import HELD_OUT, charts, legend_below, legend_height, look
-from hf_gen.report.translation import ALARMS, DIRECTIONS, TIMELINE, cycled, draw_alarm
+from hf_gen.report.translation import ALARMS, TIMELINE, cycled, draw_alarm
 
 # The objectives hold the weight of the cycle, so runs with other weights share their parts only.
 _PARTS = {

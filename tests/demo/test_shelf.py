@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from hf_gen.demo import shelf as shelves
+from hf_gen import pipelines
 from hf_gen.demo.answers import sentence
 from hf_gen.demo.limits import VISITORS_MODELS
 from hf_gen.demo.shelf import Shelf, find_models
@@ -45,10 +45,10 @@ def test_shipped_models_runs_and_ids_are_found(tmp_path: Path) -> None:
 def test_families_are_known_before_anything_is_loaded(tmp_path: Path) -> None:
     shelf = Shelf({"a": save_vae(tmp_path / "a"), "b": save_translation(tmp_path / "b")})
     assert shelf.bytes == 0
-    assert shelf.names(VAEPipeline) == ["a"]
-    assert shelf.names(TranslationPipeline) == ["b"]
+    assert shelf.names("VAEPipeline") == ["a"]
+    assert shelf.names("TranslationPipeline") == ["b"]
     with pytest.raises(UserError, match="b does not reconstruct and sample: choose another"):
-        shelf.get("b", VAEPipeline)
+        shelf.get("b", "VAEPipeline")
     with pytest.raises(UserError, match="There is no model c here"):
         shelf.get("c")
 
@@ -57,9 +57,9 @@ def test_a_model_is_loaded_once_by_many_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loads: list[Any] = []
-    load = shelves.load_any
+    load = pipelines.load_any
     monkeypatch.setattr(
-        shelves, "load_any", lambda *given, **named: loads.append(given) or load(*given, **named)
+        pipelines, "load_any", lambda *given, **named: loads.append(given) or load(*given, **named)
     )
     shelf = Shelf({"a": save_vae(tmp_path / "a")})
     got: list[Any] = []
@@ -92,7 +92,7 @@ def test_a_damaged_model_is_left_out_and_names_no_folder(tmp_path: Path) -> None
     weights.write_bytes(weights.read_bytes()[:100])
     shelf = Shelf(places)
     shelf.load_all()
-    assert shelf.names(VAEPipeline) == ["good"]
+    assert shelf.names("VAEPipeline") == ["good"]
     assert list(shelf.failures) == ["bad"]
     assert str(tmp_path) not in str(sentence(shelf.failures["bad"]))
 
@@ -103,14 +103,14 @@ def test_a_damaged_index_does_not_keep_the_others_from_starting(tmp_path: Path, 
     (places["bad"] / "model_index.json").write_text(index)
     shelf = Shelf(places)
     shelf.load_all()
-    assert shelf.names(VAEPipeline) == ["good"]
+    assert shelf.names("VAEPipeline") == ["good"]
     assert list(shelf.failures) == ["bad"]
 
 
 def test_two_visitors_name_the_same_model_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, load, both = save_vae(tmp_path / "a"), shelves.load_any, threading.Barrier(2)
+    folder, load, both = save_vae(tmp_path / "a"), pipelines.load_any, threading.Barrier(2)
     waits = [True]
 
     def load_folder(*_: Any, **named: Any) -> Any:
@@ -118,7 +118,7 @@ def test_two_visitors_name_the_same_model_at_once(
             both.wait(60)
         return load(folder, **named)
 
-    monkeypatch.setattr(shelves, "load_any", load_folder)
+    monkeypatch.setattr(pipelines, "load_any", load_folder)
     shelf = Shelf({})
     threads = [threading.Thread(target=shelf.add, args=("user/same",)) for _ in range(2)]
     for thread in threads:
@@ -138,7 +138,7 @@ def test_two_visitors_name_the_same_model_at_once(
 def test_what_is_no_id_is_never_read_from_the_disk(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shelves, "load_any", lambda *_, **__: pytest.fail("it was loaded"))
+    monkeypatch.setattr(pipelines, "load_any", lambda *_, **__: pytest.fail("it was loaded"))
     with pytest.raises(UserError, match="no id of a model on the Hub"):
         Shelf({}).add(name)
 
@@ -146,14 +146,14 @@ def test_what_is_no_id_is_never_read_from_the_disk(
 def test_the_oldest_of_the_models_that_visitors_name_makes_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, load = save_vae(tmp_path / "a"), shelves.load_any
+    folder, load = save_vae(tmp_path / "a"), pipelines.load_any
     tokens = []
 
     def load_folder(*_: Any, token: Any, **named: Any) -> Any:
         tokens.append(token)
         return load(folder, **named)
 
-    monkeypatch.setattr(shelves, "load_any", load_folder)
+    monkeypatch.setattr(pipelines, "load_any", load_folder)
     shelf = Shelf({"own": folder})
     names = [shelf.add(f"user/model-{number}") for number in range(VISITORS_MODELS + 2)]
     for gone in names[:2]:
@@ -165,7 +165,7 @@ def test_the_oldest_of_the_models_that_visitors_name_makes_room(
         shelf.get(kept)
     assert tokens[-1] is None
     # A visitor's model is a matter between that visitor and the shelf.
-    assert shelf.names(VAEPipeline) == ["own"]
+    assert shelf.names("VAEPipeline") == ["own"]
     assert shelf.add("https://huggingface.co/user/model-5/") == "user/model-5"
 
 
