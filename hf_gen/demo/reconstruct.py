@@ -36,11 +36,11 @@ STEPS = 9
 _DRAWS = 8
 # One click each; a button is there if its models are.
 PRESETS = {
-    "ours beside the reports'": ("face-vae", "conv-vae", "dense-vae-z10"),
+    "one of each": ("face-vae", "conv-vae", "dense-vae-z10"),
     "KL ×0, ×1, ×100": ("conv-vae-kl0", "conv-vae", "conv-vae-kl100"),
     "5 or 10 latents": ("dense-vae-z5", "dense-vae-z10"),
 }
-FIRST = PRESETS["ours beside the reports'"]
+FIRST = PRESETS["one of each"]
 _NO_WALK = markup.note("Choose a second face, and the walk to it appears here.")
 
 
