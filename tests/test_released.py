@@ -2,16 +2,23 @@
 
 import json
 import re
+import shlex
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from datasets import load_dataset
 from huggingface_hub import ModelCard
+from torch import nn
 
 import hf_gen
 from hf_gen import released
+from hf_gen.config import CycleGANRecipe, Data
+from hf_gen.data.drawn_folder import write_drawn_faces
+from hf_gen.data.sources import load_domain
 from hf_gen.errors import UserError
 from hf_gen.pipelines import VAEPipeline
 from hf_gen.released import (
@@ -27,7 +34,11 @@ from hf_gen.released import (
     open_released,
     results_table,
 )
+from hf_gen.tasks.cyclegan import CycleGANTask
+from hf_gen.tasks.vae import VAETask
+from train_accelerate import parse
 
+CPU = torch.device("cpu")
 ROOT = Path(__file__).parents[1]
 CARDS = ROOT / "model_cards"
 NAMES = sorted(manifest())
@@ -64,6 +75,33 @@ def test_a_shipped_model_measures_what_its_card_says(
     model, said = replace(open_released(name), pipeline=hf_gen.load(name)), on_the_card(name)
     assert len(said) >= 5
     assert not differing(measure_few(model), said)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_command_of_a_model_is_one_of_today_and_makes_its_networks(name: str) -> None:
+    model = open_released(name)
+    words = shlex.split(model.entry["command"])
+    recipe_name, recipe = parse(words[words.index("train_accelerate.py") + 1 :])
+    assert recipe_name == model.entry["recipe"]
+    is_translation = isinstance(recipe, CycleGANRecipe)
+    task = CycleGANTask(recipe, CPU) if is_translation else VAETask(recipe, CPU)
+    made = task.pipeline(task.networks)
+    for part in ("a_to_b", "b_to_a") if is_translation else ("vae",):
+        shipped, new = getattr(model.pipeline, part), getattr(made, part)
+        assert public(new.config) == public(shipped.config)
+        assert shapes(new) == shapes(shipped)
+
+
+def public(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes a network; lists for the tuples that JSON does not know."""
+    return json.loads(
+        json.dumps({key: value for key, value in config.items() if not key.startswith("_")})
+    )
+
+
+def shapes(network: nn.Module) -> dict[str, torch.Size]:
+    """Of the weights of a network, by their names."""
+    return {key: weight.shape for key, weight in network.state_dict().items()}
 
 
 def test_a_changed_weight_shows_in_the_numbers() -> None:
@@ -130,6 +168,25 @@ def test_numbers_on_real_faces_stay_as_long_as_the_weights(
         assert ("12.25 /" in readme.read_text()) is stays
     begin, _, rest = readme.read_text().partition(BEGIN)
     assert (begin, rest.partition(END)[2]) == ("before\n", "after\n")
+
+
+def test_the_readme_makes_one_dataset_of_real_and_drawn_faces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    (snippet,) = re.findall(r"<!-- one dataset -->\n```python\n(.*?)```", readme, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+    write_drawn_faces(Path("drawn-faces"), train=5, test=3, size=64, seed=0)
+    for split in ("train", "test"):
+        drawn = load_dataset("drawn-faces", split=split)
+        few = drawn.select_columns("cartoon").rename_column("cartoon", "image").select(range(2))
+        Path("anime-faces").mkdir(exist_ok=True)
+        few.to_parquet(f"anime-faces/{split}.parquet")
+    exec(snippet, {})
+    domain = load_domain(Data(dataset_name="anime-and-drawn", cache_dir=tmp_path / "pixels"))
+    assert (len(domain.train), len(domain.held_out)) == (7, 5)
+    assert domain.train.images(torch.arange(7)).flatten(1).unique(dim=0).shape[0] == 7
 
 
 def test_what_cannot_be_measured_is_a_sentence(tmp_path: Path) -> None:
