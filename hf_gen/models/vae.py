@@ -171,7 +171,7 @@ class VectorVAE(StrictModel):
     ) -> VAEDecoderOutput | tuple[Tensor]:
         """Codes, (batch, latent_channels, 1, 1), to images in [-1, 1]; `generator` is not used."""
         logits = self.decoder(z)
-        sample = torch.tanh(logits / 2)
+        sample = (logits / 2).tanh_()
         return VAEDecoderOutput(sample=sample, logits=logits) if return_dict else (sample,)
 
     def forward(

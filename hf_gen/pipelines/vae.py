@@ -186,7 +186,7 @@ class VAEPipeline(PortablePipeline):
         """The images of codes, (batch, channels, height, width)."""
         codes = codes.to(self._execution_device, self.vae.dtype)
         parts = [self.vae.decode(part).sample for part in codes.split(_AT_ONCE)]
-        return _postprocess(torch.cat(parts).float().clamp(-1, 1), output_type)
+        return _postprocess(torch.cat(parts).float().clamp_(-1, 1), output_type)
 
     def reconstruct(
         self,
