@@ -10,6 +10,7 @@ of latents, (batch, latent_channels, 1, 1), so that what takes an `AutoencoderKL
 import itertools
 import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -418,24 +419,84 @@ class _ResidualBlock(nn.Module):
 
 
 class _Enlarging(nn.ConvTranspose2d):
-    """To stride times the size; without gradients, one to an image is an ordinary convolution.
-
-    Each place then makes the stride x stride pixels over it, which a CPU does five times as fast.
-    """
+    """`nn.ConvTranspose2d` to stride times the size, without what makes it slow on a CPU."""
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
-        stride, kernel_size = self.stride[0], self.kernel_size[0]
-        if torch.is_grad_enabled() or self.out_channels > 3 or stride == 1:
+        if input.device.type != "cpu" or self.bias is None:
             return super().forward(input, output_size)
+        stride = self.stride[0]
+        if not torch.is_grad_enabled():
+            return _enlarged(input, self.weight, self.bias, stride)
+        tensors: tuple[Tensor, ...] = (input, self.weight, self.bias)
+        if torch.is_autocast_enabled("cpu"):
+            tensors = tuple(tensor.to(torch.get_autocast_dtype("cpu")) for tensor in tensors)
+        enlarged: Tensor = _enlarged_with_gradients(*tensors, stride)
+        return enlarged
+
+
+def _enlarged(input: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
+    """A transposed convolution; one to an image is an ordinary one, five times as fast."""
+    kernel_size, outgoing = weight.shape[2], weight.shape[1]
+    if outgoing > 3 or stride == 1:
+        enlarged = nn.functional.conv_transpose2d(
+            input, weight, bias, stride, kernel_size // 2, stride - 1
+        )
+    else:  # each place makes the stride x stride pixels over it
         reach = (kernel_size // 2 + stride - 1) // stride  # of a place, in places
         before = stride * reach - kernel_size // 2
         after = stride * (2 * reach + 1) - kernel_size - before
-        weight = nn.functional.pad(self.weight, (before, after) * 2)
+        weight = nn.functional.pad(weight, (before, after) * 2)
         weight = weight.unflatten(3, (-1, stride)).unflatten(2, (-1, stride))
         weight = weight.permute(1, 3, 5, 0, 2, 4).flatten(0, 2).flip(2, 3)
-        bias = None if self.bias is None else self.bias.repeat_interleave(stride**2)
-        pixels = nn.functional.conv2d(input, weight, bias, padding=reach)
-        return nn.functional.pixel_shuffle(pixels, stride)
+        bias = bias.repeat_interleave(stride**2)
+        places = nn.functional.conv2d(input, weight, bias, padding=reach)
+        enlarged = nn.functional.pixel_shuffle(places, stride)
+    return enlarged.contiguous(memory_format=torch.channels_last)
+
+
+# An operator, or else the compiler computes a loss pixel by pixel in the order of the shuffle. Of
+# its own name in each copy of this file, since names of operators are those of the whole process.
+_enlarged_with_gradients = torch.library.custom_op(
+    f"{re.sub(r'[^a-zA-Z0-9]', '_', __name__)}::enlarged", _enlarged, mutates_args=()
+)
+
+
+@_enlarged_with_gradients.register_fake
+def _of_its_shape(input: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
+    batch, _, height, width = input.shape
+    enlarged = input.new_empty(batch, weight.shape[1], stride * height, stride * width)
+    return enlarged.contiguous(memory_format=torch.channels_last)
+
+
+def _remember(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor, int], output: Tensor) -> None:
+    input, weight, _, ctx.stride = inputs
+    ctx.save_for_backward(input, weight)
+
+
+def _gradients(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    input, weight = ctx.saved_tensors
+    outgoing, kernel_size = weight.shape[1:3]
+    gradient = gradient.contiguous(memory_format=torch.channels_last)
+    of_input, of_weight, _ = torch.ops.aten.convolution_backward(
+        gradient,
+        input,
+        weight,
+        [outgoing],
+        stride=[ctx.stride] * 2,
+        padding=[kernel_size // 2] * 2,
+        dilation=[1, 1],
+        transposed=True,
+        output_padding=[ctx.stride - 1] * 2,
+        groups=1,
+        output_mask=[*ctx.needs_input_grad[:2], False],
+    )
+    # The bias's would take as long there as everything else.
+    places = gradient.permute(0, 2, 3, 1).reshape(-1, outgoing)
+    of_bias = (places.new_ones(1, len(places)) @ places)[0]
+    return of_input, of_weight, of_bias, None
+
+
+_enlarged_with_gradients.register_autograd(_gradients, setup_context=_remember)
 
 
 def _shrink(

@@ -16,7 +16,14 @@ from diffusers import AutoencoderKL
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from hf_gen.models.vae import ConvVAE, DenseVAE, ResidualVAE, VectorVAE
+from hf_gen.models.vae import (
+    ConvVAE,
+    DenseVAE,
+    ResidualVAE,
+    VectorVAE,
+    _enlarged_with_gradients,
+    _Enlarging,
+)
 
 Start = Callable[..., subprocess.Popen[str]]
 
@@ -61,19 +68,28 @@ def shapes(network: torch.nn.Module) -> dict[str, tuple[int, ...]]:
     return {name: tuple(weight.shape) for name, weight in network.named_parameters()}
 
 
+@pytest.mark.parametrize("outgoing", [3, 8])
 @pytest.mark.parametrize(
     ("kernel_size", "stride"), [(5, 2), (3, 2), (1, 2), (3, 4), (7, 3), (3, 1)]
 )
-def test_decoding_without_gradients_gives_the_same_images(kernel_size: int, stride: int) -> None:
+def test_enlarging_is_a_transposed_convolution_and_so_are_its_gradients(
+    kernel_size: int, stride: int, outgoing: int
+) -> None:
     torch.manual_seed(0)
-    vae = ConvVAE(12, (4, 6), (kernel_size, 3), (stride, 1), latent_channels=5)
-    codes = torch.randn(2, 5, 1, 1)
-    with_gradients = vae.decode(codes).logits
-    assert with_gradients.requires_grad
+    ours = _Enlarging(
+        6, outgoing, kernel_size, stride, padding=kernel_size // 2, output_padding=stride - 1
+    ).double()
+    maps = torch.randn(4, 6, 5, 7, dtype=torch.float64, requires_grad=True)
+    expected = torch.nn.ConvTranspose2d.forward(ours, maps)
+    enlarged = ours(maps)
+    torch.testing.assert_close(enlarged, expected)
     with torch.no_grad():
-        without = vae.decode(codes).logits
-    assert without.shape == with_gradients.shape == (2, 3, 12, 12)
-    torch.testing.assert_close(without, with_gradients, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(ours(maps), expected)
+    leaves, gradient = (maps, *ours.parameters()), torch.randn_like(expected)
+    found = torch.autograd.grad(enlarged, leaves, gradient)
+    for one, other in zip(found, torch.autograd.grad(expected, leaves, gradient), strict=True):
+        torch.testing.assert_close(one, other)
+    torch.library.opcheck(_enlarged_with_gradients, (*leaves, stride))
 
 
 def test_the_default_network_is_the_one_of_the_report() -> None:
