@@ -10,7 +10,7 @@ from hf_gen.allocator import keep_freed_memory
 from hf_gen.models.vae import ConvVAE
 from hf_gen.pipelines import VAEPipeline, load
 from tests.benchmarks.contest import Gate
-from tests.benchmarks.vae import as_most_write_it
+from tests.benchmarks.plainly import as_most_write_it
 
 MODELS = {"reconstruct": "conv-vae", "translate": "cyclegan"}
 

@@ -12,15 +12,8 @@ from torch import nn
 
 from hf_gen.data.sources import load_domain
 from tests.benchmarks.contest import Gate
-from tests.benchmarks.vae import (
-    BATCH,
-    FOR_EVER,
-    LEARNING_RATE,
-    RECIPE,
-    as_most_write_it,
-    narrowed,
-    task,
-)
+from tests.benchmarks.plainly import as_most_write_it
+from tests.benchmarks.vae import BATCH, FOR_EVER, LEARNING_RATE, RECIPE, narrowed, task
 
 
 def unit_images(count: int | None = None) -> torch.Tensor:

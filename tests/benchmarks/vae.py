@@ -17,9 +17,10 @@ from torch.nn import functional
 from hf_gen.config import Data, Optimisation, Output, VAERecipe
 from hf_gen.data.batches import Batch, Domain, Loader
 from hf_gen.data.sources import load_domain
-from hf_gen.models.vae import ConvVAE, _Enlarging, _Map
+from hf_gen.models.vae import ConvVAE
 from hf_gen.tasks.vae import VAETask
 from tests.benchmarks.contest import Gate
+from tests.benchmarks.plainly import as_most_write_it
 
 BATCH, COUNT, FOR_EVER = 128, 4000, 10**9
 RECIPE = VAERecipe(data=Data(max_train_samples=COUNT))
@@ -30,12 +31,6 @@ def task() -> VAETask:
     """The same weights for all."""
     torch.manual_seed(0)
     return VAETask(RECIPE)
-
-
-def as_most_write_it() -> None:
-    """From here on this process has PyTorch's layers in our networks, in PyTorch's layout."""
-    _Enlarging.forward = nn.ConvTranspose2d.forward  # type: ignore[method-assign]
-    _Map.forward = nn.Unflatten.forward  # type: ignore[method-assign]
 
 
 def narrowed(vae: ConvVAE) -> ConvVAE:

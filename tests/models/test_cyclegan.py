@@ -214,6 +214,28 @@ def test_instance_normalisation_is_that_of_pytorch(dtype: torch.dtype) -> None:
     torch.testing.assert_close(ours.grad, theirs.grad, atol=tolerance, rtol=tolerance)
 
 
+@pytest.mark.parametrize("width", [8, 9])
+@pytest.mark.parametrize(("incoming", "outgoing", "bias"), [(3, 5, False), (6, 3, True)])
+def test_a_convolution_of_images_is_that_of_pytorch_and_so_are_its_gradients(
+    incoming: int, outgoing: int, bias: bool, width: int
+) -> None:
+    torch.manual_seed(0)
+    ours = cyclegan._ImageConvolution(incoming, outgoing, bias).double()
+    maps = torch.randn(2, incoming, 8, width, dtype=torch.float64, requires_grad=True)
+    expected = nn.Conv2d.forward(ours, maps)
+    made = ours(maps)
+    torch.testing.assert_close(made, expected)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(maps), expected)
+    leaves, gradient = (maps, *ours.parameters()), torch.randn_like(expected)
+    found = torch.autograd.grad(made, leaves, gradient)
+    for one, other in zip(found, torch.autograd.grad(expected, leaves, gradient), strict=True):
+        torch.testing.assert_close(one, other)
+    if width % 2 == 0:
+        operands = (maps, ours.weight, ours.bias)
+        torch.library.opcheck(cyclegan._convolved_with_gradients, operands)
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_bf16_follows_float32(name: str) -> None:
     exact = run(small(name), images())
