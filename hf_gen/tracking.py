@@ -16,29 +16,34 @@ class Window:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self._sums: dict[str, Tensor] = {}  # (weighted sum, sum of the weights)
+        self._sums: dict[str, Tensor] = {}  # of value times weight
+        self._weights: dict[str, float] = {}
+        self._none = torch.zeros((), device=device)
         self._first_bad = torch.full((), torch.inf, device=device)
 
     @torch.no_grad()
     def add(self, losses: Mapping[str, Tensor], step: int, weight: float = 1.0) -> None:
         """Adds the numbers of step `step`, means over `weight` of whatever is counted."""
-        for name, value in losses.items():
-            pair = torch.stack((value * weight, torch.full_like(value, weight)))
-            self._sums[name] = self._sums[name] + pair if name in self._sums else pair
-            bad_since = torch.full_like(self._first_bad, step)
-            bad_since = bad_since.where(~value.isfinite(), self._first_bad)
-            self._first_bad = self._first_bad.minimum(bad_since)
+        values = torch.stack(list(losses.values()))
+        before = torch.stack([self._sums.get(name, self._none) for name in losses])
+        sums = before + values * weight
+        self._sums.update(zip(losses, sums.unbind(), strict=True))
+        for name in losses:
+            self._weights[name] = self._weights.get(name, 0.0) + weight
+        bad_since = torch.where(values.isfinite().all(), torch.inf, step)
+        self._first_bad = self._first_bad.minimum(bad_since)
 
     def means(self, prefix: str) -> dict[str, float]:
         """The means over all processes as "prefix/name", and starts the next window."""
         totals = self.totals()
-        self._sums = {}
+        self._sums, self._weights = {}, {}
         return {f"{prefix}/{name}": value / weight for name, (value, weight) in totals.items()}
 
     def totals(self) -> dict[str, tuple[float, float]]:
         """The weighted sum and the sum of the weights over all processes, by name in order."""
         totals: dict[str, tuple[float, float]] = {}
-        for sums in gather_object([{name: pair.tolist() for name, pair in self._sums.items()}]):
+        own = {name: (self._sums[name].item(), self._weights[name]) for name in self._sums}
+        for sums in gather_object([own]):
             for name, (value, weight) in sums.items():
                 before = totals.get(name, (0.0, 0.0))
                 totals[name] = (before[0] + value, before[1] + weight)
@@ -46,8 +51,9 @@ class Window:
 
     def resume(self, totals: Mapping[str, tuple[float, float]]) -> None:
         """Goes on from the `totals` of a checkpoint, in one process for all."""
-        device = self._first_bad.device
-        self._sums = {name: torch.tensor(pair, device=device) for name, pair in totals.items()}
+        device = self._none.device
+        self._sums = {name: torch.tensor(sum_, device=device) for name, (sum_, _) in totals.items()}
+        self._weights = {name: weight for name, (_, weight) in totals.items()}
 
     def first_bad_step(self) -> int | None:
         """The first step with a number that was not finite, in any process."""

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -122,9 +123,17 @@ class Trained:
 
     def average(self, step: int, decay: float) -> None:
         """Moves every average towards its network after step `step`, from 0."""
-        for name, module in self.modules.items():
-            if name.endswith(".ema"):
-                move_average(module, self.modules[name.removesuffix(".ema")], step, decay)
+        for averaged, now in self._averaged:
+            move_average(averaged, now, step, decay)
+
+    @cached_property
+    def _averaged(self) -> list[tuple["Numbers", "Numbers"]]:
+        """Each average and what it follows, found once: on a CPU that takes as long as a move."""
+        return [
+            (Numbers.of(module), Numbers.of(self.modules[name.removesuffix(".ema")]))
+            for name, module in self.modules.items()
+            if name.endswith(".ema")
+        ]
 
     def save(self, folder: Path, step: int, window: Window) -> None:
         """Writes a checkpoint from the first process; every process must call it."""
@@ -163,11 +172,23 @@ class Trained:
         return step
 
 
+@dataclass(frozen=True)
+class Numbers:
+    """All numbers of a network."""
+
+    weights: list[Tensor]
+    buffers: list[Tensor]
+
+    @classmethod
+    def of(cls, net: nn.Module) -> Self:
+        """Those of `net`, which may change but not be replaced."""
+        return cls(list(net.parameters()), list(net.buffers()))
+
+
 @torch.no_grad()
-def move_average(averaged: nn.Module, net: nn.Module, step: int, decay: float) -> None:
-    """Moves `averaged` towards `net` by a decay that is warmed up as (1 + step) / (10 + step)."""
+def move_average(averaged: Numbers, now: Numbers, step: int, decay: float) -> None:
+    """Moves `averaged` towards `now` by a decay that is warmed up as (1 + step) / (10 + step)."""
     warmed_up = min(decay, (1 + step) / (10 + step))
-    move = get_ema_multi_avg_fn(warmed_up)
-    move(list(averaged.parameters()), list(net.parameters()), step)
-    for kept, now in zip(averaged.buffers(), net.buffers(), strict=True):
-        kept.copy_(now)
+    get_ema_multi_avg_fn(warmed_up)(averaged.weights, now.weights, step)
+    for kept, new in zip(averaged.buffers, now.buffers, strict=True):
+        kept.copy_(new)

@@ -424,8 +424,8 @@ def _gradients(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         if wants_weight:
             _, of_weight = _backward(gradient, input, weight, 1, [False, True])
     if wants_bias:
-        pixels = gradient.permute(0, 2, 3, 1).reshape(-1, len(weight))
-        of_bias = (pixels.new_ones(1, len(pixels)) @ pixels)[0]
+        pixels = gradient.permute(0, 2, 3, 1).flatten(1)
+        of_bias = (pixels.new_ones(1, len(pixels)) @ pixels).view(-1, len(weight)).sum(0)
     return of_input, of_weight, of_bias
 
 

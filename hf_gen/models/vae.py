@@ -491,8 +491,8 @@ def _gradients(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         output_mask=[*ctx.needs_input_grad[:2], False],
     )
     # The bias's would take as long there as everything else.
-    places = gradient.permute(0, 2, 3, 1).reshape(-1, outgoing)
-    of_bias = (places.new_ones(1, len(places)) @ places)[0]
+    places = gradient.permute(0, 2, 3, 1).flatten(1)
+    of_bias = (places.new_ones(1, len(places)) @ places).view(-1, outgoing).sum(0)
     return of_input, of_weight, of_bias, None
 
 

@@ -97,6 +97,21 @@ def _recommended(batch: int, steps: int) -> Field:
     )
 
 
+def _scaled(title: str, compiled: str) -> Field:
+    return Field(
+        title,
+        {
+            "two processes, a core each": f"{_SCALING}:two {compiled}",
+            "one process, one core": f"{_SCALING}:one {compiled}",
+        },
+        ("two processes, a core each",),
+        ("one process, one core",),
+        40,
+        0.001,
+        threads=1,
+    )
+
+
 FIELDS = (
     Field(
         "conv-vae, 32x32, batch 128",
@@ -128,18 +143,8 @@ FIELDS = (
         2,
         0.05,
     ),
-    Field(
-        "conv-vae, 32x32, 128 images a step, uncompiled",
-        {
-            "two processes, a core each": f"{_SCALING}:two",
-            "one process, one core": f"{_SCALING}:one",
-        },
-        ("two processes, a core each",),
-        ("one process, one core",),
-        40,
-        0.001,
-        threads=1,
-    ),
+    _scaled("conv-vae, 32x32, 128 images a step", "on"),
+    _scaled("conv-vae, 32x32, 128 images a step, uncompiled", "off"),
     _asked("reconstruct", 1, 100, milliseconds=5),
     _asked("reconstruct", 64, 20),
     _asked("translate", 1, 20, milliseconds=25),

@@ -28,26 +28,26 @@ class SharedGate(Gate):
         torch.distributed.barrier()
 
 
-def one(steps: int) -> None:
+def one(steps: int, compiled: str) -> None:
     """The whole batch on the first core."""
     _stay_on_one_core()
-    train_for_ever(Gate(BATCH, steps), BATCH, "no", "off")
+    train_for_ever(Gate(BATCH, steps), BATCH, "no", compiled)
 
 
-def two(steps: int) -> None:
+def two(steps: int, compiled: str) -> None:
     """Half of it on each of two cores."""
     os.environ["ACCELERATE_USE_CPU"] = "true"
     launched = ["--multi_gpu", "--num_processes", str(PROCESSES)]
     launched += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
     launched += ["--main_process_port", str(free_port()), "--module", "tests.benchmarks.contest"]
-    contender = ["1", str(steps), f"{__name__}:half"]
+    contender = ["1", str(steps), f"{__name__}:half", compiled]
     os.execv(sys.executable, [*ACCELERATE, *launched, *contender])
 
 
-def half(steps: int) -> None:
+def half(steps: int, compiled: str) -> None:
     """What each of the two does."""
     _stay_on_one_core()
-    train_for_ever(SharedGate(BATCH, steps), BATCH // PROCESSES, "no", "off")
+    train_for_ever(SharedGate(BATCH, steps), BATCH // PROCESSES, "no", compiled)
 
 
 def _stay_on_one_core() -> None:
