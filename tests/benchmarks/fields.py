@@ -97,16 +97,16 @@ def _recommended(batch: int, steps: int) -> Field:
     )
 
 
-def _scaled(title: str, compiled: str) -> Field:
+def _scaled(title: str, arguments: str, steps: int) -> Field:
     return Field(
         title,
         {
-            "two processes, a core each": f"{_SCALING}:two {compiled}",
-            "one process, one core": f"{_SCALING}:one {compiled}",
+            "two processes, a core each": f"{_SCALING}:two {arguments}",
+            "one process, one core": f"{_SCALING}:one {arguments}",
         },
         ("two processes, a core each",),
         ("one process, one core",),
-        40,
+        steps,
         0.001,
         threads=1,
     )
@@ -143,8 +143,9 @@ FIELDS = (
         2,
         0.05,
     ),
-    _scaled("conv-vae, 32x32, 128 images a step", "on"),
-    _scaled("conv-vae, 32x32, 128 images a step, uncompiled", "off"),
+    _scaled("conv-vae, 32x32, 128 images a step", "conv-vae on", 40),
+    _scaled("conv-vae, 32x32, 128 images a step, uncompiled", "conv-vae off", 40),
+    _scaled("CycleGAN, 64x64, 32 channels, 16 pairs a step, uncompiled", "cyclegan off", 2),
     _asked("reconstruct", 1, 100, milliseconds=5),
     _asked("reconstruct", 64, 20),
     _asked("translate", 1, 20, milliseconds=25),

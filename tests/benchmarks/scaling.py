@@ -1,13 +1,14 @@
-"""The report's conv VAE in two processes with a core each, beside one process on one core.
+"""A training in two processes with a core each, beside one process on one core.
 
-Both take 128 images a step. The two are started by `accelerate launch` and meet by gloo.
+Both take as many images a step. The two are started by `accelerate launch` and meet by gloo.
 """
 
 import os
 import sys
+from collections.abc import Callable
 
+from tests.benchmarks import translation, vae
 from tests.benchmarks.contest import Gate
-from tests.benchmarks.vae import BATCH, train_for_ever
 from tests.launching import ACCELERATE, free_port
 
 PROCESSES = 2
@@ -28,26 +29,38 @@ class SharedGate(Gate):
         torch.distributed.barrier()
 
 
-def one(steps: int, compiled: str) -> None:
+def one(steps: int, recipe: str, torch_compile: str) -> None:
     """The whole batch on the first core."""
     _stay_on_one_core()
-    train_for_ever(Gate(BATCH, steps), BATCH, "no", compiled)
+    batch, train = _RECIPES[recipe]
+    train(Gate(batch, steps), batch, torch_compile)
 
 
-def two(steps: int, compiled: str) -> None:
+def two(steps: int, *arguments: str) -> None:
     """Half of it on each of two cores."""
     os.environ["ACCELERATE_USE_CPU"] = "true"
     launched = ["--multi_gpu", "--num_processes", str(PROCESSES)]
     launched += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
     launched += ["--main_process_port", str(free_port()), "--module", "tests.benchmarks.contest"]
-    contender = ["1", str(steps), f"{__name__}:half", compiled]
+    contender = ["1", str(steps), f"{__name__}:half", *arguments]
     os.execv(sys.executable, [*ACCELERATE, *launched, *contender])
 
 
-def half(steps: int, compiled: str) -> None:
+def half(steps: int, recipe: str, torch_compile: str) -> None:
     """What each of the two does."""
     _stay_on_one_core()
-    train_for_ever(SharedGate(BATCH, steps), BATCH // PROCESSES, "no", compiled)
+    batch, train = _RECIPES[recipe]
+    train(SharedGate(batch, steps), batch // PROCESSES, torch_compile)
+
+
+def _conv_vae(gate: Gate, batch: int, torch_compile: str) -> None:
+    vae.train_gated(gate, batch, "no", torch_compile)
+
+
+_RECIPES: dict[str, tuple[int, Callable[[Gate, int, str], None]]] = {
+    "conv-vae": (vae.BATCH, _conv_vae),
+    "cyclegan": (translation.BATCH, translation.train_gated),
+}
 
 
 def _stay_on_one_core() -> None:

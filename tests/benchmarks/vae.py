@@ -5,24 +5,22 @@ drawn faces in batches of 128. What they lose on the first batch is compared bef
 a posterior so narrow that the noise, which each draws in its own way, plays no part.
 """
 
-import tempfile
-from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from hf_gen.config import Data, Optimisation, Output, VAERecipe
-from hf_gen.data.batches import Batch, Domain, Loader
+from hf_gen.config import Data, VAERecipe
+from hf_gen.data.batches import Domain
 from hf_gen.data.sources import load_domain
 from hf_gen.models.vae import ConvVAE
 from hf_gen.tasks.vae import VAETask
 from tests.benchmarks.contest import Gate
+from tests.benchmarks.loop import train_for_ever
 from tests.benchmarks.plainly import as_most_write_it
 
-BATCH, COUNT, FOR_EVER = 128, 4000, 10**9
+BATCH, COUNT = 128, 4000
 RECIPE = VAERecipe(data=Data(max_train_samples=COUNT))
 LEARNING_RATE = RECIPE.optimisation.learning_rate
 
@@ -48,21 +46,6 @@ def first_images(domain: Domain) -> Tensor:
     return domain.train.images(torch.arange(BATCH))
 
 
-class Gated(VAETask):
-    """Passes the gate before each step of the training."""
-
-    def __init__(self, recipe: VAERecipe, gate: Gate) -> None:
-        super().__init__(recipe)
-        self.gate = gate
-
-    def losses(
-        self, nets: Mapping[str, nn.Module], batch: Batch
-    ) -> Iterator[tuple[str, dict[str, Tensor]]]:
-        if batch.is_training:
-            self.gate.step()
-        yield from super().losses(nets, batch)
-
-
 def tell_losses(gate: Gate, domain: Domain, precision: str) -> None:
     narrow, images = task(), first_images(domain)
     narrowed(narrow.networks["vae"].vae)
@@ -74,31 +57,18 @@ def tell_losses(gate: Gate, domain: Domain, precision: str) -> None:
 
 
 def ours(steps: int, precision: str = "no", torch_compile: str = "on") -> None:
-    """The loop as `train_accelerate.py` runs it, from the pixel cache on."""
-    train_for_ever(Gate(BATCH, steps), BATCH, precision, torch_compile)
+    """All of it: batches, noise, loop, average and log."""
+    train_gated(Gate(BATCH, steps), BATCH, precision, torch_compile)
 
 
-def train_for_ever(gate: Gate, batch: int, precision: str, torch_compile: str) -> None:
-    """Trains with `batch` images a step in this process, which may be one of several."""
-    from accelerate import Accelerator
-
+def train_gated(gate: Gate, batch: int, precision: str, torch_compile: str) -> None:
+    """The same with any gate, and `batch` images a step of this process, one of several perhaps."""
     from hf_gen.allocator import keep_freed_memory
-    from hf_gen.runs import RunFolder
-    from hf_gen.trainer import train
 
     keep_freed_memory()
     domain = load_domain(RECIPE.data)
     tell_losses(gate, domain, precision)
-    optimisation = Optimisation(max_train_steps=FOR_EVER, torch_compile=torch_compile)
-    output = Output(validation_steps=FOR_EVER, checkpointing_steps=FOR_EVER, report_to="none")
-    accelerator = Accelerator(mixed_precision=precision)
-    rank, processes = accelerator.process_index, accelerator.num_processes
-    loader = Loader((domain,), 0, batch, 1, False, rank, processes, torch.device("cpu"))
-    with tempfile.TemporaryDirectory() as folder:
-        run = RunFolder(Path(folder) / "run")
-        run.start({}, "", "cpu", {})
-        torch.manual_seed(0)
-        train(Gated(RECIPE, gate), loader, optimisation, output, run, accelerator)
+    train_for_ever(gate, task(), (domain,), batch, precision, torch_compile)
 
 
 def in_memory(steps: int, precision: str = "no") -> None:

@@ -1,0 +1,55 @@
+"""The loop as `train_accelerate.py` runs it, from the pixel cache on, for ever."""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from hf_gen.config import Optimisation, Output
+from hf_gen.data.batches import Batch, Domain, Loader
+from hf_gen.trainer import Task
+from tests.benchmarks.contest import Gate
+
+FOR_EVER = 10**9
+
+
+def train_for_ever(
+    gate: Gate,
+    task: Task,
+    domains: tuple[Domain, ...],
+    batch: int,
+    precision: str,
+    torch_compile: str,
+) -> None:
+    """Trains with `batch` images a step in this process, which may be one of several."""
+    from accelerate import Accelerator
+
+    from hf_gen.runs import RunFolder
+    from hf_gen.trainer import train
+
+    _pass_at_each_step(gate, task)
+    optimisation = Optimisation(max_train_steps=FOR_EVER, torch_compile=torch_compile)
+    output = Output(validation_steps=FOR_EVER, checkpointing_steps=FOR_EVER, report_to="none")
+    accelerator = Accelerator(mixed_precision=precision)
+    rank, processes = accelerator.process_index, accelerator.num_processes
+    loader = Loader(domains, 0, batch, 1, False, rank, processes, torch.device("cpu"))
+    with tempfile.TemporaryDirectory() as folder:
+        run = RunFolder(Path(folder) / "run")
+        run.start({}, "", "cpu", {})
+        torch.manual_seed(0)
+        train(task, loader, optimisation, output, run, accelerator)
+
+
+def _pass_at_each_step(gate: Gate, task: Task) -> None:
+    compute = task.losses
+
+    def losses(
+        nets: Mapping[str, nn.Module], batch: Batch
+    ) -> Iterator[tuple[str, dict[str, Tensor]]]:
+        if batch.is_training:
+            gate.step()
+        yield from compute(nets, batch)
+
+    task.losses = losses  # type: ignore[method-assign]
