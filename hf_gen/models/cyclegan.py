@@ -336,17 +336,23 @@ class _InstanceNorm(nn.Module):
 
 
 class _ImageConvolution(nn.Conv2d):
-    """A 7x7 convolution of images, or to images, without what makes it slow on a CPU."""
+    """A 7x7 convolution of images, or to images, without what makes it slow on a CPU.
+
+    With gradients outside of training it is `nn.Conv2d` itself: what transforms and exports
+    networks knows no operators of ours.
+    """
 
     def __init__(self, incoming: int, outgoing: int, bias: bool) -> None:
         super().__init__(incoming, outgoing, 7, padding=3, padding_mode="reflect", bias=bias)
 
     def forward(self, input: Tensor) -> Tensor:
-        if input.device.type != "cpu" or input.shape[2] % 2 or input.shape[3] % 2:
+        with_gradients, is_odd = torch.is_grad_enabled(), any(side % 2 for side in input.shape[2:])
+        outside = with_gradients and not self.training
+        if input.device.type != "cpu" or is_odd or outside:
             return super().forward(input)
         input = nn.functional.pad(input, [3] * 4, mode="reflect")
         weight, bias = self.weight, self.bias
-        if not torch.is_grad_enabled():
+        if not with_gradients:
             return _convolved(input, weight, bias)
         if torch.is_autocast_enabled("cpu"):
             dtype = torch.get_autocast_dtype("cpu")

@@ -419,13 +419,18 @@ class _ResidualBlock(nn.Module):
 
 
 class _Enlarging(nn.ConvTranspose2d):
-    """`nn.ConvTranspose2d` to stride times the size, without what makes it slow on a CPU."""
+    """`nn.ConvTranspose2d` to stride times the size, without what makes it slow on a CPU.
+
+    With gradients outside of training it is that very layer: what transforms and exports networks
+    knows no operators of ours.
+    """
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
-        if input.device.type != "cpu" or self.bias is None:
+        stride, with_gradients = self.stride[0], torch.is_grad_enabled()
+        outside = with_gradients and not self.training
+        if input.device.type != "cpu" or self.bias is None or outside:
             return super().forward(input, output_size)
-        stride = self.stride[0]
-        if not torch.is_grad_enabled():
+        if not with_gradients:
             return _enlarged(input, self.weight, self.bias, stride)
         tensors: tuple[Tensor, ...] = (input, self.weight, self.bias)
         if torch.is_autocast_enabled("cpu"):

@@ -236,6 +236,12 @@ def test_a_convolution_of_images_is_that_of_pytorch_and_so_are_its_gradients(
         torch.library.opcheck(cyclegan._convolved_with_gradients, operands)
 
 
+def test_outside_of_training_nothing_of_it_is_an_operator_of_ours() -> None:
+    generator, seen = ResnetGenerator(16, 4, 1, 1).eval(), torch.rand(2, 3, 16, 16)
+    assert "convolved" not in str(torch.export.export(generator, (seen,)).graph)
+    assert torch.func.grad(lambda some: generator(some).sample.sum())(seen).shape == seen.shape
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_bf16_follows_float32(name: str) -> None:
     exact = run(small(name), images())

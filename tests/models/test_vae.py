@@ -92,6 +92,12 @@ def test_enlarging_is_a_transposed_convolution_and_so_are_its_gradients(
     torch.library.opcheck(_enlarged_with_gradients, (*leaves, stride))
 
 
+def test_outside_of_training_nothing_of_it_is_an_operator_of_ours() -> None:
+    decoder, codes = ConvVAE().eval().decoder, torch.randn(2, 50, 1, 1)
+    assert "enlarged" not in str(torch.export.export(decoder, (codes,)).graph)
+    assert torch.func.grad(lambda some: decoder(some).sum())(codes).shape == codes.shape
+
+
 def test_the_default_network_is_the_one_of_the_report() -> None:
     assert shapes(ConvVAE()) == {
         "encoder.0.0.weight": (64, 3, 5, 5),
