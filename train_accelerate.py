@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING
 import tyro
 
 from hf_gen import __version__
-from hf_gen.atomic import disk_errors_as_sentences
 from hf_gen.config import Optimisation, Output, Recipe, VAERecipe, recipe_as_json
 from hf_gen.errors import UserError
 from hf_gen.recipes import RECIPES
+from hf_gen.runs.atomic import disk_errors_as_sentences
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
     from hf_gen.experiments import Experiment
     from hf_gen.hub.background import HubUploads
-    from hf_gen.runs import RunFolder
+    from hf_gen.runs.folder import RunFolder
 
 PINNED_IN_RUN = ("torch", "diffusers", "accelerate", "datasets")
 
@@ -108,11 +108,11 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
     import torch
 
     from hf_gen.allocator import keep_freed_memory
-    from hf_gen.atomic import one_writer, tidy
     from hf_gen.data.batches import Loader
     from hf_gen.experiments import experiment_of, task_of
     from hf_gen.numbers import formatted
-    from hf_gen.runs import RunFolder
+    from hf_gen.runs.atomic import one_writer, tidy
+    from hf_gen.runs.folder import RunFolder
     from hf_gen.trainer import train
 
     keep_freed_memory()

@@ -14,8 +14,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from hf_gen.atomic import whole_folder
 from hf_gen.errors import UserError
+from hf_gen.runs.atomic import whole_folder
 
 FORMAT = 1
 # What reading a file that is cut short, or holds something else, ends in.

@@ -62,9 +62,9 @@ def sample(
     """
     import torch
 
-    from hf_gen.atomic import disk_errors_as_sentences
     from hf_gen.images import grid
     from hf_gen.pipelines import VAEPipeline, load
+    from hf_gen.runs.atomic import disk_errors_as_sentences
 
     pipeline = load(model)
     if not isinstance(pipeline, VAEPipeline):
@@ -91,8 +91,8 @@ def evaluate(run: tyro.conf.Positional[Path], inception: bool = False) -> None:
     import torch
 
     from hf_gen.experiments import experiment_of
-    from hf_gen.finished import open_run
     from hf_gen.numbers import described, formatted
+    from hf_gen.runs.loading import open_run
 
     finished = open_run(run)
     _tell_sources([run])
@@ -194,9 +194,9 @@ def push(
         print(push_faces(name, train, test, api))
         return
     assert run is not None
-    from hf_gen.finished import open_run
     from hf_gen.hub.cards import family_of, run_card
     from hf_gen.pipelines import load
+    from hf_gen.runs.loading import open_run
 
     finished = open_run(run)
     pipeline = load(run)
@@ -232,7 +232,7 @@ def draw_faces(
 
 def _tell_sources(runs: Iterable[Path]) -> None:
     """Says what is read for runs that may be a stranger's, before it is."""
-    from hf_gen.finished import open_run
+    from hf_gen.runs.loading import open_run
 
     for run in runs:
         with suppress(UserError):  # whoever reads it next says what is wrong with it

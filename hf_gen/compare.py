@@ -5,19 +5,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hf_gen.atomic import whole_folder
 from hf_gen.config import CycleGANRecipe, VAERecipe
 from hf_gen.data.batches import Domain
 from hf_gen.data.domains import load_domains
 from hf_gen.data.sources import load_domain
 from hf_gen.errors import UserError
-from hf_gen.finished import FinishedRun, open_run
 from hf_gen.numbers import FEATURES_NOTE
 from hf_gen.pipelines import load
 from hf_gen.report.comparison import Shown
 from hf_gen.report.document import Picture, Section, Table, as_text, write_report
 from hf_gen.report.groups import data_of, grouped
 from hf_gen.report.sections import autoencoder_sections, translation_section
+from hf_gen.runs.atomic import whole_folder
+from hf_gen.runs.loading import FinishedRun, open_run
 
 # What every evaluation measures of a family, and a report cannot do without.
 _MEASURED = {

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from diffusers import DiffusionPipeline
 
-from hf_gen.atomic import whole_folder, write_whole_text
 from hf_gen.config import CycleGANRecipe, Recipe, VAERecipe
 from hf_gen.data.batches import Domain
 from hf_gen.data.domains import are_drawn, load_domains
@@ -18,7 +17,8 @@ from hf_gen.data.faces import TEST_START, face_at
 from hf_gen.data.sources import cache_folder, is_drawn, load_domain
 from hf_gen.hub.cards import AUTOENCODER, TRANSLATION, Family, run_card
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline, load
-from hf_gen.runs import RunFolder
+from hf_gen.runs.atomic import whole_folder, write_whole_text
+from hf_gen.runs.folder import RunFolder
 from hf_gen.tasks.cyclegan import CycleGANTask
 from hf_gen.tasks.vae import VAETask
 from hf_gen.trainer import Task

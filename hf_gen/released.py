@@ -23,7 +23,6 @@ from diffusers import DiffusionPipeline
 from PIL import Image
 from PIL.Image import Dither
 
-from hf_gen.atomic import write_whole_text
 from hf_gen.config import CycleGANRecipe, Data, Recipe
 from hf_gen.data.batches import Domain
 from hf_gen.data.faces import STYLES, TEST_START, face_at
@@ -42,6 +41,7 @@ from hf_gen.numbers import PRIORS, described, formatted
 from hf_gen.pipelines import WEIGHTS, load
 from hf_gen.recipes import RECIPES
 from hf_gen.report import draw_translations, draw_vae_pictures
+from hf_gen.runs.atomic import write_whole_text
 
 FEW = 16
 """Drawn faces that a test measures each model on again."""

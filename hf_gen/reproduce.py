@@ -14,7 +14,7 @@ from tqdm import tqdm
 from hf_gen.compare import Compared, compare
 from hf_gen.errors import UserError
 from hf_gen.recipes import RECIPES
-from hf_gen.runs import RunFolder
+from hf_gen.runs.folder import RunFolder
 
 Budget = Literal["small", "full"]
 SCRIPT = Path(__file__).parents[1] / "train_accelerate.py"

@@ -13,7 +13,7 @@ from hf_gen.cli import sample
 from hf_gen.data.faces import FACTORS, STYLES
 from hf_gen.errors import UserError
 from hf_gen.released import manifest
-from hf_gen.runs import RunFolder
+from hf_gen.runs.folder import RunFolder
 
 ROOT = Path(__file__).parents[1]
 

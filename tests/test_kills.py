@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from hf_gen.runs import RunFolder
+from hf_gen.runs.folder import RunFolder
 from tests.killing import (
     ANY_TIME,
     PHASES,

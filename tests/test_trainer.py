@@ -15,7 +15,7 @@ from hf_gen.config import Optimisation, Output, VAERecipe
 from hf_gen.data.batches import Batch, Domain, Loader
 from hf_gen.data.pixels import Pixels
 from hf_gen.errors import UserError
-from hf_gen.runs import RunFolder
+from hf_gen.runs.folder import RunFolder
 from hf_gen.tasks.vae import VAETask
 from hf_gen.trained import Numbers, Stateful, move_average
 from hf_gen.trainer import learning_rate, train

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from hf_gen.atomic import whole_folder
 from hf_gen.data.faces import TEST_START, drawn_faces
 from hf_gen.errors import UserError
+from hf_gen.runs.atomic import whole_folder
 
 
 def write_drawn_faces(folder: Path, train: int, test: int, size: int, seed: int) -> None:

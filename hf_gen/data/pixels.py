@@ -26,9 +26,9 @@ from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from hf_gen.atomic import disk_errors_as_sentences, whole_folder, write_whole_text
 from hf_gen.errors import UserError
 from hf_gen.images import ImageError, from_pixels, open_image, square
+from hf_gen.runs.atomic import disk_errors_as_sentences, whole_folder, write_whole_text
 
 FORMAT = 1
 HELD_OUT_SHARE = 0.05

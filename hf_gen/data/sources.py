@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
-from hf_gen.atomic import disk_errors_as_sentences, write_whole_text
 from hf_gen.config import Data
 from hf_gen.data.batches import Domain
 from hf_gen.data.faces import (
@@ -26,6 +25,7 @@ from hf_gen.data.faces import (
 from hf_gen.data.pixels import Item, Split, cached_pixels
 from hf_gen.errors import UserError
 from hf_gen.hub_lookup import ask_the_hub
+from hf_gen.runs.atomic import disk_errors_as_sentences, write_whole_text
 
 if TYPE_CHECKING:
     import datasets

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_gen.errors import UserError
-from hf_gen.runs import RunFolder
+from hf_gen.runs.folder import RunFolder
 
 TRAINING, HELD_OUT = "training", "held out"
 SPLITS = {"train": TRAINING, "validation": HELD_OUT}

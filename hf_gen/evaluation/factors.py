@@ -18,7 +18,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hf_gen.atomic import whole_folder
 from hf_gen.data.faces import (
     CONTINUOUS,
     DRAWN_SIZE,
@@ -31,6 +30,7 @@ from hf_gen.data.faces import (
 )
 from hf_gen.evaluation.features import FeatureExtractor
 from hf_gen.images import open_image, square, to_tensor
+from hf_gen.runs.atomic import whole_folder
 
 FORMAT = 2
 _FILE = "reader.safetensors"

@@ -13,7 +13,7 @@ from hf_gen.hub.cards import Family, run_card
 from hf_gen.hub.push import check_access, push_run, upload
 from hf_gen.hub_answers import HubUnreachable
 from hf_gen.pipelines import load
-from hf_gen.runs import RunFolder
+from hf_gen.runs.folder import RunFolder
 
 _WAITS = (2.0, 10.0)
 

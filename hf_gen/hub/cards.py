@@ -10,7 +10,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from hf_gen.config import CycleGANRecipe, Recipe, recipe_as_json
 from hf_gen.numbers import PRIORS, described, formatted
-from hf_gen.runs import RunFolder, flat
+from hf_gen.runs.folder import RunFolder, flat
 
 TEMPLATES = Path(__file__).with_name("templates")
 

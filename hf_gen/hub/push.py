@@ -18,7 +18,7 @@ from hf_gen.errors import UserError
 from hf_gen.hub_answers import hub_errors_as_sentences
 from hf_gen.pipelines import load
 from hf_gen.pipelines.inside import check_inside
-from hf_gen.runs import RunFolder
+from hf_gen.runs.folder import RunFolder
 
 _FILES = ("README.md", "results.json", "metrics.jsonl")
 _FOLDERS = ("figures", "tensorboard")

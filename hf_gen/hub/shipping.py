@@ -12,11 +12,11 @@ from pathlib import Path
 import torch
 import tyro
 
-from hf_gen.atomic import whole_folder, write_whole_text
 from hf_gen.errors import UserError
 from hf_gen.hub.cards import without_folders
 from hf_gen.pipelines import WEIGHTS, load
-from hf_gen.runs import RunFolder
+from hf_gen.runs.atomic import whole_folder, write_whole_text
+from hf_gen.runs.folder import RunFolder
 
 MANIFEST = WEIGHTS / "manifest.json"
 

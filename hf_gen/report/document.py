@@ -9,7 +9,7 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-from hf_gen.atomic import write_whole_text
+from hf_gen.runs.atomic import write_whole_text
 
 _PAGE = """<!doctype html>
 <html lang="en">

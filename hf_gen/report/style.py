@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from hf_gen.atomic import disk_errors_as_sentences
 from hf_gen.palette import PALETTE as PALETTE
+from hf_gen.runs.atomic import disk_errors_as_sentences
 
 WIDTH = 9.0
 """Of a figure, in inches: 900 pixels of a page, drawn at twice that."""

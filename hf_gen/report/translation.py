@@ -23,7 +23,7 @@ from hf_gen.pipelines import TranslationPipeline
 from hf_gen.report.curves import Metrics, draw_splits, limit, series
 from hf_gen.report.sheet import Row, sheet
 from hf_gen.report.style import HELD_OUT, PALETTE, TRAIN, charts, legend_below, save
-from hf_gen.runs import RunFolder
+from hf_gen.runs.folder import RunFolder
 
 COLOURS: dict[Direction, str] = {"a_to_b": PALETTE[1], "b_to_a": PALETTE[0]}
 TIMELINE = {

@@ -15,7 +15,7 @@ from hf_gen.pipelines import VAEPipeline
 from hf_gen.report.curves import TERMS, Metrics, draw_splits, limit
 from hf_gen.report.sheet import Row, sheet
 from hf_gen.report.style import HELD_OUT, TRAIN, charts, legend_below, save
-from hf_gen.runs import RunFolder
+from hf_gen.runs.folder import RunFolder
 
 METHODS: dict[Literal["linear", "spherical"], str] = {
     "linear": "straight",

@@ -26,7 +26,7 @@ def train_for_ever(
     """Trains with `batch` images a step in this process, which may be one of several."""
     from accelerate import Accelerator
 
-    from hf_gen.runs import RunFolder
+    from hf_gen.runs.folder import RunFolder
     from hf_gen.trainer import train
 
     _pass_at_each_step(gate, task)

@@ -22,7 +22,7 @@ from hf_gen.models.cyclegan import ResnetGenerator
 from hf_gen.models.vae import DenseVAE
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline
 from hf_gen.recipes import RECIPES
-from hf_gen.runs import RunFolder
+from hf_gen.runs.folder import RunFolder
 from tests.loopback_hub import LoopbackHub
 
 if TYPE_CHECKING:

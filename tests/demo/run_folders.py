@@ -8,7 +8,7 @@ from pathlib import Path
 from hf_gen.config import recipe_as_json
 from hf_gen.demo.run_logs import RunLog, find_runs, read_run
 from hf_gen.recipes import RECIPES
-from hf_gen.runs import RunFolder
+from hf_gen.runs.folder import RunFolder
 
 LENGTH = 60
 

@@ -15,7 +15,7 @@ from hf_gen.demo.run_curves import (
     words,
 )
 from hf_gen.demo.run_logs import HELD_OUT, TRAINING
-from hf_gen.runs import RunFolder
+from hf_gen.runs.folder import RunFolder
 from tests.demo.run_folders import finish_line, log_vae, read_runs, several_runs
 
 

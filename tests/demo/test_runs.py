@@ -11,7 +11,7 @@ import pytest
 from gradio_client import Client
 
 from hf_gen.demo.runs import build_runs_tab
-from hf_gen.runs import RunFolder
+from hf_gen.runs.folder import RunFolder
 from tests.demo.run_folders import finish_line, log_cyclegan, log_vae, several_runs, start_run
 
 CHROMIUM = Path("/usr/bin/chromium")

@@ -14,7 +14,7 @@ from hf_gen.hub.push import check_access, push_run
 from hf_gen.models.cyclegan import ResnetGenerator
 from hf_gen.models.vae import ConvVAE
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline
-from hf_gen.runs import RunFolder
+from hf_gen.runs.folder import RunFolder
 from tests.loopback_hub import LoopbackHub
 
 RESULTS = {"images": 1860, "negative_elbo": 1682.3, "reconstruction": 1637.1, "kl": 45.2}

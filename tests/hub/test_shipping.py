@@ -13,7 +13,7 @@ from hf_gen.hub.shipping import MANIFEST, hashes, ship
 from hf_gen.models.vae import ConvVAE
 from hf_gen.pipelines import WEIGHTS, VAEPipeline
 from hf_gen.recipes import RECIPES
-from hf_gen.runs import RunFolder
+from hf_gen.runs.folder import RunFolder
 
 MANY_BYTES = 40 * 2**20
 

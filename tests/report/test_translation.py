@@ -19,7 +19,7 @@ from hf_gen.pipelines import TranslationPipeline
 from hf_gen.report import draw_translation_figures
 from hf_gen.report.style import HELD_OUT, TRAIN
 from hf_gen.report.translation import COLOURS
-from hf_gen.runs import RunFolder
+from hf_gen.runs.folder import RunFolder
 from hf_gen.tasks.cyclegan import SHOWN
 
 SIZE = 16

@@ -15,7 +15,7 @@ from hf_gen.images import to_pixels
 from hf_gen.pipelines import VAEPipeline
 from hf_gen.report import draw_vae_figures
 from hf_gen.report.vae import held_walks, pairs, sample_rows, traversal
-from hf_gen.runs import RunFolder
+from hf_gen.runs.folder import RunFolder
 
 FIGURES = ["held", "interpolation", "learning_curve", "reconstructions", "samples", "traversal"]
 

@@ -27,7 +27,7 @@ from hf_gen.hub.push import push_run
 from hf_gen.models.vae import ConvVAE
 from hf_gen.pipelines import VAEPipeline, load, load_any
 from hf_gen.pipelines.networks import load_network
-from hf_gen.runs import RunFolder
+from hf_gen.runs.folder import RunFolder
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 _LOADS: dict[str, Callable[[Path], object]] = {

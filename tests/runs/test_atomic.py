@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import hf_gen
-from hf_gen.atomic import disk_errors_as_sentences, remove_folder, whole_folder, write_whole_text
+from hf_gen.runs.atomic import disk_errors_as_sentences, remove_folder, whole_folder, write_whole_text
 from hf_gen.errors import UserError
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -22,7 +22,7 @@ ROOT = Path(hf_gen.__file__).parents[1]
 KILLED_INSIDE = """
 import os, signal, sys
 from pathlib import Path
-from hf_gen.atomic import whole_folder
+from hf_gen.runs.atomic import whole_folder
 with whole_folder(Path(sys.argv[1])) as partial:
     (partial / "new").write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
@@ -31,7 +31,7 @@ with whole_folder(Path(sys.argv[1])) as partial:
 KILLED_AT_A_RENAMING = """
 import os, signal, sys
 from pathlib import Path
-from hf_gen.atomic import whole_folder
+from hf_gen.runs.atomic import whole_folder
 
 def watch(event, arguments):
     global left
@@ -131,7 +131,7 @@ def test_two_writers_of_one_file_leave_a_whole_text(tmp_path: Path, start_python
     program = """
 import sys
 from pathlib import Path
-from hf_gen.atomic import write_whole_text
+from hf_gen.runs.atomic import write_whole_text
 target, letter = Path(sys.argv[1]), sys.argv[2]
 for _ in range(300):
     write_whole_text(target, letter * 1000)
@@ -225,7 +225,7 @@ def test_a_disk_that_runs_full_becomes_a_sentence_and_keeps_what_was_there(tmp_p
     program = """
 import sys
 from pathlib import Path
-from hf_gen.atomic import UserError, whole_folder, write_whole_text
+from hf_gen.runs.atomic import UserError, whole_folder, write_whole_text
 disk = Path(sys.argv[1])
 write_whole_text(disk / "file", "old")
 with whole_folder(disk / "target") as partial:
@@ -262,7 +262,7 @@ def test_a_read_only_disk_becomes_a_sentence(tmp_path: Path) -> None:
     program = """
 import sys
 from pathlib import Path
-from hf_gen.atomic import UserError, whole_folder, write_whole_text
+from hf_gen.runs.atomic import UserError, whole_folder, write_whole_text
 try:
     with whole_folder(Path(sys.argv[1]) / "target"):
         pass

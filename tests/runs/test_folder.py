@@ -11,7 +11,7 @@ from PIL import Image
 
 from hf_gen.config import VAERecipe, recipe_as_json
 from hf_gen.errors import UserError
-from hf_gen.runs import RunFolder
+from hf_gen.runs.folder import RunFolder
 
 VERSIONS = {"torch": "2.0"}
 COMMAND = "accelerate launch train_accelerate.py conv-vae"

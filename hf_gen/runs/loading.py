@@ -9,7 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from hf_gen.config import CycleGANRecipe, Recipe, recipe_from_json
 from hf_gen.errors import UserError
 from hf_gen.recipes import RECIPES
-from hf_gen.runs import FORMAT, RunFolder, read_json
+from hf_gen.runs.folder import FORMAT, RunFolder, read_json
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from PIL import Image
 
-from hf_gen.atomic import disk_errors_as_sentences, remove_folder, write_whole_text
+from hf_gen.runs.atomic import disk_errors_as_sentences, remove_folder, write_whole_text
 from hf_gen.errors import UserError
 
 FORMAT = 1
