@@ -16,9 +16,9 @@ if os.environ.get("SPACES_ZERO_GPU"):
 
 import tyro
 
-from hf_gen.allocator import hand_freed_memory_back
 from hf_gen.demo.page import build_page, serve
 from hf_gen.demo.shelf import Shelf, find_models
+from hf_gen.training.memory import hand_freed_memory_back
 
 _LISTED = Path(__file__).with_name("models.txt")
 

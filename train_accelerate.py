@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
             print(f"error: {error}", file=sys.stderr)
         return 2
     except Exception as error:
-        from hf_gen.stopping import Interrupted
+        from hf_gen.training.signals import Interrupted
 
         if _has_lost_the_others(error):
             print(
@@ -107,13 +107,13 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
     """
     import torch
 
-    from hf_gen.allocator import keep_freed_memory
     from hf_gen.data.batches import Loader
     from hf_gen.experiments import experiment_of, task_of
     from hf_gen.numbers import formatted
     from hf_gen.runs.atomic import one_writer, tidy
     from hf_gen.runs.folder import RunFolder
-    from hf_gen.trainer import train
+    from hf_gen.training.loop import train
+    from hf_gen.training.memory import keep_freed_memory
 
     keep_freed_memory()
     run = RunFolder(recipe.output.output_dir or Path("runs") / name)

@@ -19,7 +19,7 @@ from typing import Any
 import datasets.packaged_modules.imagefolder.imagefolder  # noqa: F401, forked with all the rest
 
 from hf_gen.experiments import Experiment
-from hf_gen.trained import Trained
+from hf_gen.training.state import Trained
 from train_accelerate import main
 
 # The first that is found in the path of what changes says which phase of a run it is.

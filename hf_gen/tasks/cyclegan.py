@@ -20,7 +20,7 @@ from hf_gen.losses import discriminator_loss, generator_loss
 from hf_gen.models.cyclegan import PatchDiscriminator, ResnetGenerator
 from hf_gen.pipelines import TranslationPipeline
 from hf_gen.tasks.pool import ImagePool
-from hf_gen.trained import Stateful
+from hf_gen.training.state import Stateful
 
 SHOWN = 8
 

@@ -6,9 +6,9 @@ Plainly is: tensors and weights as they come, with gradients on, as after `from_
 import torch
 from torch import Tensor
 
-from hf_gen.allocator import keep_freed_memory
 from hf_gen.models.vae import ConvVAE
 from hf_gen.pipelines import VAEPipeline, load
+from hf_gen.training.memory import keep_freed_memory
 from tests.benchmarks.contest import Gate
 from tests.benchmarks.plainly import as_most_write_it
 

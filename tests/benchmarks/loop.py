@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from hf_gen.config import Optimisation, Output
 from hf_gen.data.batches import Batch, Domain, Loader
-from hf_gen.trainer import Task
+from hf_gen.training.loop import Task
 from tests.benchmarks.contest import Gate
 
 FOR_EVER = 10**9
@@ -27,7 +27,7 @@ def train_for_ever(
     from accelerate import Accelerator
 
     from hf_gen.runs.folder import RunFolder
-    from hf_gen.trainer import train
+    from hf_gen.training.loop import train
 
     _pass_at_each_step(gate, task)
     optimisation = Optimisation(max_train_steps=FOR_EVER, torch_compile=torch_compile)

@@ -47,9 +47,9 @@ def ours(steps: int, precision: str = "no", compiled: str = "on") -> None:
     """The step of the loop, compiled as in any long run."""
     from accelerate import Accelerator
 
-    from hf_gen.allocator import keep_freed_memory
-    from hf_gen.compiling import compile_networks
-    from hf_gen.trained import Trained
+    from hf_gen.training.compilation import compile_networks
+    from hf_gen.training.memory import keep_freed_memory
+    from hf_gen.training.state import Trained
 
     keep_freed_memory()
     gate = Gate(BATCH, steps)
@@ -75,7 +75,7 @@ def ours(steps: int, precision: str = "no", compiled: str = "on") -> None:
 
 def train_gated(gate: Gate, batch: int, torch_compile: str) -> None:
     """The whole loop on drawn faces, `batch` pairs a step of this process, perhaps of several."""
-    from hf_gen.allocator import keep_freed_memory
+    from hf_gen.training.memory import keep_freed_memory
 
     keep_freed_memory()
     domain = load_domain(Data(resolution=SIZE, max_train_samples=COUNT))

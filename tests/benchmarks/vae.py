@@ -63,7 +63,7 @@ def ours(steps: int, precision: str = "no", torch_compile: str = "on") -> None:
 
 def train_gated(gate: Gate, batch: int, precision: str, torch_compile: str) -> None:
     """The same with any gate, and `batch` images a step of this process, one of several perhaps."""
-    from hf_gen.allocator import keep_freed_memory
+    from hf_gen.training.memory import keep_freed_memory
 
     keep_freed_memory()
     domain = load_domain(RECIPE.data)
@@ -73,8 +73,8 @@ def train_gated(gate: Gate, batch: int, precision: str, torch_compile: str) -> N
 
 def in_memory(steps: int, precision: str = "no") -> None:
     """The bare step by hand on one batch in memory: what the loop could reach at the most."""
-    from hf_gen.allocator import keep_freed_memory
-    from hf_gen.compiling import compile_networks
+    from hf_gen.training.compilation import compile_networks
+    from hf_gen.training.memory import keep_freed_memory
 
     keep_freed_memory()
     gate, domain = Gate(BATCH, steps), load_domain(RECIPE.data)

@@ -145,7 +145,7 @@ def test_a_pipeline_of_another_class_is_refused(folder: Path, name: Any) -> None
         ["trap", "ConvVAE"],
         ["diffusers", "UNet2DModel"],
         ["transformers", "AutoModel"],
-        ["hf_gen.trainer", "train"],
+        ["hf_gen.training.loop", "train"],
         ["hf_gen.models.vae", "VectorVAE"],
         ["hf_gen.models.vae"],
         [None, None],
@@ -164,7 +164,7 @@ def test_a_component_of_another_module_is_refused_and_not_imported(
     change_index(folder, vae=component)
     with pytest.raises(UserError):
         load(folder)
-    assert "hf_gen.trainer" not in set(sys.modules) - before
+    assert "hf_gen.training.loop" not in set(sys.modules) - before
     assert not (tmp_path / "sprung").exists()
 
 

@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from hf_gen import cli
-from hf_gen.checkpoints import load_checkpoint, save_checkpoint
 from hf_gen.compare import check_measured
 from hf_gen.demo import runs as runs_tab
 from hf_gen.demo.shelf import Shelf, find_models
 from hf_gen.errors import UserError
 from hf_gen.hub.cards import family_of, run_card
 from hf_gen.runs.loading import open_run
+from hf_gen.training.checkpoints import load_checkpoint, save_checkpoint
 from tests.demo.run_folders import log_cyclegan, log_vae, start_run
 from tests.reliability import FAULTS
 from tests.strangers.bounded import ask, wrong

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from hf_gen import compiling
-from hf_gen.compiling import compile_networks, pays_off
+from hf_gen.training import compilation
+from hf_gen.training.compilation import compile_networks, pays_off
 
 CPU = torch.device("cpu")
 LAYER = nn.Linear(1000, 1000)
@@ -42,7 +42,7 @@ def settings() -> Iterator[None]:
 @pytest.mark.usefixtures("compiler")
 def test_a_run_is_compiled_when_it_takes_half_an_hour_of_arithmetic() -> None:
     seconds_of_an_image = 3 * 2 * 1000 * 1000 / (torch.get_num_threads() * 1e11)
-    enough = compiling.LONG_ENOUGH / seconds_of_an_image
+    enough = compilation.LONG_ENOUGH / seconds_of_an_image
     assert pays_off(forward, 1.01 * enough, CPU)
     assert not pays_off(forward, 0.99 * enough, CPU)
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from hf_gen.checkpoints import load_checkpoint, save_checkpoint
 from hf_gen.errors import UserError
+from hf_gen.training.checkpoints import load_checkpoint, save_checkpoint
 
 Restored = tuple[
     int, dict[str, dict[str, Tensor]], dict[str, tuple[float, float]], dict[str, float]

@@ -7,7 +7,7 @@ import pytest
 
 FAULTS_OF_100_BUFFERS = """
 import resource
-from hf_gen.allocator import keep_freed_memory
+from hf_gen.training.memory import keep_freed_memory
 
 told = keep_freed_memory() if {wanted} else False
 for _ in range(2):
@@ -32,7 +32,7 @@ def run(wanted: bool, program: str = FAULTS_OF_100_BUFFERS, **variables: str) ->
 MEGABYTES_HELD_AFTER_TURNS = """
 import re, threading, time
 from pathlib import Path
-from hf_gen.allocator import hand_freed_memory_back
+from hf_gen.training.memory import hand_freed_memory_back
 
 def held():
     status = Path("/proc/self/status").read_text()

@@ -17,8 +17,8 @@ from hf_gen.data.pixels import Pixels
 from hf_gen.errors import UserError
 from hf_gen.runs.folder import RunFolder
 from hf_gen.tasks.vae import VAETask
-from hf_gen.trained import Numbers, Stateful, move_average
-from hf_gen.trainer import learning_rate, train
+from hf_gen.training.loop import learning_rate, train
+from hf_gen.training.state import Numbers, Stateful, move_average
 
 
 def some_loader(count: int = 40, resolution: int = 32) -> Loader:

@@ -13,16 +13,16 @@ from diffusers import DiffusionPipeline
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from hf_gen.compiling import compile_networks, pays_off
 from hf_gen.config import Optimisation, Output
 from hf_gen.data.batches import Batch, Loader
 from hf_gen.errors import UserError
 from hf_gen.images import grid
 from hf_gen.runs.atomic import whole_folder
 from hf_gen.runs.folder import RunFolder
-from hf_gen.stopping import Interrupted, stop_signals
-from hf_gen.tracking import Window, start_tracker
-from hf_gen.trained import Stateful, Trained
+from hf_gen.training.compilation import compile_networks, pays_off
+from hf_gen.training.signals import Interrupted, stop_signals
+from hf_gen.training.state import Stateful, Trained
+from hf_gen.training.tracking import Window, start_tracker
 
 PREVIEWED = 16
 

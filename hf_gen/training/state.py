@@ -12,9 +12,9 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from hf_gen.checkpoints import load_checkpoint, save_checkpoint
 from hf_gen.config import Optimisation
-from hf_gen.tracking import Window
+from hf_gen.training.checkpoints import load_checkpoint, save_checkpoint
+from hf_gen.training.tracking import Window
 
 
 class Stateful(Protocol):

@@ -4,7 +4,7 @@ import json
 
 import torch
 
-from hf_gen.tracking import Window
+from hf_gen.training.tracking import Window
 
 
 def test_means_are_weighted_and_start_anew() -> None:
