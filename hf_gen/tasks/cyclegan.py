@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
-from hf_gen.augment import RANDOM_NUMBERS, differentiable_augment
 from hf_gen.config import CycleGANRecipe
 from hf_gen.data.batches import Batch
 from hf_gen.errors import UserError
 from hf_gen.losses import discriminator_loss, generator_loss
 from hf_gen.models.cyclegan import PatchDiscriminator, ResnetGenerator
 from hf_gen.pipelines import TranslationPipeline
+from hf_gen.tasks.augment import RANDOM_NUMBERS, differentiable_augment
 from hf_gen.tasks.pool import ImagePool
 from hf_gen.training.state import Stateful
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from hf_gen.augment import RANDOM_NUMBERS, differentiable_augment
+from hf_gen.tasks.augment import RANDOM_NUMBERS, differentiable_augment
 
 SIZE = 16
 MOST = 2  # an eighth of 16 pixels
