@@ -29,11 +29,11 @@ from hf_gen.data.faces import STYLES, TEST_START, face_at
 from hf_gen.data.pixels import Pixels
 from hf_gen.errors import UserError
 from hf_gen.evaluation.factors import drawn_picture
-from hf_gen.evaluation.features import feature_extractor
 from hf_gen.evaluation.monitor import TranslationMonitor
 from hf_gen.evaluation.reconstruction import evaluate_reconstruction
 from hf_gen.evaluation.samples import evaluate_samples, reference
 from hf_gen.experiments import Experiment, experiment_of
+from hf_gen.features import feature_extractor
 from hf_gen.hub.cards import Measured, released_card
 from hf_gen.hub.shipping import MANIFEST
 from hf_gen.images import to_pixels, to_tensor

@@ -39,7 +39,7 @@ def test_every_factor_is_described_as_such() -> None:
 def test_no_number_of_translations_is_nameless() -> None:
     import torch
 
-    from hf_gen.evaluation.features import feature_extractor
+    from hf_gen.features import feature_extractor
 
     images = torch.rand(8, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
     for name in evaluate_translations(images, images, feature_extractor()):

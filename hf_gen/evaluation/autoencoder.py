@@ -9,12 +9,12 @@ from hf_gen.config import Objective
 from hf_gen.data.pixels import Pixels
 from hf_gen.evaluation.disentanglement import FEWEST as FEWEST_TO_READ
 from hf_gen.evaluation.disentanglement import evaluate_disentanglement
-from hf_gen.evaluation.features import feature_extractor
 from hf_gen.evaluation.inception import inception_frechet_distance
 from hf_gen.evaluation.latents import evaluate_latents
 from hf_gen.evaluation.likelihood import evaluate_likelihood
 from hf_gen.evaluation.reconstruction import evaluate_reconstruction
 from hf_gen.evaluation.samples import FEWEST, evaluate_samples, reference
+from hf_gen.features import feature_extractor
 from hf_gen.pipelines import VAEPipeline
 
 MOST_SAMPLES = 2_000

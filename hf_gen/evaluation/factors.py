@@ -28,7 +28,7 @@ from hf_gen.data.faces import (
     face_at,
     face_png,
 )
-from hf_gen.evaluation.features import FeatureExtractor
+from hf_gen.features import FeatureExtractor
 from hf_gen.images import open_image, square, to_tensor
 from hf_gen.runs.atomic import whole_folder
 

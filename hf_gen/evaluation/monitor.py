@@ -13,7 +13,6 @@ from hf_gen.evaluation.factors import (
     train_factor_reader,
     true_factors,
 )
-from hf_gen.evaluation.features import feature_extractor
 from hf_gen.evaluation.inception import inception_frechet_distance
 from hf_gen.evaluation.translation import (
     FEWEST,
@@ -21,6 +20,7 @@ from hf_gen.evaluation.translation import (
     evaluate_translations,
     reference,
 )
+from hf_gen.features import feature_extractor
 from hf_gen.numbers import DIRECTIONS
 from hf_gen.pipelines import TranslationPipeline
 

@@ -4,7 +4,7 @@ import torch
 from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMeasure
 
 from hf_gen.data.pixels import Pixels
-from hf_gen.evaluation.features import feature_extractor
+from hf_gen.features import feature_extractor
 from hf_gen.pipelines import VAEPipeline
 
 _AT_ONCE = 256

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hf_gen.errors import UserError
 from hf_gen.evaluation.distributions import compare_sets
-from hf_gen.evaluation.features import Description, FeatureExtractor, mean_pairwise_distance
+from hf_gen.features import Description, FeatureExtractor, mean_pairwise_distance
 from hf_gen.runs.atomic import disk_errors_as_sentences, whole_folder
 
 FEWEST = 8

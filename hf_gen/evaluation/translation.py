@@ -2,7 +2,6 @@
 
 from torch import Tensor
 
-from hf_gen.evaluation.features import FeatureExtractor, nearest_distances
 from hf_gen.evaluation.samples import (
     FEWEST,
     NEAR,
@@ -11,6 +10,7 @@ from hf_gen.evaluation.samples import (
     describe_set,
     reference,
 )
+from hf_gen.features import FeatureExtractor, nearest_distances
 
 __all__ = [
     "FEWEST",

@@ -15,8 +15,8 @@ from torch import Tensor
 from hf_gen.data.batches import Domain
 from hf_gen.data.faces import CONTINUOUS, FACTORS
 from hf_gen.data.pixels import Pixels
-from hf_gen.evaluation.features import FEATURES
 from hf_gen.evaluation.translation import LEAST_DIVERSITY, MOST_NEAR_IDENTICAL
+from hf_gen.features import FEATURES
 from hf_gen.images import to_tensor
 from hf_gen.numbers import DIRECTIONS, Direction
 from hf_gen.pipelines import TranslationPipeline

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from hf_gen.evaluation.features import FEATURES
+from hf_gen.features import FEATURES
 from hf_gen.numbers import DIRECTIONS, Direction
 from hf_gen.pipelines import TranslationPipeline
 from hf_gen.report.comparison import Shown, curve_words, explain_curves

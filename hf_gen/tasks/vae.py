@@ -25,7 +25,7 @@ from hf_gen.config import (
 )
 from hf_gen.data.batches import Batch
 from hf_gen.errors import UserError
-from hf_gen.evaluation.features import feature_extractor
+from hf_gen.features import feature_extractor
 from hf_gen.hub_lookup import ask_the_hub
 from hf_gen.losses import kl_to_standard_normal, reconstruction_nll
 from hf_gen.models.vae import ConvVAE, DenseVAE, ResidualVAE, VectorVAE

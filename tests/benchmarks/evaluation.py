@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from hf_gen.evaluation.features import feature_extractor
 from hf_gen.evaluation.samples import evaluate_samples, reference
+from hf_gen.features import feature_extractor
 from hf_gen.pipelines import load
 from tests.benchmarks.table import Row, bounded
 

@@ -16,7 +16,7 @@ from hf_gen.evaluation.factors import (
     train_factor_reader,
     true_factors,
 )
-from hf_gen.evaluation.features import feature_extractor
+from hf_gen.features import feature_extractor
 from hf_gen.images import open_image, square, to_tensor
 
 FACES = [face_at(index) for index in range(100)]

@@ -11,9 +11,9 @@ from torch import Tensor
 from hf_gen.data.batches import Domain
 from hf_gen.data.pixels import Pixels
 from hf_gen.errors import UserError
-from hf_gen.evaluation.features import feature_extractor
 from hf_gen.evaluation.monitor import MOST, TranslationMonitor
 from hf_gen.evaluation.translation import evaluate_translations
+from hf_gen.features import feature_extractor
 from hf_gen.models.cyclegan import ResnetGeneratorOutput
 from hf_gen.numbers import DIRECTIONS
 from hf_gen.pipelines import TranslationPipeline

@@ -11,8 +11,8 @@ from diffusers.models.autoencoders.vae import DecoderOutput
 from torch import Tensor
 
 from hf_gen.data.pixels import Pixels
-from hf_gen.evaluation.features import feature_extractor
 from hf_gen.evaluation.reconstruction import evaluate_reconstruction
+from hf_gen.features import feature_extractor
 from hf_gen.models.vae import ConvVAE
 from hf_gen.pipelines import VAEPipeline
 

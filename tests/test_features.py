@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from hf_gen.data.faces import face_at, face_png
-from hf_gen.evaluation.features import (
+from hf_gen.features import (
     SIZE,
     feature_extractor,
     mean_pairwise_distance,
