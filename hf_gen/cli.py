@@ -11,7 +11,7 @@ import tyro
 from hf_gen.errors import UserError
 
 if TYPE_CHECKING:
-    from hf_gen.compare import Compared
+    from hf_gen.report.compare import Compared
 
 
 def main() -> None:
@@ -117,7 +117,7 @@ def report(runs: tyro.conf.Positional[tuple[Path, ...]], output_dir: Path = Path
         runs: Run folders whose training has ended.
         output_dir: Where to; an earlier report there is replaced.
     """
-    from hf_gen.compare import compare
+    from hf_gen.report.compare import compare
 
     _tell_sources(runs)
     _tell(compare(runs, output_dir))
@@ -139,8 +139,8 @@ def reproduce(
         dataset_name_b: The dataset of the second domain, without which CycleGAN is left out.
         cache_dir: Where datasets and decoded pixels are kept.
     """
-    from hf_gen.reproduce import plan
-    from hf_gen.reproduce import reproduce as carry_out
+    from hf_gen.report.reproduce import plan
+    from hf_gen.report.reproduce import reproduce as carry_out
 
     planned = plan(output_dir, budget, dataset_name, dataset_name_b, cache_dir)
     _tell(carry_out(planned, output_dir / "report"))

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from hf_gen import cli
-from hf_gen.compare import check_measured
 from hf_gen.demo import runs as runs_tab
 from hf_gen.demo.shelf import Shelf, find_models
 from hf_gen.errors import UserError
 from hf_gen.hub.cards import family_of, run_card
+from hf_gen.report.compare import check_measured
 from hf_gen.runs.loading import open_run
 from hf_gen.training.checkpoints import load_checkpoint, save_checkpoint
 from tests.demo.run_folders import log_cyclegan, log_vae, start_run

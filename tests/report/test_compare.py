@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from hf_gen.cli import main as hf_gen
-from hf_gen.compare import compare
 from hf_gen.errors import UserError
-from hf_gen.reproduce import Planned, command, plan, reproduce
+from hf_gen.report.compare import compare
+from hf_gen.report.reproduce import Planned, command, plan, reproduce
 from train_accelerate import main
 
 TINY = (

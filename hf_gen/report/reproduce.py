@@ -11,9 +11,9 @@ from typing import Literal
 
 from tqdm import tqdm
 
-from hf_gen.compare import Compared, compare
 from hf_gen.errors import UserError
 from hf_gen.recipes import RECIPES
+from hf_gen.report.compare import Compared, compare
 from hf_gen.runs.folder import RunFolder
 
 Budget = Literal["small", "full"]
