@@ -12,8 +12,8 @@ from PIL import Image
 from hf_gen.cli import sample
 from hf_gen.data.faces import FACTORS, STYLES
 from hf_gen.errors import UserError
-from hf_gen.released import manifest
 from hf_gen.runs.folder import RunFolder
+from tools.released import manifest
 
 ROOT = Path(__file__).parents[1]
 

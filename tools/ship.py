@@ -1,4 +1,4 @@
-"""Puts a run's model among those that come with hf_gen: `python -m hf_gen.hub.shipping RUN`.
+"""Puts a run's model among those that come with hf_gen: `python -m tools.ship RUN`.
 
 Weights are kept in half precision, without the source files that a Hub repository has: here the
 classes are installed. `MANIFEST` says of each model where it is from, and the hash of its files.

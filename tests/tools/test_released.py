@@ -15,13 +15,15 @@ from huggingface_hub import ModelCard
 from torch import nn
 
 import hf_gen
-from hf_gen import released
 from hf_gen.config import CycleGANRecipe, Data
 from hf_gen.data.drawn_folder import write_drawn_faces
 from hf_gen.data.sources import load_domain
 from hf_gen.errors import UserError
 from hf_gen.pipelines import VAEPipeline
-from hf_gen.released import (
+from hf_gen.tasks.cyclegan import CycleGANTask
+from hf_gen.tasks.vae import VAETask
+from tools import released
+from tools.released import (
     BEGIN,
     END,
     FEW,
@@ -34,8 +36,6 @@ from hf_gen.released import (
     open_released,
     results_table,
 )
-from hf_gen.tasks.cyclegan import CycleGANTask
-from hf_gen.tasks.vae import VAETask
 from train_accelerate import parse
 
 CPU = torch.device("cpu")
@@ -126,7 +126,7 @@ def test_a_card_says_what_was_measured_and_where_the_model_is_from(name: str) ->
     results, entry = json.loads((CARDS / "results.json").read_text("utf-8")), manifest()[name]
     text = (CARDS / f"{name}.md").read_text("utf-8")
     assert text == str(card_of(name, results[name], CARDS))
-    for said in (entry["command"], entry["data"], entry["commit"], f"hf_gen.released {name}"):
+    for said in (entry["command"], entry["data"], entry["commit"], f"tools.released {name}"):
         assert said in text
     shown = re.findall(r"\]\((figures/[^)]+)\)", text)
     assert shown

@@ -9,11 +9,11 @@ import torch
 import hf_gen
 from hf_gen.config import recipe_as_json
 from hf_gen.hub import shipping
-from hf_gen.hub.shipping import MANIFEST, hashes, ship
 from hf_gen.models.vae import ConvVAE
 from hf_gen.pipelines import WEIGHTS, VAEPipeline
 from hf_gen.recipes import RECIPES
 from hf_gen.runs.folder import RunFolder
+from tools.ship import MANIFEST, hashes, ship
 
 MANY_BYTES = 40 * 2**20
 

@@ -1,4 +1,4 @@
-"""Measures the models that come with hf_gen: `python -m hf_gen.released`, in a checkout.
+"""Measures the models that come with hf_gen: `python -m tools.released`, in a checkout.
 
 Each is loaded by its name and measured on the held-out drawn faces, for which no data is needed;
 where folders of real faces are named, on the held-out ones of those too. Results go to
@@ -35,13 +35,13 @@ from hf_gen.evaluation.samples import evaluate_samples, reference
 from hf_gen.experiments import Experiment, experiment_of
 from hf_gen.features import feature_extractor
 from hf_gen.hub.cards import Measured, released_card
-from hf_gen.hub.shipping import MANIFEST
 from hf_gen.images import to_pixels, to_tensor
 from hf_gen.numbers import PRIORS, described, formatted
 from hf_gen.pipelines import WEIGHTS, load
 from hf_gen.recipes import RECIPES
 from hf_gen.report import draw_translations, draw_vae_pictures
 from hf_gen.runs.atomic import write_whole_text
+from tools.ship import MANIFEST
 
 FEW = 16
 """Drawn faces that a test measures each model on again."""
@@ -242,7 +242,7 @@ def card_of(name: str, results: Mapping[str, Any], cards: Path) -> Any:
     entry = manifest()[name]
     recipe = RECIPES[entry["recipe"]][1]
     measured = [Measured("the faces that hf_gen draws", results["drawn"])]
-    repeat = f"python -m hf_gen.released {name}"
+    repeat = f"python -m tools.released {name}"
     if "real" in results:
         real = "the real faces named above"
         measured.insert(0, Measured(real, results["real"], "real-faces"))
