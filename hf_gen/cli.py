@@ -135,7 +135,7 @@ def reproduce(
     Args:
         output_dir: Where the runs and their comparison go.
         budget: small ends in under 30 minutes on two cores; full is as long as the recipes are.
-        dataset_name: A Hub id or a folder. Default: the drawn faces.
+        dataset_name: A Hub id or a folder. Default: the synthetic faces.
         dataset_name_b: The dataset of the second domain, without which CycleGAN is left out.
         cache_dir: Where datasets and decoded pixels are kept.
     """
@@ -157,7 +157,7 @@ def push(
     models: tuple[str, ...] = (),
     private: bool = False,
 ) -> None:
-    """Upload a run, the drawn faces, or the demo to the Hub: with a card, in one commit.
+    """Upload a run, the synthetic faces, or the demo to the Hub: with a card, in one commit.
 
     The token comes from `hf auth login` or from HF_TOKEN. Interrupted, the same command goes on.
 
@@ -165,7 +165,7 @@ def push(
         run: A run folder whose training has ended.
         repo_id: Its repository, as user/name. Default: the folder's name, of the user logged in.
         component: Upload this network alone, such as vae: for `diffusers.AutoModel`.
-        dataset: In place of a run: the repository that becomes the dataset of drawn faces.
+        dataset: In place of a run: the repository that becomes the dataset of synthetic faces.
         train: Pairs of that dataset to train on.
         test: Held-out pairs of that dataset.
         space: In place of a run: the repository that becomes a Space with the demo.
@@ -222,11 +222,11 @@ def draw_faces(
         size: Height and width in pixels.
         seed: Another seed draws other faces.
     """
-    from hf_gen.data.drawn_folder import write_drawn_faces
+    from hf_gen.faces import write_synthetic_faces
 
     if folder.exists():
         raise UserError(f"{folder} exists already: name a new folder")
-    write_drawn_faces(folder, train, test, size, seed)
+    write_synthetic_faces(folder, train, test, size, seed)
     print(f"{folder}: {train:,} pairs of faces to train on and {test:,} held out")
 
 

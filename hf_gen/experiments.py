@@ -12,9 +12,9 @@ from diffusers import DiffusionPipeline
 
 from hf_gen.config import CycleGANRecipe, Recipe, VAERecipe
 from hf_gen.data.batches import Domain
-from hf_gen.data.domains import are_drawn, load_domains
-from hf_gen.data.faces import TEST_START, face_at
-from hf_gen.data.sources import cache_folder, is_drawn, load_domain
+from hf_gen.data.domains import are_synthetic, load_domains
+from hf_gen.data.sources import cache_folder, is_synthetic, load_domain
+from hf_gen.faces import TEST_START, face_at
 from hf_gen.hub.cards import AUTOENCODER, TRANSLATION, Family, run_card
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline, load
 from hf_gen.runs.atomic import whole_folder, write_whole_text
@@ -101,7 +101,7 @@ def _autoencoding(recipe: VAERecipe, inception: bool, domains: tuple[Domain, ...
         from hf_gen.evaluation.factors import true_factors
 
         held_out, factors = domain.held_out, None
-        if is_drawn(recipe.data):
+        if is_synthetic(recipe.data):
             places = range(TEST_START, TEST_START + len(held_out))
             factors = true_factors([face_at(place) for place in places])
         return evaluate_autoencoder(
@@ -147,7 +147,7 @@ def _translation(
         results = {"images": measure.images} | measure(pipeline)
         if inception:
             results |= measure.inception(pipeline)
-        if are_drawn(recipe.data, recipe.domains):
+        if are_synthetic(recipe.data, recipe.domains):
             results |= measure_truth(pipeline, a, b, cache_folder(recipe.data))
         return results
 

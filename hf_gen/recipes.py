@@ -43,7 +43,7 @@ _FACE_VAE = VAERecipe(
 )
 """The autoencoder that we recommend, each choice for what it measured.
 
-On 1,860 held-out real anime faces and 500 drawn ones: PSNR in dB, perceptual distance, and KID and
+On 1,860 held-out real anime faces and 500 synthetic ones: PSNR in dB, perceptual distance, KID and
 Frechet distance of samples from the mixture; all but PSNR are better when lower.
 
                                                           PSNR  perceptual  KID   Frechet
@@ -62,7 +62,7 @@ Frechet distance of samples from the mixture; all but PSNR are better when lower
     the same, --perceptual-weight 30000                   16.45    1.003    3.43    288
 
 The command is `train_accelerate.py face-vae --dataset-name FOLDER --mixed-precision bf16` with
-`--num-train-epochs 24` or `--max-train-steps 300`, on 22,100 real and 6,000 drawn faces.
+`--num-train-epochs 24` or `--max-train-steps 300`, on 22,100 real and 6,000 synthetic faces.
 
 Residual blocks bring nothing in the first steps and a little in the end, for more than twice the
 time of the reports' network at this size; without them an image takes about as long as there:
@@ -115,7 +115,7 @@ and other weights of the cycle were not tried.
 
 RECIPES: dict[str, tuple[str, Recipe]] = {
     "quickstart": (
-        "a short conv-vae on 4,000 drawn faces: a first result in a minute or two",
+        "a short conv-vae on 4,000 synthetic faces: a first result in a minute or two",
         replace(
             _CONV_VAE,
             data=Data(max_train_samples=4000),

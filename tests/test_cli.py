@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from hf_gen.cli import sample
-from hf_gen.data.faces import FACTORS, STYLES
 from hf_gen.errors import UserError
+from hf_gen.faces import FACTORS, STYLES
 from hf_gen.runs.folder import RunFolder
 from tools.released import manifest
 
@@ -28,7 +28,7 @@ def hf_gen(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_drawn_faces_are_a_dataset_folder(tmp_path: Path) -> None:
+def test_synthetic_faces_are_a_dataset_folder(tmp_path: Path) -> None:
     folder = tmp_path / "faces"
     sizes = ("--train", "12", "--test", "3", "--size", "32")
     done = hf_gen("draw-faces", str(folder), *sizes, home=tmp_path / "home")

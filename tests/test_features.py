@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from hf_gen.data.faces import face_at, face_png
+from hf_gen.faces import face_at, face_png
 from hf_gen.features import (
     SIZE,
     feature_extractor,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from hf_gen.data.faces import CONTINUOUS, FACTORS
 from hf_gen.evaluation.translation import evaluate_translations
+from hf_gen.faces import CONTINUOUS, FACTORS
 from hf_gen.numbers import described, formatted
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import hf_gen
-from hf_gen.data.faces import CONTINUOUS, FACTORS, face_at, face_png
+from hf_gen.faces import CONTINUOUS, FACTORS, face_at, face_png
 from tests.launching import ACCELERATE, finish, free_port, metrics, same_numbers, start, wait_for
 from train_accelerate import main
 

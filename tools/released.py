@@ -1,9 +1,9 @@
 """Measures the models that come with hf_gen: `python -m tools.released`, in a checkout.
 
-Each is loaded by its name and measured on the held-out drawn faces, for which no data is needed;
+Each is loaded by its name and measured on the held-out synthetic faces, which need no data;
 where folders of real faces are named, on the held-out ones of those too. Results go to
 model_cards/results.json, and from there to the cards and to the README's table. The figures show
-drawn faces alone: real ones may not be passed on.
+synthetic faces alone: real ones may not be passed on.
 """
 
 import hashlib
@@ -25,14 +25,14 @@ from PIL.Image import Dither
 
 from hf_gen.config import CycleGANRecipe, Data, Recipe
 from hf_gen.data.batches import Domain
-from hf_gen.data.faces import STYLES, TEST_START, face_at
 from hf_gen.data.pixels import Pixels
 from hf_gen.errors import UserError
-from hf_gen.evaluation.factors import drawn_picture
+from hf_gen.evaluation.factors import synthetic_image
 from hf_gen.evaluation.monitor import TranslationMonitor
 from hf_gen.evaluation.reconstruction import evaluate_reconstruction
 from hf_gen.evaluation.samples import evaluate_samples, reference
 from hf_gen.experiments import Experiment, experiment_of
+from hf_gen.faces import STYLES, TEST_START, face_at
 from hf_gen.features import feature_extractor
 from hf_gen.hub.cards import Measured, released_card
 from hf_gen.images import to_pixels, to_tensor
@@ -44,9 +44,9 @@ from hf_gen.runs.atomic import write_whole_text
 from tools.ship import MANIFEST
 
 FEW = 16
-"""Drawn faces that a test measures each model on again."""
+"""Synthetic faces that a test measures each model on again."""
 DRAWN = 1_000
-"""Those that it is measured on for its card: as many as a run on the drawn faces holds out."""
+"""Those that it is measured on for its card: as many as a run on the synthetic faces holds out."""
 FEW_SPLIT = f"first {FEW} held out"
 BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
 _ANIME, _CARTOON = "ANIME_FACES", "CARTOON_FACES"
@@ -96,14 +96,14 @@ def open_released(name: str) -> Released:
 
 
 def measure_few(model: Released) -> dict[str, Any]:
-    """Its numbers on the first `FEW` held-out drawn faces, in about a second.
+    """Its numbers on the first `FEW` held-out synthetic faces, in about a second.
 
     Returns:
         Of an autoencoder those of `evaluate_reconstruction`, and as "samples/PRIOR/NAME" those of
         `evaluate_samples`; of a translation those of `TranslationMonitor`.
     """
     size = model.pipeline.config.resolution
-    anime, cartoon = (_drawn_faces(style, size, FEW) for style in STYLES)
+    anime, cartoon = (_synthetic_faces(style, size, FEW) for style in STYLES)
     if isinstance(model.recipe, CycleGANRecipe):
         monitor = TranslationMonitor(Domain(anime, anime), Domain(cartoon, cartoon))
         return {"images": monitor.images} | monitor(model.pipeline)
@@ -118,10 +118,10 @@ def measure_few(model: Released) -> dict[str, Any]:
 
 
 @cache
-def _drawn_faces(style: str, size: int, count: int) -> Pixels:
-    """The first held-out faces, as a run on the drawn faces sees them, and no others."""
+def _synthetic_faces(style: str, size: int, count: int) -> Pixels:
+    """The first held-out faces, as a run on the synthetic faces sees them, and no others."""
     places = range(TEST_START, TEST_START + count)
-    pictures = [drawn_picture(face_at(place), style, size) for place in places]
+    pictures = [synthetic_image(face_at(place), style, size) for place in places]
     rows = torch.from_numpy(to_pixels(to_tensor(pictures))).reshape(count, -1)
     return Pixels(rows, torch.arange(count), size)
 
@@ -175,7 +175,7 @@ def _measure(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     measured: dict[str, Any] = {"weights": digest(model.entry), "few": measure_few(model)}
     pipeline = model.pipeline.to(device)
-    drawn = _on_drawn_faces(model, cache_dir)
+    drawn = _on_synthetic_faces(model, cache_dir)
     measured["drawn"] = _numbers(drawn.evaluate(pipeline))
     _draw(model, drawn, cards / "figures" / model.name)
     real = _on_real_faces(model, real_a, real_b, cache_dir)
@@ -184,10 +184,10 @@ def _measure(
     return measured
 
 
-def _on_drawn_faces(model: Released, cache_dir: Path | None) -> Experiment:
-    """The evaluation of the model's recipe on the drawn faces, of which none is trained on."""
+def _on_synthetic_faces(model: Released, cache_dir: Path | None) -> Experiment:
+    """The evaluation of the model's recipe on the synthetic faces, of which none is trained on."""
     size = model.pipeline.config.resolution
-    held_out = [_drawn_faces(style, size, DRAWN) for style in STYLES]
+    held_out = [_synthetic_faces(style, size, DRAWN) for style in STYLES]
     anime, cartoon = (Domain(pixels, pixels) for pixels in held_out)
     is_translation = isinstance(model.recipe, CycleGANRecipe)
     recipe = replace(model.recipe, data=Data(resolution=size, cache_dir=cache_dir))
@@ -215,7 +215,7 @@ def _numbers(results: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _draw(model: Released, drawn: Experiment, folder: Path) -> None:
-    """What it makes of drawn faces: at half the size, for light pages, and in few colours."""
+    """What it makes of synthetic faces: at half the size, for light pages, and in few colours."""
     with tempfile.TemporaryDirectory() as place:
         if isinstance(model.recipe, CycleGANRecipe):
             draw_translations(Path(place), model.pipeline, *drawn.domains)
@@ -256,7 +256,7 @@ def card_of(name: str, results: Mapping[str, Any], cards: Path) -> Any:
 
 
 def results_table(results: Mapping[str, Mapping[str, Any]], cards: Path) -> str:
-    """The README's tables: autoencoders, then translations; real faces before drawn ones."""
+    """The README's tables: autoencoders, then translations; real faces before synthetic ones."""
     listed = manifest()
     families: dict[bool, list[str]] = {False: [], True: []}
     for name in results:

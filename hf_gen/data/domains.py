@@ -9,11 +9,11 @@ from hf_gen.config import Data, Domains
 from hf_gen.data.batches import Domain
 from hf_gen.data.pixels import Pixels
 from hf_gen.data.sources import (
-    DRAWN_COUNT,
+    SYNTHETIC_COUNT,
     Choice,
     decode,
     folder_split,
-    is_drawn,
+    is_synthetic,
     load_domain,
     named_folder,
 )
@@ -25,10 +25,10 @@ _TWO_DATASETS = (
 )
 
 
-def are_drawn(data: Data, domains: Domains) -> bool:
-    """Whether the two domains are the drawn faces in their two styles, anime to cartoon."""
+def are_synthetic(data: Data, domains: Domains) -> bool:
+    """Whether the two domains are the synthetic faces in their two styles, anime to cartoon."""
     return (
-        is_drawn(data)
+        is_synthetic(data)
         and domains.dataset_name_b in (None, "faces")
         and domains.train_data_dir_b is None
         and data.image_column in (None, "anime")
@@ -40,9 +40,9 @@ def load_domains(data: Data, domains: Domains) -> tuple[Domain, Domain]:
     """The pixels of domain a and of domain b, each drawn from independently.
 
     Domain b is the dataset that `domains` names. If it names none, the one dataset holds both: the
-    drawn faces in their two styles, a folder with trainA, trainB, testA and testB, two labels, or
-    two image columns (imageA and imageB, or anime and cartoon). Of the drawn faces the two domains
-    train on different people, and the held-out ones are pairs.
+    synthetic faces in their two styles, a folder with trainA, trainB, testA and testB, two labels,
+    or two image columns (imageA and imageB, or anime and cartoon). Of the synthetic faces the two
+    domains train on different people, and the held-out ones are pairs.
 
     Raises:
         UserError: If a dataset cannot be used, or both domains are the same images.
@@ -57,7 +57,7 @@ def load_domains(data: Data, domains: Domains) -> tuple[Domain, Domain]:
 
 def _load(data: Data, domains: Domains) -> tuple[Domain, Domain]:
     folder = named_folder(data)
-    drawn = is_drawn(data) and domains.train_data_dir_b is None
+    drawn = is_synthetic(data) and domains.train_data_dir_b is None
     if domains.label_column and domains.label_a and domains.label_b:
         if drawn or domains.dataset_name_b is not None or domains.train_data_dir_b is not None:
             raise UserError(
@@ -96,7 +96,7 @@ def _drawn(data: Data, domains: Domains) -> tuple[Domain, Domain]:
         load_domain(replace(data, image_column=columns[0])),
         load_domain(
             replace(data, image_column=columns[1]),
-            Choice(first_face=data.max_train_samples or DRAWN_COUNT),
+            Choice(first_face=data.max_train_samples or SYNTHETIC_COUNT),
         ),
     )
 

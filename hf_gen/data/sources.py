@@ -1,4 +1,4 @@
-"""A Hub id, a local folder, parquet files or the drawn faces, as splits that can be decoded."""
+"""A Hub id, a local folder, parquet files or the synthetic faces, as splits that can be decoded."""
 
 import errno
 import hashlib
@@ -14,16 +14,16 @@ from zipfile import BadZipFile
 
 from hf_gen.config import Data
 from hf_gen.data.batches import Domain
-from hf_gen.data.faces import (
-    DRAWN_SIZE,
+from hf_gen.data.pixels import Item, Split, cached_pixels
+from hf_gen.errors import UserError
+from hf_gen.faces import (
+    IMAGE_SIZE,
     SIZES,
     STYLES,
     TEST_START,
     drawing_version,
-    drawn_faces,
+    synthetic_faces,
 )
-from hf_gen.data.pixels import Item, Split, cached_pixels
-from hf_gen.errors import UserError
 from hf_gen.hub_lookup import ask_the_hub
 from hf_gen.runs.atomic import disk_errors_as_sentences, write_whole_text
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import datasets
 
 
-DRAWN_COUNT = 10_000
+SYNTHETIC_COUNT = 10_000
 _READ_AT_ONCE = 256
 # What a broken archive raises: of its index, its checksums, its streams, or a password.
 _BROKEN_ARCHIVE = (BadZipFile, zlib.error, EOFError, RuntimeError)
@@ -45,7 +45,7 @@ class Choice:
     Attributes:
         columns: Names of the image column, the usual ones first; none takes the only one there is.
         label: A column and the label that an image must have in it.
-        first_face: Index of the first of the drawn faces to train on.
+        first_face: Index of the first of the synthetic faces to train on.
         remedy: What to do where no such column is there.
     """
 
@@ -66,8 +66,8 @@ def load_domain(data: Data, choice: Choice = Choice()) -> Domain:
         UserError: If the dataset cannot be found, reached or used; the sentence says why.
     """
     cache_dir = cache_folder(data)
-    if is_drawn(data):
-        train, held_out = _drawn_splits(data, choice.first_face)
+    if is_synthetic(data):
+        train, held_out = _synthetic_splits(data, choice.first_face)
     else:
         train, held_out = _Dataset(data, choice, cache_dir).splits()
     return decode(data, train, held_out)
@@ -91,8 +91,8 @@ def decode(data: Data, train: Split, held_out: Split | None) -> Domain:
     return Domain(pixels, kept_back)
 
 
-def is_drawn(data: Data) -> bool:
-    """Whether the images are the drawn faces."""
+def is_synthetic(data: Data) -> bool:
+    """Whether the images are the synthetic faces."""
     return data.train_data_dir is None and data.dataset_name == "faces"
 
 
@@ -114,10 +114,10 @@ def folder_split(data: Data, folder: Path) -> Split:
     return train
 
 
-def _drawn_splits(data: Data, first: int) -> tuple[Split, Split | None]:
-    count = data.max_train_samples or DRAWN_COUNT
+def _synthetic_splits(data: Data, first: int) -> tuple[Split, Split | None]:
+    count = data.max_train_samples or SYNTHETIC_COUNT
     column = data.image_column or "anime"
-    size = max(DRAWN_SIZE, data.resolution)
+    size = max(IMAGE_SIZE, data.resolution)
     if size > SIZES[1]:
         raise UserError(f"faces are drawn up to {SIZES[1]} pixels, got a resolution of {size}")
     if column not in STYLES:
@@ -126,11 +126,11 @@ def _drawn_splits(data: Data, first: int) -> tuple[Split, Split | None]:
     def split(name: str, start: int, count: int) -> Split:
         def read() -> tuple[int | None, Iterator[Item]]:
             cache_dir = None if data.cache_dir is None else str(data.cache_dir)
-            faces = drawn_faces(count, start=start, size=size, cache_dir=cache_dir)
+            faces = synthetic_faces(count, start=start, size=size, cache_dir=cache_dir)
             return count, _encoded(faces, column, follows_paths=False)
 
         key = f"faces {drawing_version()} {column} {start} {count} {size}"
-        return Split(f"the drawn faces ({name})", key, read)
+        return Split(f"the synthetic faces ({name})", key, read)
 
     return split("train", first, count), split("held out", TEST_START, max(count // 10, 1))
 

@@ -15,7 +15,7 @@ EXAMPLES = Path(__file__).parent / "examples"
 
 
 def example_faces(style: str) -> list[Path]:
-    """Drawn faces to begin with, in the style "anime" or "cartoon"."""
+    """Synthetic faces to begin with, in the style "anime" or "cartoon"."""
     return sorted(EXAMPLES.glob(f"{style}-*.png"))
 
 

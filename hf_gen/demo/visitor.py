@@ -36,7 +36,7 @@ class FaceChoice(NamedTuple):
 
     Attributes:
         faces: Files, not opened yet.
-        examples: Drawn faces to click on.
+        examples: Synthetic faces to click on.
         fillings: How often an empty gallery was filled from here.
     """
 
@@ -51,7 +51,7 @@ class FaceChoice(NamedTuple):
 
 
 def choose_faces(style: str, label: str, first: int | None = 0) -> FaceChoice:
-    """Faces by upload, paste or webcam, and drawn ones of a style, of which one is there at first.
+    """Faces by upload, paste or webcam, and synthetic examples of a style, one of them preselected.
 
     A gallery gives its files as they came, so that nothing decodes them before `open_uploads`.
     """

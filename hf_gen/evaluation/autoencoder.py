@@ -37,7 +37,7 @@ def evaluate_autoencoder(
         pipeline: On any device; features are seen on the CPU, so that numbers compare.
         objective: Which likelihood its images have.
         held_out: Images that it has not been trained on, at least one.
-        factors: What they were drawn from, where they are drawn faces; see `true_factors`.
+        factors: What they were drawn from, where they are synthetic faces; see `true_factors`.
         seed: Of the draws from posteriors and priors, and of what is learned from the codes.
         inception: Also "samples/PRIOR/inception_frechet_distance".
         cache_dir: Where what is known of the held-out images is kept for other runs on them.

@@ -1,4 +1,4 @@
-"""What of a drawn face can be read from its code, and whether each latent names one factor.
+"""What of a synthetic face can be read from its code, and whether each latent names one factor.
 
 Source: Eastwood and Williams, A framework for the quantitative evaluation of disentangled
 representations, 2018 (DCI); Chen, Li, Grosse and Duvenaud, Isolating sources of disentanglement in
@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from hf_gen.data.faces import CONTINUOUS
+from hf_gen.faces import CONTINUOUS
 
 # Two in each of the bins that hold the values of a latent.
 FEWEST = 40
@@ -30,7 +30,7 @@ _TREES = 50
 def evaluate_disentanglement(
     codes: Tensor, factors: dict[str, Tensor], seed: int = 0
 ) -> dict[str, float]:
-    """Reads the factors of drawn faces from their codes.
+    """Reads the factors of synthetic faces from their codes.
 
     Everything is learned from one half of the first 1,000 images and measured on the other, but the
     mutual information, which is that of all of them.

@@ -1,4 +1,4 @@
-"""What of a drawn face survives its translation: the truth that no photograph has.
+"""What of a synthetic face survives its translation: the truth that no photograph has.
 
 A small network learns on the spot, from faces drawn in the target style, to read every factor. Then
 it reads the translations of held-out faces, and what it reads is compared with the true factors.
@@ -18,10 +18,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hf_gen.data.faces import (
+from hf_gen.faces import (
     CONTINUOUS,
-    DRAWN_SIZE,
     FACTORS,
+    IMAGE_SIZE,
     TEST_START,
     Face,
     drawing_version,
@@ -218,10 +218,10 @@ def _correlation(first: Tensor, second: Tensor) -> float:
 def _draw(style: str, size: int, indices: range) -> tuple[Tensor, dict[str, Tensor]]:
     faces = [face_at(index, seed=_SERIES) for index in indices]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        images = list(pool.map(lambda face: drawn_picture(face, style, size), faces))
+        images = list(pool.map(lambda face: synthetic_image(face, style, size), faces))
     return to_tensor(images).contiguous(), true_factors(faces)
 
 
-def drawn_picture(face: Face, style: str, size: int) -> Image.Image:
+def synthetic_image(face: Face, style: str, size: int) -> Image.Image:
     """A face as the training images show it: drawn at 64 pixels or more, and then shrunk."""
-    return square(open_image(face_png(face, style, max(DRAWN_SIZE, size))), size)
+    return square(open_image(face_png(face, style, max(IMAGE_SIZE, size))), size)

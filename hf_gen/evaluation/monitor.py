@@ -5,7 +5,6 @@ from pathlib import Path
 import torch
 
 from hf_gen.data.batches import Domain
-from hf_gen.data.faces import TEST_START, face_at
 from hf_gen.errors import UserError
 from hf_gen.evaluation.factors import (
     paired_distance,
@@ -20,6 +19,7 @@ from hf_gen.evaluation.translation import (
     evaluate_translations,
     reference,
 )
+from hf_gen.faces import TEST_START, face_at
 from hf_gen.features import feature_extractor
 from hf_gen.numbers import DIRECTIONS
 from hf_gen.pipelines import TranslationPipeline
@@ -98,11 +98,11 @@ class TranslationMonitor:
 def measure_truth(
     pipeline: TranslationPipeline, a: Domain, b: Domain, cache_dir: Path
 ) -> dict[str, float]:
-    """Of drawn faces, how near the translations come to the truth, and what of a face survives.
+    """Of synthetic faces, how near the translations come to the truth, and what of a face survives.
 
     Args:
         pipeline: What translates.
-        a: Drawn faces in the anime style, whose held-out faces are those of domain b.
+        a: Synthetic faces in the anime style, whose held-out faces are those of domain b.
         b: The same faces in the cartoon style.
         cache_dir: Where the networks that read factors are kept.
 

@@ -60,7 +60,7 @@ TRANSLATION = Family(
         ("training", "The same faces through the training"),
     ),
 )
-_DRAWN_TERMS = (
+_SYNTHETIC_TERMS = (
     "The data is drawn by code under the Apache-2.0 license; no photograph or artwork is in it."
 )
 _OTHER_TERMS = "The terms of the data are those of its source; none of it is included here."
@@ -125,7 +125,7 @@ def run_card(
         steps=f"{last['step']:,}",
         epochs=f"{last['epoch']:.4g}",
         dataset=dataset,
-        data_terms=_DRAWN_TERMS if drawn else _OTHER_TERMS,
+        data_terms=_SYNTHETIC_TERMS if drawn else _OTHER_TERMS,
         device=run.device(),
         minutes=f"{run.seconds() / 60:,.3g}" if run.seconds() else "",
         command=without_folders(run.command()),

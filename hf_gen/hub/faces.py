@@ -1,12 +1,11 @@
-"""The drawn faces as a dataset on the Hub."""
+"""The synthetic faces as a dataset on the Hub."""
 
 import tempfile
 from pathlib import Path
 
 from huggingface_hub import DatasetCard, DatasetCardData, HfApi
 
-from hf_gen.data.drawn_folder import write_drawn_faces
-from hf_gen.data.faces import CONTINUOUS, DRAWN_SIZE, FACTORS
+from hf_gen.faces import CONTINUOUS, FACTORS, IMAGE_SIZE, write_synthetic_faces
 from hf_gen.hub.cards import TEMPLATES
 from hf_gen.hub.push import check_card, upload
 
@@ -29,9 +28,9 @@ def push_faces(repo_id: str, train: int, test: int, api: HfApi) -> str:
     check_card(card, repo_id)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "faces"
-        write_drawn_faces(folder, train, test, DRAWN_SIZE, seed=0)
+        write_synthetic_faces(folder, train, test, IMAGE_SIZE, seed=0)
         card.save(folder / "README.md")
-        words = f"{train + test:,} pairs of drawn faces"
+        words = f"{train + test:,} pairs of synthetic faces"
         return upload(folder, repo_id, api, words, "dataset", replaces_all=True)
 
 
@@ -39,7 +38,7 @@ def faces_card(repo_id: str, train: int, test: int) -> DatasetCard:
     """What the dataset is, how it was drawn, and how to use it."""
     count = train + test
     data = DatasetCardData(
-        pretty_name="Drawn faces, anime and cartoon",
+        pretty_name="Synthetic faces, anime and cartoon",
         license="apache-2.0",
         annotations_creators="machine-generated",
         task_categories=["image-to-image", "unconditional-image-generation"],
@@ -54,7 +53,7 @@ def faces_card(repo_id: str, train: int, test: int) -> DatasetCard:
         repo_id=repo_id,
         train=f"{train:,}",
         test=f"{test:,}",
-        size=DRAWN_SIZE,
+        size=IMAGE_SIZE,
         command=f"hf-gen draw-faces faces --train {train} --test {test}",
         factors=factors,
         ranges=ranges,

@@ -231,8 +231,8 @@ def _by_faces(runs: Sequence[Shown]) -> list[list[Shown]]:
     groups: list[tuple[Data, list[Shown]]] = []
     for run in runs:
         data = run.recipe.data
-        is_drawn = data.dataset_name == "faces" and data.train_data_dir is None
-        most = None if is_drawn else data.max_train_samples
+        is_synthetic = data.dataset_name == "faces" and data.train_data_dir is None
+        most = None if is_synthetic else data.max_train_samples
         faces = dataclasses.replace(
             data, max_train_samples=most, resolution=32, random_flip=False, cache_dir=None
         )

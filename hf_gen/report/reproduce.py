@@ -17,7 +17,7 @@ from hf_gen.report.compare import Compared, compare
 from hf_gen.runs.folder import RunFolder
 
 Budget = Literal["small", "full"]
-SCRIPT = Path(__file__).parents[1] / "train_accelerate.py"
+SCRIPT = Path(__file__).parents[2] / "train_accelerate.py"
 _POLL = 0.5
 # Seconds that each took on one core with the small budget: shares of the whole, for the time left.
 _AUTOENCODERS = {
@@ -91,7 +91,7 @@ def plan(
     Args:
         output: The folder that holds a run folder for each.
         budget: "small" ends in under 30 minutes on two cores; "full" is what the recipes say.
-        dataset: A Hub id or a folder; None for the drawn faces.
+        dataset: A Hub id or a folder; None for the synthetic faces.
         dataset_b: Of the second domain. A dataset without one leaves CycleGAN out.
         cache_dir: Where datasets and decoded pixels are kept.
     """

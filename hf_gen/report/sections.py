@@ -9,7 +9,7 @@ import torch
 from matplotlib.figure import Figure
 
 from hf_gen.config import CycleGANRecipe
-from hf_gen.data.faces import CONTINUOUS, FACTORS
+from hf_gen.faces import CONTINUOUS, FACTORS
 from hf_gen.numbers import PRIORS, Direction, described, formatted
 from hf_gen.report import comparison, sentences
 from hf_gen.report.comparison import Shown

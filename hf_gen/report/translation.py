@@ -13,9 +13,9 @@ from PIL import Image
 from torch import Tensor
 
 from hf_gen.data.batches import Domain
-from hf_gen.data.faces import CONTINUOUS, FACTORS
 from hf_gen.data.pixels import Pixels
 from hf_gen.evaluation.translation import LEAST_DIVERSITY, MOST_NEAR_IDENTICAL
+from hf_gen.faces import CONTINUOUS, FACTORS
 from hf_gen.features import FEATURES
 from hf_gen.images import to_tensor
 from hf_gen.numbers import DIRECTIONS, Direction
@@ -44,7 +44,7 @@ def draw_translation_figures(
 ) -> None:
     """Writes the figures of a run as PNGs, each also for a dark page with "-dark" after its stem.
 
-    They are learning_curve, a_to_b, b_to_a, collapse, training, and of drawn faces truth.
+    They are learning_curve, a_to_b, b_to_a, collapse, training, and of synthetic faces truth.
 
     Args:
         run: Whose log, results, progress pictures and figures folder.

@@ -33,7 +33,7 @@ class FinishedRun:
 
     @property
     def sources(self) -> list[str]:
-        """What its run.json names to read images from, and to keep them in; no drawn faces.
+        """What its run.json names to read images from, and to keep them in; no synthetic faces.
 
         Folders of this machine are told in full: what they are called may have been chosen to
         mislead.

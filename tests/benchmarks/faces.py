@@ -2,7 +2,7 @@
 
 import time
 
-from hf_gen.data.faces import STYLES, face_at, face_png
+from hf_gen.faces import STYLES, face_at, face_png
 
 
 def faces_per_second(style: str) -> float:

@@ -74,7 +74,7 @@ def ours(steps: int, precision: str = "no", compiled: str = "on") -> None:
 
 
 def train_gated(gate: Gate, batch: int, torch_compile: str) -> None:
-    """The whole loop on drawn faces, `batch` pairs a step of this process, perhaps of several."""
+    """The whole loop on synthetic faces, `batch` pairs a step of this process."""
     from hf_gen.training.memory import keep_freed_memory
 
     keep_freed_memory()

@@ -1,8 +1,8 @@
 """The report's conv VAE, trained by hf_gen and by what people use today.
 
 All have the same network, loss and optimiser, start with the same weights, and see the same 4,000
-drawn faces in batches of 128. What they lose on the first batch is compared before they start, with
-a posterior so narrow that the noise, which each draws in its own way, plays no part.
+synthetic faces in batches of 128. Losses of the first batch are compared before they start, with a
+posterior so narrow that the noise, which each draws in its own way, plays no part.
 """
 
 from typing import Any
@@ -99,7 +99,7 @@ def naive(steps: int) -> None:
     from datasets import Dataset, Image
     from torch.utils.data import DataLoader
 
-    from hf_gen.data.faces import face_at, face_png
+    from hf_gen.faces import face_at, face_png
     from hf_gen.images import open_image, square, to_tensor
 
     as_most_write_it()

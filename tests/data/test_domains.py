@@ -14,10 +14,10 @@ from PIL import Image
 from hf_gen.config import Data, Domains
 from hf_gen.data.batches import Domain, Loader
 from hf_gen.data.domains import load_domains
-from hf_gen.data.faces import TEST_START, face_at, face_png
 from hf_gen.data.pixels import Pixels
-from hf_gen.data.sources import DRAWN_COUNT
+from hf_gen.data.sources import SYNTHETIC_COUNT
 from hf_gen.errors import UserError
+from hf_gen.faces import TEST_START, face_at, face_png
 from hf_gen.images import square, to_tensor
 
 Random = Callable[..., list[Image.Image]]
@@ -333,7 +333,7 @@ def drawn(indices: range, style: str) -> list[bytes]:
         {"dataset_name_b": "faces", "image_column_b": "cartoon"},
     ],
 )
-def test_of_the_drawn_faces_training_sees_no_pair_and_the_held_out_are_pairs(
+def test_of_the_synthetic_faces_training_sees_no_pair_and_the_held_out_are_pairs(
     load: Load, flags: dict[str, str]
 ) -> None:
     a, b = load(max_train_samples=20, **flags)
@@ -344,25 +344,25 @@ def test_of_the_drawn_faces_training_sees_no_pair_and_the_held_out_are_pairs(
     assert shown(b.held_out) == drawn(pairs, "cartoon")
 
 
-def test_the_drawn_faces_may_be_turned_round(load: Load) -> None:
+def test_the_synthetic_faces_may_be_turned_round(load: Load) -> None:
     a, b = load(max_train_samples=3, image_column="cartoon", image_column_b="anime")
     assert shown(a.train) == drawn(range(3), "cartoon")
     assert shown(b.train) == drawn(range(3, 6), "anime")
 
 
-def test_other_people_are_drawn_for_domain_b_without_a_number(
+def test_other_people_are_synthetic_for_domain_b_without_a_number(
     load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert DRAWN_COUNT < TEST_START
+    assert SYNTHETIC_COUNT < TEST_START
     for module in ("sources", "domains"):
-        monkeypatch.setattr(f"hf_gen.data.{module}.DRAWN_COUNT", 4)
+        monkeypatch.setattr(f"hf_gen.data.{module}.SYNTHETIC_COUNT", 4)
     a, b = load()
     assert shown(a.train) == drawn(range(4), "anime")
     assert shown(b.train) == drawn(range(4, 8), "cartoon")
 
 
 @pytest.mark.parametrize("is_b", [True, False])
-def test_drawn_faces_on_one_side_only(
+def test_synthetic_faces_on_one_side_only(
     load: Load, two_folders: tuple[Path, Path], random_images: Random, is_b: bool
 ) -> None:
     one, _ = two_folders
@@ -374,7 +374,7 @@ def test_drawn_faces_on_one_side_only(
     assert shown(faces.train) == drawn(range(12), "cartoon" if is_b else "anime")
 
 
-def test_batches_are_drawn_from_domains_of_different_sizes(
+def test_batches_are_synthetic_from_domains_of_different_sizes(
     load: Load, two_folders: tuple[Path, Path]
 ) -> None:
     domains = load(two_folders[0], dataset_name_b=str(two_folders[1]))
@@ -449,7 +449,7 @@ def test_one_column_twice_is_a_sentence(
         {"image_column": "cartoon", "dataset_name_b": "faces"},
     ],
 )
-def test_one_style_of_the_drawn_faces_twice_is_a_sentence(
+def test_one_style_of_the_synthetic_faces_twice_is_a_sentence(
     load: Load, flags: dict[str, str]
 ) -> None:
     with pytest.raises(UserError, match=r"both domains are .*(anime|cartoon)"):

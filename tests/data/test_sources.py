@@ -16,10 +16,10 @@ from PIL import Image
 from pyarrow import parquet
 
 from hf_gen.config import Data
-from hf_gen.data.faces import TEST_START, face_at, face_png
 from hf_gen.data.pixels import Pixels
 from hf_gen.data.sources import load_domain
 from hf_gen.errors import UserError
+from hf_gen.faces import TEST_START, face_at, face_png
 from hf_gen.images import open_image, square, to_tensor
 
 Random = Callable[..., list[Image.Image]]
@@ -388,7 +388,7 @@ def test_an_archive_of_images(
 
 
 @pytest.mark.parametrize("column", ["anime", "cartoon"])
-def test_the_drawn_faces(load: Any, column: str) -> None:
+def test_the_synthetic_faces(load: Any, column: str) -> None:
     domain = load(max_train_samples=20, image_column=column)
 
     def faces(indices: range) -> list[bytes]:
@@ -398,7 +398,7 @@ def test_the_drawn_faces(load: Any, column: str) -> None:
     assert shown(domain.held_out) == faces(range(TEST_START, TEST_START + 2))
 
 
-def test_the_drawn_faces_are_anime_unless_told(load: Any) -> None:
+def test_the_synthetic_faces_are_anime_unless_told(load: Any) -> None:
     chosen = load(max_train_samples=5, image_column="anime")
     assert shown(load(max_train_samples=5).train) == shown(chosen.train)
     with pytest.raises(UserError, match="no image column 'manga': it has anime and cartoon"):

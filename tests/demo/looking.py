@@ -46,7 +46,7 @@ def choose_models(panel: Locator, *names: str) -> None:
 
 
 def click_example(panel: Locator, place: int) -> None:
-    """Takes one of the drawn faces."""
+    """Takes one of the synthetic faces."""
     panel.locator(".examples:visible .gallery-item").nth(place).click()
 
 

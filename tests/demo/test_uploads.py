@@ -91,7 +91,7 @@ def test_none_and_too_many_are_refused() -> None:
 
 
 @pytest.mark.parametrize("style", ["anime", "cartoon"])
-def test_there_are_drawn_faces_to_begin_with(style: str) -> None:
+def test_there_are_synthetic_faces_to_begin_with(style: str) -> None:
     images = open_uploads(example_faces(style))
     assert len(images) == 6
     assert {(image.mode, image.size) for image in images} == {("RGB", (256, 256))}

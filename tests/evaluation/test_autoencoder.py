@@ -11,7 +11,6 @@ from diffusers import AutoencoderKL, AutoencoderTiny
 from PIL import Image
 
 from hf_gen.config import Objective
-from hf_gen.data.faces import FACTORS, face_at, face_png
 from hf_gen.data.pixels import Pixels
 from hf_gen.evaluation.autoencoder import evaluate_autoencoder
 from hf_gen.evaluation.factors import true_factors
@@ -19,6 +18,7 @@ from hf_gen.evaluation.latents import posterior_verdict
 from hf_gen.evaluation.likelihood import evaluate_likelihood
 from hf_gen.evaluation.prior import fit_prior, training_codes
 from hf_gen.evaluation.reconstruction import evaluate_reconstruction
+from hf_gen.faces import FACTORS, face_at, face_png
 from hf_gen.models.vae import ConvVAE, DenseVAE
 from hf_gen.pipelines import VAEPipeline
 

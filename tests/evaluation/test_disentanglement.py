@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from hf_gen.data.faces import CONTINUOUS, FACTORS
 from hf_gen.evaluation.disentanglement import _concentration, evaluate_disentanglement
+from hf_gen.faces import CONTINUOUS, FACTORS
 
 COUNT = 400
 

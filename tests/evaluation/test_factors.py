@@ -1,4 +1,4 @@
-"""A reader of drawn faces learns to read, is found again, and counts what is right."""
+"""A reader of synthetic faces learns to read, is found again, and counts what is right."""
 
 from functools import cache
 from pathlib import Path
@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from hf_gen.data.faces import CONTINUOUS, DRAWN_SIZE, FACTORS, face_at, face_png
 from hf_gen.evaluation import factors
 from hf_gen.evaluation.factors import (
     FactorReader,
@@ -16,6 +15,7 @@ from hf_gen.evaluation.factors import (
     train_factor_reader,
     true_factors,
 )
+from hf_gen.faces import CONTINUOUS, FACTORS, IMAGE_SIZE, face_at, face_png
 from hf_gen.features import feature_extractor
 from hf_gen.images import open_image, square, to_tensor
 
@@ -25,7 +25,7 @@ SIZE = 32
 
 @cache
 def drawn(style: str) -> Tensor:
-    pictures = [open_image(face_png(face, style, DRAWN_SIZE)) for face in FACES]
+    pictures = [open_image(face_png(face, style, IMAGE_SIZE)) for face in FACES]
     return to_tensor([square(picture, SIZE) for picture in pictures])
 
 

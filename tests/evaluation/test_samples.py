@@ -10,11 +10,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from hf_gen.data.faces import face_at, face_png
 from hf_gen.evaluation import samples
 from hf_gen.evaluation.distributions import compare_sets
 from hf_gen.evaluation.samples import RealReference, evaluate_samples, reference
 from hf_gen.evaluation.translation import evaluate_translations
+from hf_gen.faces import face_at, face_png
 from hf_gen.features import Description, FeatureExtractor, feature_extractor
 from hf_gen.images import to_tensor
 

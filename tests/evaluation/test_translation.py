@@ -9,13 +9,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from hf_gen.data.faces import face_at, face_png
 from hf_gen.evaluation.translation import (
     RealReference,
     collapse_declared,
     evaluate_translations,
     reference,
 )
+from hf_gen.faces import face_at, face_png
 from hf_gen.features import feature_extractor
 from hf_gen.images import to_tensor
 

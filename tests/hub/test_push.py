@@ -247,7 +247,7 @@ def test_without_the_right_to_write_nothing_is_trained(
     assert not run.exists()
 
 
-def test_drawn_faces_come_back_as_a_dataset(
+def test_synthetic_faces_come_back_as_a_dataset(
     loopback_hub: LoopbackHub, hf_gen: Run, fresh: Run
 ) -> None:
     code, output = hf_gen("push", "--dataset", NAME, "--train", "12", "--test", "8")

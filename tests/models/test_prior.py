@@ -88,7 +88,7 @@ def test_samples_of_a_component_have_its_covariance() -> None:
     torch.testing.assert_close(flat.T.cov(), covariance, rtol=0.03, atol=0.03)
 
 
-def test_components_are_drawn_in_their_shares() -> None:
+def test_components_are_synthetic_in_their_shares() -> None:
     prior, count = LatentPrior((2, 1, 1), 3), 20_000
     prior.weights.copy_(torch.tensor([0.7, 0.25, 0.05]))
     prior.means.copy_(torch.tensor([[100.0, 0.0], [0.0, 100.0], [-100.0, 0.0]]))

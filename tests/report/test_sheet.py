@@ -125,6 +125,6 @@ def test_a_chart_stands_between_the_title_and_the_rows() -> None:
     assert where(drawn, GREEN).any(axis=1).sum() > 400
 
 
-def test_the_same_rows_are_drawn_the_same() -> None:
+def test_the_same_rows_are_synthetic_the_same() -> None:
     first, second = (pixels(sheet("title", [Row("red", plain(RED))])) for _ in range(2))
     assert np.array_equal(first, second)

@@ -10,9 +10,9 @@ from PIL import Image
 from torch import Tensor
 
 from hf_gen.data.batches import Domain
-from hf_gen.data.faces import CONTINUOUS, FACTORS
 from hf_gen.data.pixels import Pixels
 from hf_gen.errors import UserError
+from hf_gen.faces import CONTINUOUS, FACTORS
 from hf_gen.images import grid, to_tensor
 from hf_gen.models.cyclegan import ResnetGenerator
 from hf_gen.pipelines import TranslationPipeline
@@ -232,7 +232,7 @@ def test_few_held_out_images_are_shown_as_they_are(tmp_path: Path) -> None:
     assert coloured(figures["b_to_a"], BLUE) > 1000
 
 
-def test_of_drawn_faces_the_survival_of_every_factor_is_shown(
+def test_of_synthetic_faces_the_survival_of_every_factor_is_shown(
     tmp_path: Path, healthy: tuple[RunFolder, dict[str, Any]]
 ) -> None:
     assert "truth" not in healthy[1]

@@ -16,9 +16,9 @@ from torch import nn
 
 import hf_gen
 from hf_gen.config import CycleGANRecipe, Data
-from hf_gen.data.drawn_folder import write_drawn_faces
 from hf_gen.data.sources import load_domain
 from hf_gen.errors import UserError
+from hf_gen.faces import write_synthetic_faces
 from hf_gen.pipelines import VAEPipeline
 from hf_gen.tasks.cyclegan import CycleGANTask
 from hf_gen.tasks.vae import VAETask
@@ -39,7 +39,7 @@ from tools.released import (
 from train_accelerate import parse
 
 CPU = torch.device("cpu")
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CARDS = ROOT / "model_cards"
 NAMES = sorted(manifest())
 MANY_BYTES = 3 * 2**20
@@ -170,16 +170,16 @@ def test_numbers_on_real_faces_stay_as_long_as_the_weights(
     assert (begin, rest.partition(END)[2]) == ("before\n", "after\n")
 
 
-def test_the_readme_makes_one_dataset_of_real_and_drawn_faces(
+def test_the_readme_makes_one_dataset_of_real_and_synthetic_faces(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
     (snippet,) = re.findall(r"<!-- one dataset -->\n```python\n(.*?)```", readme, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
-    write_drawn_faces(Path("drawn-faces"), train=5, test=3, size=64, seed=0)
+    write_synthetic_faces(Path("synthetic-faces"), train=5, test=3, size=64, seed=0)
     for split in ("train", "test"):
-        drawn = load_dataset("drawn-faces", split=split)
+        drawn = load_dataset("synthetic-faces", split=split)
         few = drawn.select_columns("cartoon").rename_column("cartoon", "image").select(range(2))
         Path("anime-faces").mkdir(exist_ok=True)
         few.to_parquet(f"anime-faces/{split}.parquet")

@@ -8,11 +8,11 @@ import torch
 
 import hf_gen
 from hf_gen.config import recipe_as_json
-from hf_gen.hub import shipping
 from hf_gen.models.vae import ConvVAE
 from hf_gen.pipelines import WEIGHTS, VAEPipeline
 from hf_gen.recipes import RECIPES
 from hf_gen.runs.folder import RunFolder
+from tools import ship as ship_module
 from tools.ship import MANIFEST, hashes, ship
 
 MANY_BYTES = 40 * 2**20
@@ -50,8 +50,8 @@ def test_a_run_is_shipped_in_half_precision_and_listed(
 ) -> None:
     weights = tmp_path / "weights"
     weights.mkdir()
-    monkeypatch.setattr(shipping, "WEIGHTS", weights)
-    monkeypatch.setattr(shipping, "MANIFEST", weights / "manifest.json")
+    monkeypatch.setattr(ship_module, "WEIGHTS", weights)
+    monkeypatch.setattr(ship_module, "MANIFEST", weights / "manifest.json")
     run = RunFolder(tmp_path / "secret" / "small")
     identity = {"recipe": "conv-vae", "processes": 1, **recipe_as_json(RECIPES["conv-vae"][1])}
     run.start(identity, f"train conv-vae --output-dir {run.path}", "1 x cpu", {})
@@ -60,8 +60,8 @@ def test_a_run_is_shipped_in_half_precision_and_listed(
     network = ConvVAE(16, filters=(4, 4), latent_channels=3)
     VAEPipeline(network, resolution=16).save_pretrained(run.pipeline)
 
-    ship(run.path, data="drawn faces", commit="abc", name="other")
-    ship(run.path, data="drawn faces", commit="def")
+    ship(run.path, data="synthetic faces", commit="abc", name="other")
+    ship(run.path, data="synthetic faces", commit="def")
     listed = json.loads((weights / "manifest.json").read_text("utf-8"))
     assert list(listed) == ["conv-vae", "other"]
     assert listed["other"] | {"files": None} == {
@@ -71,7 +71,7 @@ def test_a_run_is_shipped_in_half_precision_and_listed(
         "device": "1 x cpu",
         "minutes": 1.5,
         "commit": "abc",
-        "data": "drawn faces",
+        "data": "synthetic faces",
         "files": None,
     }
     assert listed["conv-vae"]["files"] == hashes(weights / "conv-vae")

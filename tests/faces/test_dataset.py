@@ -1,4 +1,4 @@
-"""The drawn faces: pure, uniform, paired, cached, and different wherever a factor differs."""
+"""The synthetic faces: pure, uniform, paired, cached, and different wherever a factor differs."""
 
 import hashlib
 import io
@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from hf_gen.data import faces
-from hf_gen.data.faces import FACTORS, STYLES, TEST_START, Face, drawn_faces, face_at, face_svg
+from hf_gen.faces import FACTORS, STYLES, TEST_START, Face, synthetic_faces, face_at, face_svg
 
 PINNED = "051a59cdafebcc7f4eceb39690517fa47e5830aeab4d30dd3d1002d4e1cb4ca5"
 PLAIN = replace(
@@ -138,7 +138,7 @@ def test_a_png_is_rgb_and_square(style, size):
 
 
 def test_a_dataset_holds_exact_pairs_with_their_factors(tmp_path):
-    rows = drawn_faces(12, start=TEST_START, seed=3, size=32, cache_dir=str(tmp_path))
+    rows = synthetic_faces(12, start=TEST_START, seed=3, size=32, cache_dir=str(tmp_path))
     assert rows.column_names == [*STYLES, "index", *FACTORS, *faces.CONTINUOUS]
     assert rows["index"][:] == list(range(TEST_START, TEST_START + 12))
     for factor, values in FACTORS.items():
@@ -158,20 +158,20 @@ def test_a_dataset_holds_exact_pairs_with_their_factors(tmp_path):
 
 
 def test_the_second_call_reads_the_cache(tmp_path):
-    first = drawn_faces(4, size=16, cache_dir=str(tmp_path))
+    first = synthetic_faces(4, size=16, cache_dir=str(tmp_path))
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.arrow")}
-    second = drawn_faces(4, size=16, cache_dir=str(tmp_path))
+    second = synthetic_faces(4, size=16, cache_dir=str(tmp_path))
     assert before
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.arrow")} == before
     assert first.cache_files == second.cache_files
-    other = drawn_faces(4, size=16, seed=1, cache_dir=str(tmp_path))
+    other = synthetic_faces(4, size=16, seed=1, cache_dir=str(tmp_path))
     assert other.cache_files != first.cache_files
 
 
 def test_the_number_of_processes_changes_no_row(tmp_path, monkeypatch):
     monkeypatch.setattr(faces, "BLOCK", 5)
-    alone = drawn_faces(17, size=16, cache_dir=str(tmp_path / "alone"), num_proc=1)
-    shared = drawn_faces(17, size=16, cache_dir=str(tmp_path / "shared"), num_proc=2)
+    alone = synthetic_faces(17, size=16, cache_dir=str(tmp_path / "alone"), num_proc=1)
+    shared = synthetic_faces(17, size=16, cache_dir=str(tmp_path / "shared"), num_proc=2)
     assert len(shared.cache_files) == 2
     assert alone._fingerprint == shared._fingerprint
     assert alone.data.to_pydict() == shared.data.to_pydict()
@@ -189,6 +189,6 @@ def test_errors_name_the_value_and_the_rule():
         with pytest.raises(ValueError, match=f"size must be 8 to 1024 pixels, got {size}: try 64"):
             faces.face_png(face_at(0), "anime", size)
         with pytest.raises(ValueError, match=f"got {size}"):
-            drawn_faces(1, size=size)
+            synthetic_faces(1, size=size)
     with pytest.raises(ValueError, match="count must be at least 1, got 0"):
-        drawn_faces(0)
+        synthetic_faces(0)

@@ -6,11 +6,11 @@ The shapes stand in tables: a layer is a paint (see `anime_palette.paint`) and a
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from hf_gen.data.anime_palette import HAIR, SKIN, paint
-from hf_gen.data.svg import Layers, braid, circles, fill, mirrored
+from hf_gen.faces.anime_palette import HAIR, SKIN, paint
+from hf_gen.faces.svg import Layers, braid, circles, fill, mirrored
 
 if TYPE_CHECKING:
-    from hf_gen.data.faces import Face
+    from hf_gen.faces.factors import Face
 
 # The lower edge of the fringe from temple to temple: notch, tip, notch, ..., tip, notch.
 FRINGES = (

@@ -7,13 +7,13 @@ left, and mirrored.
 
 from typing import TYPE_CHECKING
 
-from hf_gen.data.anime_back_hair import back_hair
-from hf_gen.data.anime_front_hair import accessories, fringe_shadow, front_hair
-from hf_gen.data.anime_palette import CLOTHES, HAIR, INK, SKIN, gradients
-from hf_gen.data.svg import circles, fill, lenses, line, mirrored, paired, shape, widened
+from hf_gen.faces.anime_back_hair import back_hair
+from hf_gen.faces.anime_front_hair import accessories, fringe_shadow, front_hair
+from hf_gen.faces.anime_palette import CLOTHES, HAIR, INK, SKIN, gradients
+from hf_gen.faces.svg import circles, fill, lenses, line, mirrored, paired, shape, widened
 
 if TYPE_CHECKING:
-    from hf_gen.data.faces import Face
+    from hf_gen.faces.factors import Face
 
 MOUTHS = {
     "smile": '<path d="M109 202Q128 218 147 202" {line}/>',

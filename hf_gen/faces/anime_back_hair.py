@@ -5,11 +5,11 @@ The shapes stand in tables: a layer is a paint (see `anime_palette.paint`) and a
 
 from typing import TYPE_CHECKING
 
-from hf_gen.data.anime_palette import paint
-from hf_gen.data.svg import Layers, circles, mirrored
+from hf_gen.faces.anime_palette import paint
+from hf_gen.faces.svg import Layers, circles, mirrored
 
 if TYPE_CHECKING:
-    from hf_gen.data.faces import Face
+    from hf_gen.faces.factors import Face
 
 FULL_NAPE = "M62 130L194 130L182 210L74 210Z"
 TIED_BACK = "M128 14C58 12 38 70 44 128Q50 170 90 184L166 184Q206 170 212 128C218 70 198 12 128 14Z"

@@ -5,11 +5,11 @@ The shapes stand in tables: a layer is a paint (see `cartoon_palette.paint`) and
 
 from typing import TYPE_CHECKING
 
-from hf_gen.data.cartoon_palette import HAIR, INK, paint
-from hf_gen.data.svg import Layers, braid, circles, mirrored
+from hf_gen.faces.cartoon_palette import HAIR, INK, paint
+from hf_gen.faces.svg import Layers, braid, circles, mirrored
 
 if TYPE_CHECKING:
-    from hf_gen.data.faces import Face
+    from hf_gen.faces.factors import Face
 
 # The lower edge of the fringe, from the right temple (178, 118) to the left one (78, 118).
 FRINGES = (

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from hf_gen.data.svg import Layers, fill, line, shape
+from hf_gen.faces.svg import Layers, fill, line, shape
 
 if TYPE_CHECKING:
-    from hf_gen.data.faces import Face
+    from hf_gen.faces.factors import Face
 
 # base, shade, sheen, line
 HAIR = {

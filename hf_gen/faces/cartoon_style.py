@@ -7,12 +7,12 @@ left, and mirrored.
 
 from typing import TYPE_CHECKING
 
-from hf_gen.data.cartoon_hair import FULL, accessories, back_hair, front_hair
-from hf_gen.data.cartoon_palette import CLOTHES, EYES, GROUND, HAIR, INK, SKIN
-from hf_gen.data.svg import fill, lenses, line, mirrored, paired, shape, widened
+from hf_gen.faces.cartoon_hair import FULL, accessories, back_hair, front_hair
+from hf_gen.faces.cartoon_palette import CLOTHES, EYES, GROUND, HAIR, INK, SKIN
+from hf_gen.faces.svg import fill, lenses, line, mirrored, paired, shape, widened
 
 if TYPE_CHECKING:
-    from hf_gen.data.faces import Face
+    from hf_gen.faces.factors import Face
 
 MOUTHS = {
     "smile": '<path d="M106 176Q128 198 150 176" {line}/>',
