@@ -17,9 +17,8 @@ import tyro
 
 from hf_gen import __version__
 from hf_gen.config import Optimisation, Output, Recipe, VAERecipe, recipe_as_json
-from hf_gen.errors import UserError
+from hf_gen.errors import UserError, translate_os_errors
 from hf_gen.recipes import RECIPES
-from hf_gen.runs.atomic import disk_errors_as_sentences
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -38,7 +37,7 @@ def main(arguments: list[str]) -> int:
         name, recipe = parse(arguments)
         command = shlex.join(["accelerate", "launch", "train_accelerate.py", *arguments])
         # The last net: what writes knows better which folder it is.
-        with disk_errors_as_sentences():
+        with translate_os_errors():
             run_recipe(name, recipe, command)
     except UserError as error:
         if _is_first_here():
@@ -109,8 +108,8 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
 
     from hf_gen.data.batches import Loader
     from hf_gen.experiments import experiment_of, task_of
-    from hf_gen.numbers import formatted
-    from hf_gen.runs.atomic import one_writer, tidy
+    from hf_gen.metrics import formatted
+    from hf_gen.runs.atomic import exclusive_lock, tidy
     from hf_gen.runs.folder import RunFolder
     from hf_gen.training.loop import train
     from hf_gen.training.memory import keep_freed_memory
@@ -139,10 +138,10 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
             accelerator.num_processes,
             accelerator.device,
         )
-        images = [domain.described() for domain in experiment.domains]
+        images = [domain.fingerprint() for domain in experiment.domains]
         uploads = None
         if accelerator.is_main_process:
-            held.enter_context(one_writer(run.path))
+            held.enter_context(exclusive_lock(run.path))
             run.check(identity, before)  # another run may have started here in the meantime
             run.check_images(images)
             tidy(run.path)
@@ -163,7 +162,7 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
         )
         if accelerator.is_main_process:
             # Once more, for a run that was stopped after its last checkpoint.
-            run.forget_checkpoints_before(recipe.output.checkpoints_total_limit)
+            run.keep_last_checkpoints(recipe.output.checkpoints_total_limit)
             experiment.complete(run, accelerator.device)
             results = experiment.conclude(run, accelerator.device)
             shown = [key for key in experiment.family.numbers if key in results]

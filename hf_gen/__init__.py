@@ -10,7 +10,7 @@ __all__ = [
     "DenseVAE",
     "LatentPrior",
     "PatchDiscriminator",
-    "ResidualVAE",
+    "PatchVAE",
     "ResnetGenerator",
     "TranslationPipeline",
     "VAEPipeline",
@@ -20,7 +20,7 @@ __all__ = [
 if TYPE_CHECKING:
     from hf_gen.models.cyclegan import PatchDiscriminator, ResnetGenerator
     from hf_gen.models.prior import LatentPrior
-    from hf_gen.models.vae import ConvVAE, DenseVAE, ResidualVAE
+    from hf_gen.models.vae import ConvVAE, DenseVAE, PatchVAE
     from hf_gen.pipelines import TranslationPipeline, VAEPipeline, load
 
 __getattr__ = lazily(
@@ -30,7 +30,7 @@ __getattr__ = lazily(
         "DenseVAE": "hf_gen.models.vae",
         "LatentPrior": "hf_gen.models.prior",
         "PatchDiscriminator": "hf_gen.models.cyclegan",
-        "ResidualVAE": "hf_gen.models.vae",
+        "PatchVAE": "hf_gen.models.vae",
         "ResnetGenerator": "hf_gen.models.cyclegan",
         "TranslationPipeline": "hf_gen.pipelines",
         "VAEPipeline": "hf_gen.pipelines",

@@ -62,9 +62,9 @@ def sample(
     """
     import torch
 
+    from hf_gen.errors import translate_os_errors
     from hf_gen.images import grid
     from hf_gen.pipelines import VAEPipeline, load
-    from hf_gen.runs.atomic import disk_errors_as_sentences
 
     pipeline = load(model)
     if not isinstance(pipeline, VAEPipeline):
@@ -75,7 +75,7 @@ def sample(
         faces = pipeline.sample(count, generator, "pt", chosen, temperature)
     except ValueError as error:
         raise UserError(str(error)) from error
-    with disk_errors_as_sentences(output.parent):
+    with translate_os_errors(output.parent):
         output.parent.mkdir(parents=True, exist_ok=True)
         grid(faces, columns=min(count, 8), enlarge=-(-96 // faces.shape[-1])).save(output, "PNG")
     print(f"{output}: {count} faces of {model}, {chosen} prior, seed {seed}")
@@ -91,10 +91,10 @@ def evaluate(run: tyro.conf.Positional[Path], inception: bool = False) -> None:
     import torch
 
     from hf_gen.experiments import experiment_of
-    from hf_gen.numbers import described, formatted
-    from hf_gen.runs.loading import open_run
+    from hf_gen.metrics import formatted, metric_info
+    from hf_gen.runs.loading import load_run
 
-    finished = open_run(run)
+    finished = load_run(run)
     _tell_sources([run])
     experiment = experiment_of(finished.recipe, inception)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -103,7 +103,7 @@ def evaluate(run: tyro.conf.Positional[Path], inception: bool = False) -> None:
         (number.name, formatted(value), number.unit)
         for key, value in results.items()
         if not isinstance(value, list)
-        for number in [described(key, experiment.names)]
+        for number in [metric_info(key, experiment.names)]
     ]
     names, values = (max(len(row[column]) for row in rows) for column in (0, 1))
     for name, value, unit in rows:
@@ -196,9 +196,9 @@ def push(
     assert run is not None
     from hf_gen.hub.cards import family_of, run_card
     from hf_gen.pipelines import load
-    from hf_gen.runs.loading import open_run
+    from hf_gen.runs.loading import load_run
 
-    finished = open_run(run)
+    finished = load_run(run)
     pipeline = load(run)
     name = check_access(api, repo_id or finished.name, private)
     card = run_card(finished.folder, family_of(finished.recipe), name, component)
@@ -232,11 +232,11 @@ def draw_faces(
 
 def _tell_sources(runs: Iterable[Path]) -> None:
     """Says what is read for runs that may be a stranger's, before it is."""
-    from hf_gen.runs.loading import open_run
+    from hf_gen.runs.loading import load_run
 
     for run in runs:
         with suppress(UserError):  # whoever reads it next says what is wrong with it
-            for source in open_run(run).sources:
+            for source in load_run(run).sources:
                 print(f"{run}/run.json names {source}", file=sys.stderr, flush=True)
 
 

@@ -85,7 +85,7 @@ class DenseVAEConfig:
 
 
 @dataclass(frozen=True)
-class ResidualVAEConfig:
+class PatchVAEConfig:
     """Residual blocks on patches of the image; one vector of latents."""
 
     patch_size: int = 4
@@ -94,7 +94,7 @@ class ResidualVAEConfig:
     """Channels of each level, outermost first; every level but the first halves the map."""
     num_blocks: tuple[int, ...] = (0, 1)
     """Residual blocks of each level."""
-    narrow_channels: int = 32
+    bottleneck_channels: int = 32
     """Channels of the smallest map on its way to and from the code."""
     latent_channels: int = 128
     """How many latents describe an image."""
@@ -135,7 +135,7 @@ class AutoencoderTinyConfig:
 
 
 VAEModel = (
-    ConvVAEConfig | DenseVAEConfig | ResidualVAEConfig | AutoencoderKLConfig | AutoencoderTinyConfig
+    ConvVAEConfig | DenseVAEConfig | PatchVAEConfig | AutoencoderKLConfig | AutoencoderTinyConfig
 )
 
 

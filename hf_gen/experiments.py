@@ -17,7 +17,7 @@ from hf_gen.data.sources import cache_folder, is_synthetic, load_domain
 from hf_gen.faces import TEST_START, face_at
 from hf_gen.hub.cards import AUTOENCODER, TRANSLATION, Family, run_card
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline, load
-from hf_gen.runs.atomic import whole_folder, write_whole_text
+from hf_gen.runs.atomic import atomic_dir, atomic_write_text
 from hf_gen.runs.folder import RunFolder
 from hf_gen.tasks.cyclegan import CycleGANTask
 from hf_gen.tasks.vae import VAETask
@@ -54,7 +54,7 @@ class Experiment:
         """Saves the exported pipeline of a run again, with what is learned after training."""
         if self.learn_more is not None:
             pipeline = self.learn_more(load(run.path).to(device))
-            with whole_folder(run.pipeline) as partial:
+            with atomic_dir(run.pipeline) as partial:
                 pipeline.save_pretrained(partial, safe_serialization=True)
 
     def conclude(self, run: RunFolder, device: torch.device) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class Experiment:
         results = self.evaluate(pipeline)
         run.save_results(results)
         self.draw(run, pipeline)
-        write_whole_text(run.path / "README.md", str(run_card(run, self.family)))
+        atomic_write_text(run.path / "README.md", str(run_card(run, self.family)))
         return results
 
 

@@ -20,7 +20,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 FEATURES = "EfficientNet-Lite0, ImageNet"
 # A linear probe of the features reads the eye colour of 52, 69 and 83 in 100 synthetic anime faces
-# at 64, 96 and 128 pixels, and the hair colour of 92, 93 and 95; 128 takes nearly twice as long as 96.
+# at 64, 96 and 128 pixels, and the hair colour of 92, 93 and 95; 128 takes twice as long as 96.
 SIZE = 96
 # The last block at each of four resolutions: 24x24, 12x12, 6x6 and 3x3 positions.
 _BLOCKS = (2, 4, 10, 15)

@@ -18,8 +18,8 @@ from hf_gen.config import (
     Objective,
     Optimisation,
     Output,
+    PatchVAEConfig,
     Recipe,
-    ResidualVAEConfig,
     VAERecipe,
 )
 
@@ -31,7 +31,7 @@ _LATENT_MAP = VAERecipe(
 )
 _FACE_VAE = VAERecipe(
     data=Data(resolution=64, random_flip=True),
-    model=ResidualVAEConfig(filters=(64, 192), num_blocks=(0, 0), latent_channels=192),
+    model=PatchVAEConfig(filters=(64, 192), num_blocks=(0, 0), latent_channels=192),
     objective=Objective(likelihood="laplace", likelihood_scale=0.1, perceptual_weight=10_000.0),
     optimisation=Optimisation(
         train_batch_size=64,

@@ -19,7 +19,7 @@ from typing import Any
 import datasets.packaged_modules.imagefolder.imagefolder  # noqa: F401, forked with all the rest
 
 from hf_gen.experiments import Experiment
-from hf_gen.training.state import Trained
+from hf_gen.training.state import TrainState
 from train_accelerate import main
 
 # The first that is found in the path of what changes says which phase of a run it is.
@@ -58,18 +58,18 @@ class Moments:
     def watch(self) -> None:
         sys.addaudithook(self._audited)
         fsync = os.fsync
-        step = Trained.step
+        step = TrainState.step
 
         def watched_fsync(descriptor: int) -> None:
             self._changes(_opened(descriptor))
             fsync(descriptor)
 
-        def watched_step(trained: Trained, turn: str, *rest: Any) -> None:
-            step(trained, turn, *rest)
+        def watched_step(state: TrainState, turn: str, *rest: Any) -> None:
+            step(state, turn, *rest)
             self._is_in(STEP)
 
         os.fsync = watched_fsync
-        Trained.step = watched_step  # type: ignore[method-assign]
+        TrainState.step = watched_step  # type: ignore[method-assign]
         for name in ("write_bytes", "write_text"):
             setattr(Path, name, self._torn(getattr(Path, name)))
 

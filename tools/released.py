@@ -36,11 +36,11 @@ from hf_gen.faces import STYLES, TEST_START, face_at
 from hf_gen.features import feature_extractor
 from hf_gen.hub.cards import Measured, released_card
 from hf_gen.images import to_pixels, to_tensor
-from hf_gen.numbers import PRIORS, described, formatted
+from hf_gen.metrics import PRIORS, formatted, metric_info
 from hf_gen.pipelines import WEIGHTS, load
 from hf_gen.recipes import RECIPES
 from hf_gen.report import draw_translations, draw_vae_pictures
-from hf_gen.runs.atomic import write_whole_text
+from hf_gen.runs.atomic import atomic_write_text
 from tools.ship import MANIFEST
 
 FEW = 16
@@ -159,13 +159,13 @@ def main(
         kept = {key: value for key, value in results.get(name, {}).items() if key == "real"}
         measured = _measure(model, dataset_name, dataset_name_b, cards, cache_dir)
         results = dict(sorted({**results, name: kept | measured}.items()))
-        write_whole_text(record, json.dumps(results, indent=2) + "\n")
+        atomic_write_text(record, json.dumps(results, indent=2) + "\n")
         print(f"{name} is measured", flush=True)
     for name in results:
-        write_whole_text(cards / f"{name}.md", str(card_of(name, results[name], cards)))
+        atomic_write_text(cards / f"{name}.md", str(card_of(name, results[name], cards)))
     table = results_table(results, cards)
     before_table, _, rest = readme.read_text("utf-8").partition(BEGIN)
-    write_whole_text(readme, before_table + BEGIN + table + END + rest.partition(END)[2])
+    atomic_write_text(readme, before_table + BEGIN + table + END + rest.partition(END)[2])
 
 
 def _measure(
@@ -280,8 +280,8 @@ _SETS = ("real", "drawn")
 def _heading(key: str) -> str:
     group, _, name = key.partition("/")
     if group == "samples":
-        return f"{described(f'samples/standard/{name}').short} of samples"
-    number = described(key, ("anime", "cartoon"))
+        return f"{metric_info(f'samples/standard/{name}').short} of samples"
+    number = metric_info(key, ("anime", "cartoon"))
     return number.name if name else number.heading
 
 

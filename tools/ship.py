@@ -15,7 +15,7 @@ import tyro
 from hf_gen.errors import UserError
 from hf_gen.hub.cards import without_folders
 from hf_gen.pipelines import WEIGHTS, load
-from hf_gen.runs.atomic import whole_folder, write_whole_text
+from hf_gen.runs.atomic import atomic_dir, atomic_write_text
 from hf_gen.runs.folder import RunFolder
 
 MANIFEST = WEIGHTS / "manifest.json"
@@ -34,7 +34,7 @@ def ship(run: tyro.conf.Positional[Path], data: str, commit: str, name: str | No
     recipe = described.identity()["recipe"]
     name = name or recipe
     folder = WEIGHTS / name
-    with whole_folder(folder) as partial:
+    with atomic_dir(folder) as partial:
         pipeline.save_pretrained(partial, safe_serialization=True)
         for source in partial.rglob("*.py"):
             source.unlink()
@@ -50,7 +50,7 @@ def ship(run: tyro.conf.Positional[Path], data: str, commit: str, name: str | No
         "files": hashes(folder),
     }
     listed = {key: listed[key] for key in sorted(listed)}
-    write_whole_text(MANIFEST, json.dumps(listed, indent=2, ensure_ascii=False) + "\n")
+    atomic_write_text(MANIFEST, json.dumps(listed, indent=2, ensure_ascii=False) + "\n")
 
 
 def hashes(folder: Path) -> dict[str, str]:

@@ -20,7 +20,7 @@ class Domain:
     train: Pixels
     held_out: Pixels
 
-    def described(self) -> dict[str, int | str]:
+    def fingerprint(self) -> dict[str, int | str]:
         """How many images there are, and a hash of their pixels: what a resumed run must equal."""
         return {
             "number of training images": len(self.train),

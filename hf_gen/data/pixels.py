@@ -26,9 +26,9 @@ from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from hf_gen.errors import UserError
+from hf_gen.errors import UserError, translate_os_errors
 from hf_gen.images import ImageError, from_pixels, open_image, square
-from hf_gen.runs.atomic import disk_errors_as_sentences, whole_folder, write_whole_text
+from hf_gen.runs.atomic import atomic_dir, atomic_write_text
 
 FORMAT = 1
 HELD_OUT_SHARE = 0.05
@@ -106,11 +106,11 @@ def cached_pixels(
     identity = json.dumps([FORMAT, split.key, resolution])
     folder = cache_dir / f"pixels-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
     if not folder.exists():
-        with disk_errors_as_sentences(cache_dir):
+        with translate_os_errors(cache_dir):
             cache_dir.mkdir(parents=True, exist_ok=True)
             with FileLock(cache_dir / f"{folder.name}.lock"):
                 if not folder.exists():
-                    with whole_folder(folder, goes_on=True) as partial:
+                    with atomic_dir(folder, resumable=True) as partial:
                         try:
                             _decode(split, resolution, partial)
                         except UserError:
@@ -240,7 +240,7 @@ def _save(done: _Progress, file: BinaryIO, folder: Path) -> None:
     """Says that all of `file` is whole, once it lies on the disk."""
     file.flush()
     os.fsync(file.fileno())
-    write_whole_text(folder / _PROGRESS, json.dumps(asdict(done)))
+    atomic_write_text(folder / _PROGRESS, json.dumps(asdict(done)))
 
 
 def _go_on(split: Split, folder: Path, size: int) -> tuple[_Progress, int | None, Iterator[Item]]:

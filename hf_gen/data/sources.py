@@ -15,7 +15,7 @@ from zipfile import BadZipFile
 from hf_gen.config import Data
 from hf_gen.data.batches import Domain
 from hf_gen.data.pixels import Item, Split, cached_pixels
-from hf_gen.errors import UserError
+from hf_gen.errors import UserError, check_repo_access, translate_os_errors
 from hf_gen.faces import (
     IMAGE_SIZE,
     SIZES,
@@ -24,8 +24,7 @@ from hf_gen.faces import (
     drawing_version,
     synthetic_faces,
 )
-from hf_gen.hub_lookup import ask_the_hub
-from hf_gen.runs.atomic import disk_errors_as_sentences, write_whole_text
+from hf_gen.runs.atomic import atomic_write_text
 
 if TYPE_CHECKING:
     import datasets
@@ -175,9 +174,9 @@ class _Dataset:
         known = self._cache_dir / f"splits-{version[:16]}.json"
         if not known.exists():
             names = self._names()
-            with disk_errors_as_sentences(self._cache_dir):
+            with translate_os_errors(self._cache_dir):
                 self._cache_dir.mkdir(parents=True, exist_ok=True)
-            write_whole_text(known, json.dumps(names))
+            atomic_write_text(known, json.dumps(names))
         return version, json.loads(known.read_text(encoding="utf-8"))
 
     def _names(self) -> list[str]:
@@ -215,7 +214,7 @@ class _Dataset:
 
         data = self._data
         if self._folder is None:
-            ask_the_hub(data.dataset_name, "dataset", data.revision)
+            check_repo_access(data.dataset_name, "dataset", data.revision)
         try:
             return datasets.load_dataset_builder(
                 self._name if self._folder is None else str(self._folder),

@@ -15,7 +15,7 @@ from hf_gen.demo.shelf import Family, Shelf
 from hf_gen.demo.translate import translate as there_and_back
 from hf_gen.demo.uploads import open_uploads
 from hf_gen.errors import UserError
-from hf_gen.numbers import Direction, PriorName
+from hf_gen.metrics import Direction, PriorName
 
 _MOST_STEPS = 64
 
@@ -102,7 +102,7 @@ def build(shelf: Shelf) -> None:
         model: str,
         steps: int = STEPS,
         method: Method = "linear",
-        held: list[int] | None = None,
+        frozen_dims: list[int] | None = None,
     ) -> list[Any]:
         """Walk from one face to another through the codes of an autoencoder.
 
@@ -112,7 +112,7 @@ def build(shelf: Shelf) -> None:
             model: One of the demo's autoencoders.
             steps: How many faces, both ends included, 2 to 64.
             method: "linear" or "spherical".
-            held: Latent dimensions that stay as in the first face.
+            frozen_dims: Latent dimensions that stay as in the first face.
 
         Returns:
             The faces along the walk.
@@ -120,7 +120,8 @@ def build(shelf: Shelf) -> None:
         _check("steps", steps, 2, _MOST_STEPS)
         pipeline = shelf.get(model, "VAEPipeline")
         ends = _opened(first), _opened(second)
-        return [enlarge(face) for face in walk(pipeline, *ends, int(steps), method, held or [])]
+        frames = walk(pipeline, *ends, int(steps), method, frozen_dims or [])
+        return [enlarge(face) for face in frames]
 
     def translate(
         image: str, model: str, direction: Direction = "a_to_b"

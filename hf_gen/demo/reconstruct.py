@@ -97,11 +97,11 @@ def walk(
     second: Image.Image,
     steps: int = STEPS,
     method: Method = "linear",
-    held: Sequence[int] = (),
+    frozen_dims: Sequence[int] = (),
 ) -> list[Image.Image]:
-    """The faces between two faces; dimensions that the model does not have are not held."""
-    there = [dimension for dimension in held if dimension < pipeline.latent_shape[0]]
-    return pipeline.interpolate(first, second, steps, method, held=there)
+    """The faces between two faces; dimensions that the model does not have are ignored."""
+    there = [dimension for dimension in frozen_dims if dimension < pipeline.latent_shape[0]]
+    return pipeline.interpolate(first, second, steps, method, frozen_dims=there)
 
 
 def _bits(pipeline: "VAEPipeline", images: "Tensor") -> float | None:
@@ -194,40 +194,44 @@ def _build_walk(shelf: Shelf, choice: FaceChoice, models: gr.CheckboxGroup) -> N
                 label="Path",
                 info="A spherical one keeps the code as long as usual codes are.",
             )
-            held = gr.Dropdown(
+            frozen_dims = gr.Dropdown(
                 [],
                 multiselect=True,
-                label="Held latents",
+                label="Frozen latents",
                 info="These stay as in the first face. Those that change it most come first.",
             )
     walks = gr.HTML(_NO_WALK, padding=False)
 
     @answered
     @on_the_accelerator
-    def show(faces: Faces, others: Faces, names: list[str], method: Method, held: list[int]) -> str:
+    def show(
+        faces: Faces, others: Faces, names: list[str], method: Method, frozen_dims: list[int]
+    ) -> str:
         if not faces or not others or not names:
             return _NO_WALK
         check_choice(names)
         first, last = open_uploads([files(faces)[0], files(others)[0]])
         return "".join(
-            _strip(name, walk(shelf.get(name, "VAEPipeline"), first, last, STEPS, method, held))
+            _strip(
+                name, walk(shelf.get(name, "VAEPipeline"), first, last, STEPS, method, frozen_dims)
+            )
             for name in names
         )
 
     @answered
     @on_the_accelerator
-    def dimensions(names: list[str], held: list[int]) -> gr.Dropdown:
+    def dimensions(names: list[str], frozen_dims: list[int]) -> gr.Dropdown:
         if not names:
             return gr.Dropdown([], value=[])
         order = _by_influence(shelf.get(names[0], "VAEPipeline"))
         choices = [(f"latent {place}", place) for place in order]
-        return gr.Dropdown(choices, value=[place for place in held if place in order])
+        return gr.Dropdown(choices, value=[place for place in frozen_dims if place in order])
 
-    changes = [models.change, method.change, held.change]
+    changes = [models.change, method.change, frozen_dims.change]
     gr.on(
         [*other.changes, *choice.changes, *changes],
         show,
-        [choice.faces, other.faces, models, method, held],
+        [choice.faces, other.faces, models, method, frozen_dims],
         walks,
         trigger_mode="always_last",
         show_progress="minimal",
@@ -235,10 +239,10 @@ def _build_walk(shelf: Shelf, choice: FaceChoice, models: gr.CheckboxGroup) -> N
         **OWN,
     )
     gr.on(
-        [models.change, held.focus],
+        [models.change, frozen_dims.focus],
         dimensions,
-        [models, held],
-        held,
+        [models, frozen_dims],
+        frozen_dims,
         trigger_mode="always_last",
         show_progress="hidden",
         **COMPUTES,

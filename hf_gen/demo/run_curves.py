@@ -7,7 +7,7 @@ import gradio as gr
 import pandas as pd
 
 from hf_gen.demo.run_logs import HELD_OUT, PAIRS, SPLITS, TRAINING, Domains, RunLog
-from hf_gen.numbers import DIRECTIONS, Direction, Number, described
+from hf_gen.metrics import DIRECTIONS, Direction, Metric, metric_info
 
 DECLARED = "collapse declared"
 """The split of the rows that mark a stretch of a timeline."""
@@ -21,17 +21,17 @@ _PALE, _ALARM = "80", "#d1495b66"
 _L1 = "mean absolute, of [-1, 1]"
 _MEAN = "mean of both directions"
 _MEANS = {
-    "generators/adversarial": Number("adversarial loss of the generators", _MEAN),
-    "generators/cycle": Number("error of there and back", _L1),
-    "generators/identity": Number("change of an image that is in the domain", _L1),
-    "discriminators/disc": Number("loss of the discriminators", _MEAN),
+    "generators/adversarial": Metric("adversarial loss of the generators", _MEAN),
+    "generators/cycle": Metric("error of there and back", _L1),
+    "generators/identity": Metric("change of an image that is in the domain", _L1),
+    "discriminators/disc": Metric("loss of the discriminators", _MEAN),
 }
 _WORDS = _MEANS | {
-    "objective": Number("objective", "what is minimised"),
-    "generators/objective": Number("objective of the generators", "what is minimised"),
-    "discriminators/objective": Number("objective of the discriminators", "what is minimised"),
-    "kid": Number("KID", f"{_MEAN}, 0 at best"),
-    "learning_rate": Number("learning rate", ""),
+    "objective": Metric("objective", "what is minimised"),
+    "generators/objective": Metric("objective of the generators", "what is minimised"),
+    "discriminators/objective": Metric("objective of the discriminators", "what is minimised"),
+    "kid": Metric("KID", f"{_MEAN}, 0 at best"),
+    "learning_rate": Metric("learning rate", ""),
 }
 _FIRST = ("negative_elbo", "generators/adversarial", "generators/cycle", "kid")
 """What is shown unless something else is chosen, where it was logged."""
@@ -49,7 +49,7 @@ def numbers_of(runs: Iterable[RunLog]) -> list[str]:
     return list(dict.fromkeys([*order, *logged]))
 
 
-def words(key: str, domains: Domains) -> Number:
+def words(key: str, domains: Domains) -> Metric:
     """A number of a log for people.
 
     Args:
@@ -63,11 +63,11 @@ def words(key: str, domains: Domains) -> Number:
             way = " to ".join(domains if key.endswith("a_to_b") else domains[::-1])
             image = f"{domains[0 if key.endswith('_a') else 1]} images"
             what = way if mean == "generators/adversarial" else image
-            return Number(f"{number.name}, {what}", number.unit.replace(_MEAN, ""))
+            return Metric(f"{number.name}, {what}", number.unit.replace(_MEAN, ""))
     try:
-        return described(key, domains)
+        return metric_info(key, domains)
     except (KeyError, StopIteration):
-        return Number(key.replace("/", ": ").replace("_", " "), "")
+        return Metric(key.replace("/", ": ").replace("_", " "), "")
 
 
 def sentence_case(text: str) -> str:
@@ -198,7 +198,7 @@ def empty_plot(height: int) -> gr.LinePlot:
 
 
 def line_plot(
-    frame: pd.DataFrame, number: Number, colour: Mapping[str, str], shown: list[float | None]
+    frame: pd.DataFrame, number: Metric, colour: Mapping[str, str], shown: list[float | None]
 ) -> gr.LinePlot:
     """What fills an `empty_plot`.
 

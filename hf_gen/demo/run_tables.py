@@ -7,8 +7,7 @@ from html import escape
 
 from hf_gen.demo.run_curves import sentence_case, words
 from hf_gen.demo.run_logs import RunLog, domains_of, status
-from hf_gen.numbers import FEATURES_NOTE, Number, formatted
-from hf_gen.palette import PALETTE
+from hf_gen.metrics import FEATURES_NOTE, PALETTE, Metric, formatted
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,7 @@ class Row:
         best: Which of them are the best of those that can be compared.
     """
 
-    number: Number
+    number: Metric
     values: list[float | None]
     best: list[bool]
 
@@ -50,7 +49,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def _measured_on(run: RunLog, number: Number) -> Hashable:
+def _measured_on(run: RunLog, number: Metric) -> Hashable:
     """Equal for runs whose values of a number can be compared."""
     images = (run.results or {}).get("images")
     names = [f"data.{name}" for name in ("dataset_name", "train_data_dir", "resolution")]
@@ -61,7 +60,7 @@ def _measured_on(run: RunLog, number: Number) -> Hashable:
     return images, *(str(run.identity.get(name)) for name in names)
 
 
-def _best(number: Number, values: Sequence[float | None], peers: Sequence[Hashable]) -> list[bool]:
+def _best(number: Metric, values: Sequence[float | None], peers: Sequence[Hashable]) -> list[bool]:
     marks = []
     for value, peer in zip(values, peers, strict=True):
         others = [

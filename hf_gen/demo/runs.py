@@ -37,8 +37,7 @@ from hf_gen.demo.run_logs import (
     status,
 )
 from hf_gen.demo.run_tables import colours, legend, results_table
-from hf_gen.numbers import DIRECTIONS, Direction
-from hf_gen.palette import PALETTE
+from hf_gen.metrics import DIRECTIONS, PALETTE, Direction
 
 _STYLE = Path(__file__).with_name("runs.css")
 _SCORES = ("diversity", "kid", "nearest_translation_share")

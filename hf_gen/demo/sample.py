@@ -15,7 +15,7 @@ from hf_gen.demo.pictures import enlarge, sheet
 from hf_gen.demo.shelf import Shelf
 from hf_gen.demo.visitor import Shown, check_choice, choose_models
 from hf_gen.errors import UserError
-from hf_gen.numbers import PriorName
+from hf_gen.metrics import PriorName
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -25,7 +25,7 @@ from hf_gen.demo.visitor import (
     fill,
 )
 from hf_gen.images import square
-from hf_gen.numbers import Direction
+from hf_gen.metrics import Direction
 
 if TYPE_CHECKING:
     from hf_gen.pipelines import TranslationPipeline

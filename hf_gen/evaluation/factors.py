@@ -30,7 +30,7 @@ from hf_gen.faces import (
 )
 from hf_gen.features import FeatureExtractor
 from hf_gen.images import open_image, square, to_tensor
-from hf_gen.runs.atomic import whole_folder
+from hf_gen.runs.atomic import atomic_dir
 
 FORMAT = 2
 _FILE = "reader.safetensors"
@@ -118,7 +118,7 @@ def train_factor_reader(
         if not known:
             _train(reader, style, size, count, epochs)
     if not known:
-        with whole_folder(file.parent) as folder:
+        with atomic_dir(file.parent) as folder:
             save_file(
                 reader.state_dict(),
                 folder / _FILE,

@@ -21,7 +21,7 @@ from hf_gen.evaluation.translation import (
 )
 from hf_gen.faces import TEST_START, face_at
 from hf_gen.features import feature_extractor
-from hf_gen.numbers import DIRECTIONS
+from hf_gen.metrics import DIRECTIONS
 from hf_gen.pipelines import TranslationPipeline
 
 MOST = 400

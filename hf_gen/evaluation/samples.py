@@ -10,10 +10,10 @@ from filelock import FileLock
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from hf_gen.errors import UserError
+from hf_gen.errors import UserError, translate_os_errors
 from hf_gen.evaluation.distributions import compare_sets
 from hf_gen.features import Description, FeatureExtractor, mean_pairwise_distance
-from hf_gen.runs.atomic import disk_errors_as_sentences, whole_folder
+from hf_gen.runs.atomic import atomic_dir
 
 FEWEST = 8
 NEAR = 0.2
@@ -174,12 +174,12 @@ def _content(images: Tensor, extractor: FeatureExtractor) -> str:
 
 def _keep(described: RealReference, folder: Path) -> None:
     """Raises `UserError` where the folder cannot be written."""
-    with disk_errors_as_sentences(folder):
+    with translate_os_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_name(f"{folder.name}.lock")):
             if not folder.exists():
                 diversity = torch.tensor(described.diversity, dtype=torch.float64)
-                with whole_folder(folder) as partial:
+                with atomic_dir(folder) as partial:
                     save_file(
                         {"features": described.features, "diversity": diversity}, partial / _FILE
                     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hf_gen.errors import UserError
 from hf_gen.faces.drawing import STYLES, check_size, drawing_version, face_png
 from hf_gen.faces.factors import CONTINUOUS, FACTORS, TEST_START, face_at
-from hf_gen.runs.atomic import whole_folder
+from hf_gen.runs.atomic import atomic_dir
 
 if TYPE_CHECKING:
     import datasets
@@ -116,7 +116,7 @@ def write_synthetic_faces(folder: Path, train: int, test: int, size: int, seed: 
         }
     except ValueError as error:
         raise UserError(str(error)) from error
-    with whole_folder(folder) as partial:
+    with atomic_dir(folder) as partial:
         for name, split in splits.items():
             target = partial / "data" / f"{name}-00000-of-00001.parquet"
             target.parent.mkdir(exist_ok=True)

@@ -8,10 +8,9 @@ from pathlib import Path
 from diffusers import DiffusionPipeline
 from huggingface_hub import HfApi
 
-from hf_gen.errors import UserError
+from hf_gen.errors import HubUnreachable, UserError
 from hf_gen.hub.cards import Family, run_card
 from hf_gen.hub.push import check_access, push_run, upload
-from hf_gen.hub_answers import HubUnreachable
 from hf_gen.pipelines import load
 from hf_gen.runs.folder import RunFolder
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from hf_gen.config import CycleGANRecipe, Recipe, recipe_as_json
-from hf_gen.numbers import PRIORS, described, formatted
+from hf_gen.metrics import PRIORS, formatted, metric_info
 from hf_gen.runs.folder import RunFolder, flat
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -188,7 +188,7 @@ def _card(
     domains = _domains(values)
 
     def rows(one: Measured) -> list[tuple[str, str, str]]:
-        shown = [(described(key, domains), one.results[key]) for key in _shown(family, one)]
+        shown = [(metric_info(key, domains), one.results[key]) for key in _shown(family, one)]
         return [(number.name, formatted(value), number.unit) for number, value in shown]
 
     every = [*measured, few] if few else measured
@@ -208,7 +208,7 @@ def _card(
                 dataset_name=one.dataset.replace("`", ""),
                 dataset_split=one.split,
                 metric_type=key,
-                metric_name=described(key, domains).name,
+                metric_name=metric_info(key, domains).name,
                 metric_value=one.results[key],
             )
             for one in every

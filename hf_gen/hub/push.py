@@ -14,10 +14,9 @@ from huggingface_hub import (
     RepoCard,
 )
 
-from hf_gen.errors import UserError
-from hf_gen.hub_answers import hub_errors_as_sentences
+from hf_gen.errors import UserError, translate_hub_errors
 from hf_gen.pipelines import load
-from hf_gen.pipelines.inside import check_inside
+from hf_gen.pipelines.inside import check_no_symlink_escape
 from hf_gen.runs.folder import RunFolder
 
 _FILES = ("README.md", "results.json", "metrics.jsonl")
@@ -39,7 +38,7 @@ def check_access(api: HfApi, repo_id: str, private: bool, repo_type: str = "mode
     Raises:
         UserError: If the Hub refuses, or cannot be reached.
     """
-    with hub_errors_as_sentences(repo_id):
+    with translate_hub_errors(repo_id):
         user = api.whoami()["name"]
         name = repo_id if "/" in repo_id else f"{user}/{repo_id}"
         if not api.repo_exists(name, repo_type=repo_type):
@@ -83,7 +82,7 @@ def push_run(
         raise UserError(f"{run.path} has no component {component!r}: it has {', '.join(networks)}")
     for name in (*_FILES, *_FOLDERS):
         for file in (run.path / name, *(run.path / name).rglob("*")):
-            check_inside(run.path, file)
+            check_no_symlink_escape(run.path, file)
     check_card(card, repo_id)
     with tempfile.TemporaryDirectory() as folder:
         staged = Path(folder)
@@ -120,7 +119,7 @@ def check_card(card: RepoCard, repo_id: str) -> None:
     Raises:
         UserError: If it does not, or cannot be reached.
     """
-    with hub_errors_as_sentences(repo_id):
+    with translate_hub_errors(repo_id):
         try:
             card.validate()
         except ValueError as error:
@@ -154,7 +153,7 @@ def upload(
     files = {
         path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()
     }
-    with hub_errors_as_sentences(repo_id):
+    with translate_hub_errors(repo_id):
         there = api.list_repo_files(repo_id, repo_type=repo_type) if replaces_all else []
         gone = [name for name in there if name not in files and name != ".gitattributes"]
         commit = api.create_commit(

@@ -17,10 +17,9 @@ from huggingface_hub import HfApi, SpaceCard, SpaceCardData, SpaceHardware
 from huggingface_hub.errors import HfHubHTTPError
 
 import hf_gen
-from hf_gen.errors import UserError
+from hf_gen.errors import UserError, translate_hub_errors
 from hf_gen.hub.cards import TEMPLATES
 from hf_gen.hub.push import check_card, upload
-from hf_gen.hub_answers import hub_errors_as_sentences
 from hf_gen.pipelines.download import network_files
 
 # ZeroGPU, by its first name: what the Hub hosts without a subscription.
@@ -94,7 +93,7 @@ def look_up_model(name: str, api: HfApi) -> ShownModel:
     Raises:
         UserError: If there is none, the demo cannot show it, or the Hub cannot be reached.
     """
-    with hub_errors_as_sentences(name):
+    with translate_hub_errors(name):
         info = api.model_info(name, timeout=_TIMEOUT)
     files = [file.rfilename for file in info.siblings or []]
     read = [file for file in files if any(fnmatchcase(file, pattern) for pattern in _READ)]
@@ -115,7 +114,7 @@ def create_space(repo_id: str, private: bool, api: HfApi) -> str:
     Raises:
         UserError: If the Hub refuses, or cannot be reached.
     """
-    with hub_errors_as_sentences(repo_id):
+    with translate_hub_errors(repo_id):
         user = api.whoami()["name"]
         name = repo_id if "/" in repo_id else f"{user}/{repo_id}"
         if api.repo_exists(name, repo_type="space"):

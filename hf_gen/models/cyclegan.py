@@ -274,10 +274,10 @@ class PatchDiscriminator(StrictModel):
         )
 
         strides = (*[2] * (num_layers - 1), 1)
-        self.stem = _judge(3, channels, 2, "none")
+        self.stem = _conv_block(3, channels, 2, "none")
         self.layers = nn.Sequential(
             *[
-                _judge(incoming, outgoing, stride, normalization)
+                _conv_block(incoming, outgoing, stride, normalization)
                 for (incoming, outgoing), stride in zip(
                     itertools.pairwise(widths), strides, strict=True
                 )
@@ -492,7 +492,7 @@ def _double(incoming: int, outgoing: int, normalization: str, upsample: str) -> 
     return nn.Sequential(*larger, _norm(normalization), nn.ReLU())
 
 
-def _judge(incoming: int, outgoing: int, stride: int, normalization: str) -> nn.Module:
+def _conv_block(incoming: int, outgoing: int, stride: int, normalization: str) -> nn.Module:
     """A layer of the discriminator: to half the height and width, or with stride 1 to one less."""
     return nn.Sequential(
         _convolution(incoming, outgoing, 4, normalization, stride, "zeros"),

@@ -312,7 +312,7 @@ class DenseVAE(VectorVAE):
         )
 
 
-class ResidualVAE(VectorVAE):
+class PatchVAE(VectorVAE):
     """Residual blocks on patches, a linear layer to the code, and the mirror image of both.
 
     An image becomes a map of its patches, so that every convolution is small in space and wide in
@@ -328,7 +328,7 @@ class ResidualVAE(VectorVAE):
         patch_size: Height and width of a patch.
         filters: Channels of each level, outermost first.
         num_blocks: Residual blocks of each level, 0 or more.
-        narrow_channels: Channels of the smallest map on its way to and from the code.
+        bottleneck_channels: Channels of the smallest map on its way to and from the code.
         latent_channels: Number of latents.
         likelihood: As for `ConvVAE`.
         likelihood_scale: As for `ConvVAE`.
@@ -344,7 +344,7 @@ class ResidualVAE(VectorVAE):
         patch_size: int = 4,
         filters: tuple[int, ...] = (48, 128),
         num_blocks: tuple[int, ...] = (0, 1),
-        narrow_channels: int = 32,
+        bottleneck_channels: int = 32,
         latent_channels: int = 128,
         likelihood: Literal["bernoulli", "gaussian", "laplace"] = "laplace",
         likelihood_scale: float = 0.2,
@@ -352,13 +352,13 @@ class ResidualVAE(VectorVAE):
         super().__init__()
         _check_size("patch_size", patch_size)
         _check_sizes("filters", filters)
-        _check_size("narrow_channels", narrow_channels)
+        _check_size("bottleneck_channels", bottleneck_channels)
         _check_blocks(num_blocks, len(filters))
         _check_shared(sample_size, latent_channels, likelihood, likelihood_scale)
         factor = patch_size * 2 ** (len(filters) - 1)
         _check_divides(sample_size, factor, f"patch_size {patch_size} and {len(filters)} levels")
         side = sample_size // factor
-        narrowest = (narrow_channels, side, side)
+        narrowest = (bottleneck_channels, side, side)
         patch = 3 * patch_size**2
         down, up = [], []
         for level, (width, blocks) in enumerate(zip(filters, num_blocks, strict=True)):
@@ -377,7 +377,7 @@ class ResidualVAE(VectorVAE):
             _convolution(patch, filters[0], 3),
             *down,  # (batch, filters[-1], side, side)
             nn.ReLU(inplace=True),
-            _convolution(filters[-1], narrow_channels, 1),
+            _convolution(filters[-1], bottleneck_channels, 1),
             nn.Flatten(),
             _linear(math.prod(narrowest), 2 * latent_channels),
             nn.Unflatten(1, (2 * latent_channels, 1, 1)),
@@ -386,7 +386,7 @@ class ResidualVAE(VectorVAE):
             nn.Flatten(),
             _linear(latent_channels, math.prod(narrowest)),
             _Map(1, narrowest),
-            _convolution(narrow_channels, filters[-1], 1),
+            _convolution(bottleneck_channels, filters[-1], 1),
             *reversed(up),  # (batch, filters[0], sample_size / patch_size, the same)
             nn.ReLU(inplace=True),
             _convolution(filters[0], patch, 3),

@@ -9,8 +9,7 @@ from pathlib import Path
 from huggingface_hub import HfApi, ModelInfo, snapshot_download
 from huggingface_hub.constants import HF_HUB_OFFLINE
 
-from hf_gen.errors import UserError
-from hf_gen.hub_answers import hub_errors_as_sentences
+from hf_gen.errors import UserError, translate_hub_errors
 
 MOST_BYTES = 2 * 10**9
 MOST_BYTES_OF_JSON = 10**6
@@ -134,7 +133,7 @@ def _download(
 ) -> Path:
     shown = f"{repo_id} at revision {revision}" if revision else repo_id
     cached_only = local_files_only or HF_HUB_OFFLINE
-    with hub_errors_as_sentences(repo_id, "read", revision=revision):
+    with translate_hub_errors(repo_id, "read", revision=revision):
         if not cached_only:
             api = HfApi(token=token)
             info = api.model_info(repo_id, revision=revision, timeout=_TIMEOUT, files_metadata=True)

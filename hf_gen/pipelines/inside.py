@@ -5,7 +5,7 @@ from pathlib import Path
 from hf_gen.errors import UserError
 
 
-def check_inside(folder: Path, file: Path) -> None:
+def check_no_symlink_escape(folder: Path, file: Path) -> None:
     """Makes sure that no link leads out of a folder; those of the Hub's cache lead to its blobs.
 
     Args:

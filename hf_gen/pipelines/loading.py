@@ -15,7 +15,7 @@ from hf_gen.errors import UserError
 from hf_gen.pipelines import WEIGHTS
 from hf_gen.pipelines.blueprint import check_image
 from hf_gen.pipelines.download import MOST_BYTES, download_pipeline
-from hf_gen.pipelines.inside import check_inside
+from hf_gen.pipelines.inside import check_no_symlink_escape
 from hf_gen.pipelines.networks import (
     AUTOENCODERS,
     GENERATORS,
@@ -170,7 +170,7 @@ def _read_index(path: Path, name: str | Path) -> tuple[_Kind, dict[str, Any]]:
             f"{name} holds no pipeline: there is no {_INDEX} in it or in its folder pipeline; name "
             "a run folder whose training has ended"
         )
-    check_inside(path, file)
+    check_no_symlink_escape(path, file)
     try:
         index = json.loads(file.read_text(encoding="utf-8"))
         saved_class, resolution = index["_class_name"], index["resolution"]

@@ -14,13 +14,13 @@ from safetensors import SafetensorError, safe_open
 from hf_gen.errors import UserError
 from hf_gen.models.cyclegan import ResnetGenerator
 from hf_gen.models.prior import LatentPrior
-from hf_gen.models.vae import ConvVAE, DenseVAE, ResidualVAE, StrictModel
+from hf_gen.models.vae import ConvVAE, DenseVAE, PatchVAE, StrictModel
 from hf_gen.pipelines.blueprint import check_size
 from hf_gen.pipelines.download import MOST_BYTES_OF_JSON, download_network, network_files
-from hf_gen.pipelines.inside import check_inside
+from hf_gen.pipelines.inside import check_no_symlink_escape
 
 Networks = tuple[type[ModelMixin], ...]
-AUTOENCODERS: Networks = (ConvVAE, DenseVAE, ResidualVAE, AutoencoderKL, AutoencoderTiny)
+AUTOENCODERS: Networks = (ConvVAE, DenseVAE, PatchVAE, AutoencoderKL, AutoencoderTiny)
 GENERATORS: Networks = (ResnetGenerator,)
 PRIORS: Networks = (LatentPrior,)
 # Accelerate replaces a method of every module while a network is built without memory; of two
@@ -59,7 +59,7 @@ def load_network(
         folder = Path(name, subfolder or "")
         for pattern in network_files("", variant):
             for file in folder.glob(pattern):
-                check_inside(Path(name), file)
+                check_no_symlink_escape(Path(name), file)
         _check_shards(Path(name), folder / network_files("", variant)[-1])
         weights = [file for file in network_files("", variant) if file.endswith(".safetensors")]
         sizes = (file.stat().st_size for pattern in weights for file in folder.glob(pattern))
@@ -111,7 +111,7 @@ def _check_shards(folder: Path, index: Path) -> None:
         for shard in {*names.values()}:
             if not re.fullmatch(r"[\w.-]+\.safetensors", shard):
                 raise ValueError(f"{shard!r} is no safetensors file beside it")
-            check_inside(folder, index.with_name(shard))
+            check_no_symlink_escape(folder, index.with_name(shard))
             with safe_open(index.with_name(shard), "pt") as weights:
                 found |= {(key, shard) for key in weights.keys()}  # noqa: SIM118, no dict
         missing = names.items() - found
@@ -133,7 +133,7 @@ def read_config(
     shown = f"{name}/{subfolder or ''}".rstrip("/")
     file = Path(shown, "config.json")
     if Path(name).is_dir():
-        check_inside(Path(name), file)
+        check_no_symlink_escape(Path(name), file)
     if file.is_file() and file.stat().st_size > MOST_BYTES_OF_JSON:
         raise UserError(
             f"{file} must not be larger than {MOST_BYTES_OF_JSON / 1e6:g} MB, and has "

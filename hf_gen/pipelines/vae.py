@@ -269,7 +269,7 @@ class VAEPipeline(PortablePipeline):
         sample_posterior: bool = False,
         generator: torch.Generator | None = None,
         output_type: OutputType = "pil",
-        held: Sequence[int] = (),
+        frozen_dims: Sequence[int] = (),
     ) -> Pictures:
         """A walk from one face to another, both ends included.
 
@@ -282,7 +282,7 @@ class VAEPipeline(PortablePipeline):
             sample_posterior: Walk between samples of the posteriors in place of their means.
             generator: Makes those samples repeatable.
             output_type: "pil" or "pt".
-            held: Dimensions that stay as the first face has them, along all of the walk.
+            frozen_dims: Dimensions that stay as the first face has them, along all of the walk.
 
         Raises:
             ValueError: If the steps are too few, the method is unknown, a dimension does not exist,
@@ -292,41 +292,12 @@ class VAEPipeline(PortablePipeline):
             raise ValueError(f"method must be linear or spherical, got {method!r}")
         start = self._one_code(first, sample_posterior, generator)
         end = self._one_code(second, sample_posterior, generator)
-        kept = self._dimensions(held, start)
+        kept = self._dimensions(frozen_dims, start)
         free = [channel for channel in range(start.shape[1]) if channel not in kept]
         path = _line if method == "linear" else _arc
         walk = start.repeat(steps, 1, 1, 1)
         walk[:, free] = path(start[:, free], end[:, free], _places(0.0, 1.0, steps, start))
         return self.decode(walk, output_type)
-
-    def mix(
-        self,
-        first: Images,
-        second: Images,
-        held: Sequence[int],
-        steps: int = 8,
-        sample_posterior: bool = False,
-        generator: torch.Generator | None = None,
-        output_type: OutputType = "pil",
-    ) -> Pictures:
-        """A straight walk between two faces on which some dimensions stay those of the first.
-
-        Args:
-            first: One image.
-            second: One image.
-            held: The dimensions that stay.
-            steps: How many images, at least 2.
-            sample_posterior: Walk between samples of the posteriors in place of their means.
-            generator: Makes those samples repeatable.
-            output_type: "pil" or "pt".
-
-        Raises:
-            ValueError: If a dimension does not exist, the steps are too few, or not one image is
-                given.
-        """
-        return self.interpolate(
-            first, second, steps, "linear", sample_posterior, generator, output_type, held
-        )
 
     def traverse(
         self,

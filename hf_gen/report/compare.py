@@ -10,14 +10,14 @@ from hf_gen.data.batches import Domain
 from hf_gen.data.domains import load_domains
 from hf_gen.data.sources import load_domain
 from hf_gen.errors import UserError
-from hf_gen.numbers import FEATURES_NOTE
+from hf_gen.metrics import FEATURES_NOTE
 from hf_gen.pipelines import load
 from hf_gen.report.comparison import Shown
 from hf_gen.report.document import Picture, Section, Table, as_text, write_report
 from hf_gen.report.groups import data_of, grouped
 from hf_gen.report.sections import autoencoder_sections, translation_section
-from hf_gen.runs.atomic import whole_folder
-from hf_gen.runs.loading import FinishedRun, open_run
+from hf_gen.runs.atomic import atomic_dir
+from hf_gen.runs.loading import LoadedRun, load_run
 
 # What every evaluation measures of a family, and a report cannot do without.
 _MEASURED = {
@@ -64,7 +64,7 @@ def compare(paths: Sequence[Path], output: Path) -> Compared:
         reasons = "; ".join(left_out.values()) or "no run folder was named"
         raise UserError(f"there is nothing to compare: {reasons}")
     output.parent.mkdir(parents=True, exist_ok=True)
-    with whole_folder(output) as folder:
+    with atomic_dir(output) as folder:
         sections = [_overview(opened, left_out)]
         for (data, _), group in grouped(opened, lambda run: (data_of(run), type(run.recipe))):
             if isinstance(group[0].recipe, VAERecipe):
@@ -80,7 +80,7 @@ def compare(paths: Sequence[Path], output: Path) -> Compared:
     return Compared(output, [run.name for run in opened], left_out)
 
 
-def check_measured(run: FinishedRun) -> None:
+def check_measured(run: LoadedRun) -> None:
     """Makes sure that a run has a log, and in its results what a report needs.
 
     Raises:
@@ -98,12 +98,12 @@ def check_measured(run: FinishedRun) -> None:
 
 
 def _open(paths: Sequence[Path]) -> tuple[list[Shown], dict[str, str]]:
-    runs: list[FinishedRun] = []
+    runs: list[LoadedRun] = []
     left_out: dict[str, str] = {}
     shown: list[Shown] = []
     for path in dict.fromkeys(path.resolve() for path in paths):
         try:
-            runs.append(open_run(path))
+            runs.append(load_run(path))
         except UserError as error:
             left_out[path.name] = _without_place(error, path)
     names = [run.name for run in runs]
@@ -122,7 +122,7 @@ def _without_place(error: UserError, path: Path) -> str:
     return str(error).replace(f"{path.parent}/", "")
 
 
-def _shown(run: FinishedRun, name: str) -> Shown:
+def _shown(run: LoadedRun, name: str) -> Shown:
     check_measured(run)
     recipe = run.recipe
     domains: tuple[Domain, ...]

@@ -17,7 +17,7 @@ from torch import Tensor
 from hf_gen.config import Data, Recipe
 from hf_gen.data.pixels import Pixels
 from hf_gen.features import FEATURES
-from hf_gen.numbers import PRIORS, PriorName
+from hf_gen.metrics import PRIORS, PriorName
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline
 from hf_gen.report.curves import TERMS, draw_splits, limit
 from hf_gen.report.sheet import Row, sheet

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-from hf_gen.runs.atomic import write_whole_text
+from hf_gen.runs.atomic import atomic_write_text
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -71,13 +71,13 @@ def write_report(folder: Path, title: str, sections: Sequence[Section]) -> None:
         UserError: If the disk cannot be written.
     """
     markdown = "\n\n".join([f"# {title}", *(_section(section) for section in sections)]) + "\n"
-    write_whole_text(folder / "report.md", markdown)
+    atomic_write_text(folder / "report.md", markdown)
     body = MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown)
     body = body.replace("<table>", '<div class="wide"><table>').replace(
         "</table>", "</table></div>"
     )
     body = _PICTURE.sub(lambda match: _inlined(match, folder), body)
-    write_whole_text(folder / "report.html", _PAGE.format(title=html.escape(title), body=body))
+    atomic_write_text(folder / "report.html", _PAGE.format(title=html.escape(title), body=body))
 
 
 def as_text(name: str) -> str:

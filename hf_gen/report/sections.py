@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from hf_gen.config import CycleGANRecipe
 from hf_gen.faces import CONTINUOUS, FACTORS
-from hf_gen.numbers import PRIORS, Direction, described, formatted
+from hf_gen.metrics import PRIORS, Direction, formatted, metric_info
 from hf_gen.report import comparison, sentences
 from hf_gen.report.comparison import Shown
 from hf_gen.report.document import Picture, Section, Table, as_text
@@ -135,7 +135,7 @@ def _walks(run: Shown, folder: Path) -> list[Picture]:
 def _table(runs: Sequence[Shown], keys: Iterable[str]) -> Table:
     """A row a run, a column for each number that any of them has."""
     having = [key for key in keys if any(key in run.results for run in runs)]
-    numbers = [described(key) for key in having]
+    numbers = [metric_info(key) for key in having]
     head = [number.heading for number in numbers]
     rows = [
         [as_text(run.name), *(formatted(run.results.get(key)) for key in having)] for run in runs

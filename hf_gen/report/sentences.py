@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hf_gen.config import CycleGANRecipe, VAERecipe
 from hf_gen.evaluation.latents import MOST_IMAGES, posterior_verdict
-from hf_gen.numbers import PRIORS, described, formatted
+from hf_gen.metrics import PRIORS, formatted, metric_info
 from hf_gen.report.comparison import Shown
 
 # So few nats about which image a code is of that knowing it hardly helps.
@@ -19,7 +19,7 @@ def ranking(runs: Sequence[Shown], key: str) -> str | None:
     having = [run for run in runs if key in run.results]
     if len(having) < 2:
         return None
-    number = described(key)
+    number = metric_info(key)
     order = sorted(having, key=lambda run: run.results[key], reverse=number.better == "higher")
     best, worst = order[0].results[key], order[-1].results[key]
     if abs(best - worst) <= _CLOSE * max(abs(best), abs(worst)):
@@ -131,8 +131,8 @@ def latents(runs: Sequence[Shown]) -> list[str]:
     for fewer, more in itertools.pairwise(order):
         pair = [f"{_latent_channels(run)} latents" for run in (fewer, more)]
         parts = [
-            f"{described(key).name} {formatted(fewer.results[key])} and "
-            f"{formatted(more.results[key])} ({described(key).unit})"
+            f"{metric_info(key).name} {formatted(fewer.results[key])} and "
+            f"{formatted(more.results[key])} ({metric_info(key).unit})"
             for key in ("negative_elbo", "psnr", "mig")
             if key in fewer.results and key in more.results
         ]

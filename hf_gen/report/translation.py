@@ -18,7 +18,7 @@ from hf_gen.evaluation.translation import LEAST_DIVERSITY, MOST_NEAR_IDENTICAL
 from hf_gen.faces import CONTINUOUS, FACTORS
 from hf_gen.features import FEATURES
 from hf_gen.images import to_tensor
-from hf_gen.numbers import DIRECTIONS, Direction
+from hf_gen.metrics import DIRECTIONS, Direction
 from hf_gen.pipelines import TranslationPipeline
 from hf_gen.report.curves import Metrics, draw_splits, limit, series
 from hf_gen.report.sheet import Row, sheet

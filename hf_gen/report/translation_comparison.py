@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from hf_gen.features import FEATURES
-from hf_gen.numbers import DIRECTIONS, Direction
+from hf_gen.metrics import DIRECTIONS, Direction
 from hf_gen.pipelines import TranslationPipeline
 from hf_gen.report.comparison import Shown, curve_words, explain_curves
 from hf_gen.report.curves import Metrics, draw_splits, limit, series

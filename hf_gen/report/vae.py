@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from hf_gen.data.pixels import Pixels
-from hf_gen.numbers import PRIORS
+from hf_gen.metrics import PRIORS
 from hf_gen.pipelines import VAEPipeline
 from hf_gen.report.curves import TERMS, Metrics, draw_splits, limit
 from hf_gen.report.sheet import Row, sheet
@@ -164,7 +164,9 @@ def held_walks(pipeline: VAEPipeline, held_out: Pixels, channels: int) -> partia
             (f"{named} held", held),
             (f"only {named} {'move' if len(held) > 1 else 'moves'}", others),
         ):
-            walk = pipeline.mix(first, second, still, _STEPS, output_type="pt").cpu()
+            walk = pipeline.interpolate(
+                first, second, _STEPS, output_type="pt", frozen_dims=still
+            ).cpu()
             rows.append(Row(label, torch.cat((first, walk, second)), heading=heading))
             heading = ""
     subtitle = (

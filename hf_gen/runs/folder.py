@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 from PIL import Image
 
-from hf_gen.runs.atomic import disk_errors_as_sentences, remove_folder, write_whole_text
+from hf_gen.errors import translate_os_errors
+from hf_gen.runs.atomic import atomic_rmtree, atomic_write_text
 from hf_gen.errors import UserError
 
 FORMAT = 1
@@ -126,13 +127,13 @@ class RunFolder:
             versions: Of the libraries, for people.
             images: What the images of each domain are, as flat values.
         """
-        with disk_errors_as_sentences(self.path):
+        with translate_os_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         if not (self.path / "run.json").exists():
             content: dict[str, Any] = {"format": FORMAT, "command": command, "device": device}
             content |= {"identity": identity, "versions": versions, "images": images}
             text = json.dumps(content, indent=2)
-            write_whole_text(self.path / "run.json", text + "\n")
+            atomic_write_text(self.path / "run.json", text + "\n")
 
     def identity(self) -> dict[str, Any]:
         """What the run is, as flat values: from its `run.json`.
@@ -178,12 +179,12 @@ class RunFolder:
 
     def save_results(self, results: dict[str, float]) -> None:
         """Writes the numbers that were measured on the held-out images after training."""
-        write_whole_text(self.path / "results.json", json.dumps(results, indent=2) + "\n")
+        atomic_write_text(self.path / "results.json", json.dumps(results, indent=2) + "\n")
 
     def add_seconds(self, seconds: float) -> None:
         """Adds to the time that the run was trained for, which is no part of its results."""
         content = json.dumps({"training_seconds": round(self.seconds() + seconds, 1)})
-        write_whole_text(self.path / "timing.json", content + "\n")
+        atomic_write_text(self.path / "timing.json", content + "\n")
 
     def seconds(self) -> float:
         """How long the run was trained, evaluations along the way included."""
@@ -223,21 +224,21 @@ class RunFolder:
             raise UserError(f"{self.path} has no {wish!r}: its checkpoints are {there}")
         return named[wish]
 
-    def forget_checkpoints_before(self, limit: int) -> None:
+    def keep_last_checkpoints(self, limit: int) -> None:
         """Keeps the last `limit` checkpoints."""
         for path in self.checkpoints()[:-limit]:
-            remove_folder(path)
+            atomic_rmtree(path)
 
     def save_progress(self, picture: Image.Image, step: int) -> None:
         """Keeps a picture of how far the training was, as figures/progress/step-000100.png."""
         folder = self.figures / "progress"
-        with disk_errors_as_sentences(folder):
+        with translate_os_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             picture.save(folder / f"step-{step:06d}.png")
 
     def log(self, numbers: dict[str, float]) -> None:
         """Appends a line to metrics.jsonl."""
-        with disk_errors_as_sentences(self._metrics), self._metrics.open("a") as file:
+        with translate_os_errors(self._metrics), self._metrics.open("a") as file:
             file.write(json.dumps(numbers) + "\n")
             # The next checkpoint is flushed too, and a resumed run takes no step before it again.
             file.flush()
@@ -282,11 +283,11 @@ class RunFolder:
             if key.startswith("validation/")
         }
 
-    def forget_metrics_after(self, step: int) -> None:
+    def truncate_metrics(self, step: int) -> None:
         """Drops the lines of steps that will be taken again."""
         if self._metrics.exists():
             kept = [line for line in self.metrics() if line["step"] <= step]
-            write_whole_text(self._metrics, "".join(json.dumps(line) + "\n" for line in kept))
+            atomic_write_text(self._metrics, "".join(json.dumps(line) + "\n" for line in kept))
 
 
 def read_json(file: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from hf_gen.runs.folder import FORMAT, RunFolder, read_json
 
 
 @dataclass(frozen=True)
-class FinishedRun:
+class LoadedRun:
     """A run that has been trained and measured.
 
     Attributes:
@@ -48,7 +48,7 @@ class FinishedRun:
         return told + ([_in_full(data.cache_dir)] if data.cache_dir is not None else [])
 
 
-def open_run(path: Path) -> FinishedRun:
+def load_run(path: Path) -> LoadedRun:
     """Reads what a run is.
 
     Raises:
@@ -75,7 +75,7 @@ def open_run(path: Path) -> FinishedRun:
         raise UserError(f"{run_file} cannot be read by this version: {error}") from error
     if not (path / "results.json").is_file():
         raise UserError(f"{path} has not ended: {command} goes on with it")
-    return FinishedRun(folder, recipe_name, recipe)
+    return LoadedRun(folder, recipe_name, recipe)
 
 
 def _in_full(name: str | Path) -> str:

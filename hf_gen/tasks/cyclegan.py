@@ -20,7 +20,6 @@ from hf_gen.models.cyclegan import PatchDiscriminator, ResnetGenerator
 from hf_gen.pipelines import TranslationPipeline
 from hf_gen.tasks.augment import RANDOM_NUMBERS, differentiable_augment
 from hf_gen.tasks.pool import ImagePool
-from hf_gen.training.state import Stateful
 
 SHOWN = 8
 
@@ -57,11 +56,10 @@ class CycleGANTask:
             ),
         }
         self.preview_columns = SHOWN
-        self._pools = {
+        self.state = {
             name: ImagePool(recipe.objective.pool_size, self.resolution, device)
             for name in ("pool_a", "pool_b")
         }
-        self.state: dict[str, Stateful] = dict(self._pools)
 
     def losses(
         self, nets: Mapping[str, nn.Module], batch: Batch
@@ -82,13 +80,15 @@ class CycleGANTask:
         second = _image(nets["b_to_a"], torch.cat(inputs))
         fake_a, cycle_a = second[:count], second[count : 2 * count]
         cycle_b = _image(nets["a_to_b"], fake_a)
-        with self._frozen_discriminators() as judges:
+        with self._frozen_discriminators() as discriminators:
             adversarial = {
                 "adversarial_a_to_b": generator_loss(
-                    judges["disc_b"](self._seen(fake_b, batch, "shown b")), objective.adversarial
+                    discriminators["disc_b"](self._augment(fake_b, batch, "shown b")),
+                    objective.adversarial,
                 ),
                 "adversarial_b_to_a": generator_loss(
-                    judges["disc_a"](self._seen(fake_a, batch, "shown a")), objective.adversarial
+                    discriminators["disc_a"](self._augment(fake_a, batch, "shown a")),
+                    objective.adversarial,
                 ),
             }
         cycle = {"cycle_a": l1_loss(cycle_a, real_a), "cycle_b": l1_loss(cycle_b, real_b)}
@@ -109,25 +109,25 @@ class CycleGANTask:
         yield "generators", {"objective": total, **adversarial, **cycle, **identity}
 
         # The discriminators: real ones against translations, some of which are earlier ones.
-        against = {}
+        d_losses = {}
         for side, real, fake in (("a", real_a, fake_a), ("b", real_b, fake_b)):
-            fake = self._earlier(fake.detach(), batch, side)
+            fake = self._query_pool(fake.detach(), batch, side)
             shown = torch.cat(
                 (
-                    self._seen(real, batch, f"real {side}"),
-                    self._seen(fake, batch, f"fake {side}"),
+                    self._augment(real, batch, f"real {side}"),
+                    self._augment(fake, batch, f"fake {side}"),
                 )
             )
             logits = nets[f"disc_{side}"](shown)
-            against[side] = discriminator_loss(
+            d_losses[side] = discriminator_loss(
                 logits[:count], logits[count:], objective.adversarial
             )
         yield (
             "discriminators",
             {
-                "objective": against["a"] + against["b"],
-                "disc_a": against["a"],
-                "disc_b": against["b"],
+                "objective": d_losses["a"] + d_losses["b"],
+                "disc_a": d_losses["a"],
+                "disc_b": d_losses["b"],
             },
         )
 
@@ -154,24 +154,24 @@ class CycleGANTask:
     @contextmanager
     def _frozen_discriminators(self) -> Iterator[dict[str, nn.Module]]:
         """The discriminators as they are, for gradients to pass through but not into."""
-        judges = {name: self.networks[name] for name in ("disc_a", "disc_b")}
-        for judge in judges.values():
-            judge.requires_grad_(False)
+        discriminators = {name: self.networks[name] for name in ("disc_a", "disc_b")}
+        for discriminator in discriminators.values():
+            discriminator.requires_grad_(False)
         try:
-            yield judges
+            yield discriminators
         finally:
-            for judge in judges.values():
-                judge.requires_grad_(True)
+            for discriminator in discriminators.values():
+                discriminator.requires_grad_(True)
 
-    def _seen(self, images: Tensor, batch: Batch, stream: str) -> Tensor:
+    def _augment(self, images: Tensor, batch: Batch, stream: str) -> Tensor:
         if not self.objective.augment:
             return images
         return differentiable_augment(images, batch.uniform(stream, (RANDOM_NUMBERS,)))
 
-    def _earlier(self, fake: Tensor, batch: Batch, side: str) -> Tensor:
+    def _query_pool(self, fake: Tensor, batch: Batch, side: str) -> Tensor:
         if not batch.is_training or not self.objective.pool_size:
             return fake
-        return self._pools[f"pool_{side}"].exchange(fake, batch.host_generator(f"pool {side}"))
+        return self.state[f"pool_{side}"].exchange(fake, batch.host_generator(f"pool {side}"))
 
 
 def _new_networks(recipe: CycleGANRecipe) -> dict[str, nn.Module]:

@@ -19,16 +19,15 @@ from hf_gen.config import (
     ConvVAEConfig,
     DenseVAEConfig,
     Objective,
-    ResidualVAEConfig,
+    PatchVAEConfig,
     VAEModel,
     VAERecipe,
 )
 from hf_gen.data.batches import Batch
-from hf_gen.errors import UserError
+from hf_gen.errors import UserError, check_repo_access
 from hf_gen.features import feature_extractor
-from hf_gen.hub_lookup import ask_the_hub
 from hf_gen.losses import kl_to_standard_normal, reconstruction_nll
-from hf_gen.models.vae import ConvVAE, DenseVAE, ResidualVAE, VectorVAE
+from hf_gen.models.vae import ConvVAE, DenseVAE, PatchVAE, VectorVAE
 from hf_gen.pipelines import VAEPipeline
 from hf_gen.pipelines.networks import load_network
 
@@ -149,8 +148,8 @@ def _new_network(model: VAEModel, objective: Objective, resolution: int) -> Mode
                 return ConvVAE(sample_size=resolution, **asdict(model), **likelihood)
             case DenseVAEConfig():
                 return DenseVAE(sample_size=resolution, **asdict(model), **likelihood)
-            case ResidualVAEConfig():
-                return ResidualVAE(sample_size=resolution, **asdict(model), **likelihood)
+            case PatchVAEConfig():
+                return PatchVAE(sample_size=resolution, **asdict(model), **likelihood)
             case AutoencoderKLConfig():
                 count = len(model.block_out_channels)
                 return AutoencoderKL(
@@ -176,7 +175,7 @@ def _pretrained_network(name: str, subfolder: str | None) -> ModelMixin:
     if not Path(name).is_dir():
         if name.startswith(("/", ".", "~")):
             raise UserError(f"there is no folder {name}: check --pretrained-model-name-or-path")
-        ask_the_hub(name, "model")
+        check_repo_access(name, "model")
     return load_network(name, subfolder)
 
 

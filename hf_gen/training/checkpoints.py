@@ -15,7 +15,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from hf_gen.errors import UserError
-from hf_gen.runs.atomic import whole_folder
+from hf_gen.runs.atomic import atomic_dir
 
 FORMAT = 1
 # What reading a file that is cut short, or holds something else, ends in.
@@ -48,7 +48,7 @@ def save_checkpoint(
     Raises:
         UserError: If the disk is full or not writable.
     """
-    with whole_folder(folder) as partial:
+    with atomic_dir(folder) as partial:
         for name, module in modules.items():
             _write(partial / f"{name}.safetensors", module.state_dict())
         for turn, optimiser in optimisers.items():

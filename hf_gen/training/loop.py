@@ -17,11 +17,11 @@ from hf_gen.config import Optimisation, Output
 from hf_gen.data.batches import Batch, Loader
 from hf_gen.errors import UserError
 from hf_gen.images import grid
-from hf_gen.runs.atomic import whole_folder
+from hf_gen.runs.atomic import atomic_dir
 from hf_gen.runs.folder import RunFolder
 from hf_gen.training.compilation import compile_networks, pays_off
 from hf_gen.training.signals import Interrupted, stop_signals
-from hf_gen.training.state import Stateful, Trained
+from hf_gen.training.state import Stateful, TrainState
 from hf_gen.training.tracking import Window, start_tracker
 
 PREVIEWED = 16
@@ -35,7 +35,6 @@ class Task(Protocol):
         turns: For each optimiser, in the order of `losses`, the networks it updates.
         averaged: The networks of which a moving average is kept: what is evaluated and exported.
         optimisations: How the weights of each turn are found.
-        state: What else a checkpoint holds.
         preview_columns: Images in a row of `preview`.
     """
 
@@ -43,8 +42,11 @@ class Task(Protocol):
     turns: dict[str, tuple[str, ...]]
     averaged: tuple[str, ...]
     optimisations: dict[str, Optimisation]
-    state: dict[str, Stateful]
     preview_columns: int
+
+    @property
+    def state(self) -> Mapping[str, Stateful]:
+        """What else a checkpoint holds."""
 
     def losses(
         self, nets: Mapping[str, nn.Module], batch: Batch
@@ -95,7 +97,7 @@ def train(
     images = optimisation.num_train_epochs * loader.images_per_epoch
     steps = optimisation.max_train_steps or math.ceil(images / loader.total)
     _compile(task, loader, optimisation, steps)
-    trained = Trained.prepare(
+    trained = TrainState.prepare(
         task.networks,
         task.turns,
         task.averaged,
@@ -106,7 +108,7 @@ def train(
     window = Window(accelerator.device)
     first = trained.restore(run.checkpoint_to_resume(output.resume_from_checkpoint), window)
     if accelerator.is_main_process:
-        run.forget_metrics_after(first)
+        run.truncate_metrics(first)
     lowest = min(
         (line.get(f"validation/{best}", math.inf) for line in run.metrics()), default=math.inf
     )
@@ -182,7 +184,7 @@ def train(
             if saves:
                 trained.save(run.checkpoint(done), done, window)
                 if accelerator.is_main_process:
-                    run.forget_checkpoints_before(output.checkpoints_total_limit)
+                    run.keep_last_checkpoints(output.checkpoints_total_limit)
                     now = time.monotonic()
                     run.add_seconds(now - since)
                     since = now
@@ -252,7 +254,7 @@ def _named(turn: str, losses: dict[str, Tensor], task: Task) -> dict[str, Tensor
 
 
 def _export(pipeline: DiffusionPipeline, run: RunFolder) -> None:
-    with whole_folder(run.pipeline) as partial:
+    with atomic_dir(run.pipeline) as partial:
         pipeline.save_pretrained(partial, safe_serialization=True)
 
 

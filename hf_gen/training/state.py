@@ -28,7 +28,7 @@ class Stateful(Protocol):
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainState:
     """The networks of a task as Accelerate wraps them, and what else training changes.
 
     Attributes:
@@ -127,10 +127,13 @@ class Trained:
             move_average(averaged, now, step, decay)
 
     @cached_property
-    def _averaged(self) -> list[tuple["Numbers", "Numbers"]]:
+    def _averaged(self) -> list[tuple["ParamsAndBuffers", "ParamsAndBuffers"]]:
         """Each average and what it follows, found once: on a CPU that takes as long as a move."""
         return [
-            (Numbers.of(module), Numbers.of(self.modules[name.removesuffix(".ema")]))
+            (
+                ParamsAndBuffers.of(module),
+                ParamsAndBuffers.of(self.modules[name.removesuffix(".ema")]),
+            )
             for name, module in self.modules.items()
             if name.endswith(".ema")
         ]
@@ -173,7 +176,7 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Numbers:
+class ParamsAndBuffers:
     """All numbers of a network."""
 
     weights: list[Tensor]
@@ -186,7 +189,9 @@ class Numbers:
 
 
 @torch.no_grad()
-def move_average(averaged: Numbers, now: Numbers, step: int, decay: float) -> None:
+def move_average(
+    averaged: ParamsAndBuffers, now: ParamsAndBuffers, step: int, decay: float
+) -> None:
     """Moves `averaged` towards `now` by a decay that is warmed up as (1 + step) / (10 + step)."""
     warmed_up = min(decay, (1 + step) / (10 + step))
     get_ema_multi_avg_fn(warmed_up)(averaged.weights, now.weights, step)

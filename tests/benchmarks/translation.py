@@ -49,7 +49,7 @@ def ours(steps: int, precision: str = "no", compiled: str = "on") -> None:
 
     from hf_gen.training.compilation import compile_networks
     from hf_gen.training.memory import keep_freed_memory
-    from hf_gen.training.state import Trained
+    from hf_gen.training.state import TrainState
 
     keep_freed_memory()
     gate = Gate(BATCH, steps)
@@ -58,7 +58,7 @@ def ours(steps: int, precision: str = "no", compiled: str = "on") -> None:
     if compiled == "on":
         compile_networks(task.networks.values(), must=True)
     accelerator = Accelerator(mixed_precision=precision)
-    trained = Trained.prepare(
+    trained = TrainState.prepare(
         task.networks, task.turns, (), task.state, task.optimisations, accelerator
     )
     step, losses = 0, []

@@ -68,10 +68,10 @@ def test_samples_are_those_of_the_seed(client: Client) -> None:
 def test_a_walk_has_both_ends(client: Client) -> None:
     faces = handle_file(FACE), handle_file(OTHER)
     walk = client.predict(
-        *faces, "conv-vae", steps=4, method="spherical", held=[0, 3], api_name="/interpolate"
+        *faces, "conv-vae", steps=4, method="spherical", frozen_dims=[0, 3], api_name="/interpolate"
     )
     expected = hf_gen.load("conv-vae").interpolate(
-        Image.open(FACE), Image.open(OTHER), 4, "spherical", held=[0, 3]
+        Image.open(FACE), Image.open(OTHER), 4, "spherical", frozen_dims=[0, 3]
     )
     assert [image(item["image"]) for item in walk] == [enlarge(face).tobytes() for face in expected]
 

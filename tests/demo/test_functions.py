@@ -66,7 +66,7 @@ def test_a_walk_holds_what_there_is_to_hold(
     pipeline: VAEPipeline, faces: list[Image.Image]
 ) -> None:
     free = walk(pipeline, faces[0], faces[1], 5)
-    held = walk(pipeline, faces[0], faces[1], 5, "spherical", held=[*range(50), 70])
+    held = walk(pipeline, faces[0], faces[1], 5, "spherical", frozen_dims=[*range(50), 70])
     assert len(free) == 5
     assert free[0].tobytes() == pipeline.reconstruct(faces[0])[0].tobytes()
     assert len({frame.tobytes() for frame in free}) == 5

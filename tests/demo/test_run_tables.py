@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hf_gen.demo.run_tables import colours, legend, results_table, table_rows
-from hf_gen.palette import PALETTE
+from hf_gen.metrics import PALETTE
 from tests.demo.run_folders import read_runs, several_runs
 
 

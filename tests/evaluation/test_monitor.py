@@ -14,8 +14,8 @@ from hf_gen.errors import UserError
 from hf_gen.evaluation.monitor import MOST, TranslationMonitor
 from hf_gen.evaluation.translation import evaluate_translations
 from hf_gen.features import feature_extractor
+from hf_gen.metrics import DIRECTIONS
 from hf_gen.models.cyclegan import ResnetGeneratorOutput
-from hf_gen.numbers import DIRECTIONS
 from hf_gen.pipelines import TranslationPipeline
 
 SIZE, COUNT = 16, 24

@@ -12,10 +12,9 @@ import pytest
 from huggingface_hub import HfApi, constants
 
 from hf_gen.cli import main
-from hf_gen.errors import UserError
+from hf_gen.errors import HubUnreachable, UserError
 from hf_gen.hub import background
 from hf_gen.hub.push import check_access
-from hf_gen.hub_answers import HubUnreachable
 from tests.launching import ROOT
 from tests.loopback_hub import LoopbackHub
 from train_accelerate import main as train

@@ -19,7 +19,7 @@ from torch import Tensor
 from hf_gen.models.vae import (
     ConvVAE,
     DenseVAE,
-    ResidualVAE,
+    PatchVAE,
     VectorVAE,
     _enlarged_with_gradients,
     _Enlarging,
@@ -31,8 +31,8 @@ SMALL: dict[str, Callable[[], VectorVAE]] = {
     "stride": lambda: ConvVAE(16, filters=(6, 4), latent_channels=5),
     "max_pool": lambda: ConvVAE(16, filters=(6, 4), latent_channels=5, downsample="max_pool"),
     "dense": lambda: DenseVAE(16, hidden=(12, 8), latent_channels=5),
-    "residual": lambda: ResidualVAE(
-        16, 2, filters=(6, 8), num_blocks=(1, 2), narrow_channels=3, latent_channels=5
+    "residual": lambda: PatchVAE(
+        16, 2, filters=(6, 8), num_blocks=(1, 2), bottleneck_channels=3, latent_channels=5
     ),
 }
 WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -43,7 +43,7 @@ from hf_gen.models import vae
 folder = sys.argv[1]
 images = load_file(f"{folder}/images.safetensors")["images"]
 made = {}
-kinds = {"dense": vae.DenseVAE, "residual": vae.ResidualVAE}
+kinds = {"dense": vae.DenseVAE, "residual": vae.PatchVAE}
 for name in ("stride", "max_pool", *kinds):
     kind = kinds.get(name, vae.ConvVAE)
     network = kind.from_pretrained(f"{folder}/{name}")

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from hf_gen.errors import UserError
 from hf_gen.models.cyclegan import PatchDiscriminator, ResnetGenerator
 from hf_gen.models.prior import LatentPrior
-from hf_gen.models.vae import ConvVAE, DenseVAE, ResidualVAE
+from hf_gen.models.vae import ConvVAE, DenseVAE, PatchVAE
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline, load
 from hf_gen.pipelines.networks import GENERATORS, load_network
 
@@ -27,7 +27,7 @@ WEIGHTS = "vae/diffusion_pytorch_model.safetensors"
 NETWORKS: dict[str, Callable[[], ModelMixin]] = {
     "ConvVAE": lambda: ConvVAE(16, filters=(6, 4), latent_channels=5),
     "DenseVAE": lambda: DenseVAE(16, hidden=(12, 8), latent_channels=5),
-    "ResidualVAE": lambda: ResidualVAE(16, filters=(6, 4), narrow_channels=3, latent_channels=5),
+    "PatchVAE": lambda: PatchVAE(16, filters=(6, 4), bottleneck_channels=3, latent_channels=5),
     "AutoencoderKL": lambda: AutoencoderKL(block_out_channels=(4,), norm_num_groups=2),
     "AutoencoderTiny": lambda: AutoencoderTiny(
         encoder_block_out_channels=(4, 4),

@@ -97,7 +97,6 @@ def test_every_method_gives_images_as_pil_or_as_a_tensor(pipeline: VAEPipeline) 
         "reconstruct": (3, lambda **kind: pipeline.reconstruct(images(3), **kind)),
         "sample": (3, lambda **kind: pipeline.sample(3, generator(), **kind)),
         "interpolate": (4, lambda **kind: pipeline.interpolate(first, second, 4, **kind)),
-        "mix": (4, lambda **kind: pipeline.mix(first, second, [0, 2], 4, **kind)),
         "call": (3, lambda **kind: pipeline(3, generator(), **kind).images),
     }
     for name, (count, make) in made.items():
@@ -130,7 +129,6 @@ def test_a_generator_repeats_everything(pipeline: VAEPipeline) -> None:
         made |= {
             "reconstruct": lambda **kind: pipeline.reconstruct(first, **drawn, **kind),
             "interpolate": lambda **kind: pipeline.interpolate(first, second, 3, **drawn, **kind),
-            "mix": lambda **kind: pipeline.mix(first, second, [0], 3, **drawn, **kind),
             "traverse": lambda **kind: pipeline.traverse(first, steps=3, **drawn, **kind),
         }
     for name, make in made.items():
@@ -163,12 +161,14 @@ def test_a_walk_starts_and_ends_at_the_reconstructions(pipeline: VAEPipeline, me
 def test_a_mix_with_nothing_held_is_the_straight_walk(pipeline: VAEPipeline) -> None:
     first, second = images(1), images(1, seed=2)
     straight = pipeline.interpolate(first, second, 5, output_type="pt")
-    assert torch.equal(pipeline.mix(first, second, [], 5, output_type="pt"), straight)
+    assert torch.equal(
+        pipeline.interpolate(first, second, 5, output_type="pt", frozen_dims=[]), straight
+    )
 
 
 def test_a_mix_with_all_held_stays_at_the_first(pipeline: VAEPipeline) -> None:
     first, second = images(1), images(1, seed=2)
-    walk = pipeline.mix(first, second, range(5), 5, output_type="pt")
+    walk = pipeline.interpolate(first, second, 5, output_type="pt", frozen_dims=range(5))
     assert_close(walk, pipeline.reconstruct(first, output_type="pt").repeat(5, 1, 1, 1))
 
 
@@ -200,7 +200,7 @@ def test_a_spherical_walk_between_equal_or_opposite_codes_is_straight(seen: VAEP
 
 def test_held_dimensions_do_not_move_and_the_others_do(seen: VAEPipeline) -> None:
     first, second = images(1, 4), images(1, 4, seed=2)
-    walk = seen.mix(first, second, [0, 2], 5, output_type="pt")
+    walk = seen.interpolate(first, second, 5, output_type="pt", frozen_dims=[0, 2])
     straight = seen.interpolate(first, second, 5, output_type="pt")
     for held in (0, 2):
         assert torch.equal(walk[:, held], first[:, held].repeat(5, 1, 1))
@@ -211,24 +211,18 @@ def test_held_dimensions_do_not_move_and_the_others_do(seen: VAEPipeline) -> Non
 @pytest.mark.parametrize("method", ["linear", "spherical"])
 def test_a_walk_of_either_kind_holds_dimensions(seen: VAEPipeline, method: Any) -> None:
     first, second = images(1, 4), images(1, 4, seed=2)
-    walk = seen.interpolate(first, second, 5, method, output_type="pt", held=[0, 2])
+    walk = seen.interpolate(first, second, 5, method, output_type="pt", frozen_dims=[0, 2])
     for held in (0, 2):
         assert torch.equal(walk[:, held], first[:, held].repeat(5, 1, 1))
     assert_close(walk[0], first[0])
     assert_close(walk[-1, 1], second[0, 1])
-    still = seen.interpolate(first, second, 5, method, output_type="pt", held=range(3))
+    still = seen.interpolate(first, second, 5, method, output_type="pt", frozen_dims=range(3))
     assert_close(still, first.repeat(5, 1, 1, 1))
-
-
-def test_a_mix_is_the_straight_walk_with_what_it_holds(pipeline: VAEPipeline) -> None:
-    first, second = images(1), images(1, seed=2)
-    walk = pipeline.interpolate(first, second, 5, output_type="pt", held=[1, 4])
-    assert torch.equal(pipeline.mix(first, second, [1, 4], 5, output_type="pt"), walk)
 
 
 def test_a_circle_that_holds_is_that_of_the_other_dimensions(seen: VAEPipeline) -> None:
     first, second = images(1, 4), images(1, 4, seed=2)
-    walk = seen.interpolate(first, second, 5, "spherical", output_type="pt", held=[0])
+    walk = seen.interpolate(first, second, 5, "spherical", output_type="pt", frozen_dims=[0])
     first[:, 0] = second[:, 0] = 0
     free = seen.interpolate(first, second, 5, "spherical", output_type="pt")
     assert_close(walk[:, 1:], free[:, 1:])
@@ -245,7 +239,7 @@ def test_a_traversal_changes_its_dimension_only(seen: VAEPipeline) -> None:
 
 def test_no_method_changes_the_images_that_it_is_given(seen: VAEPipeline) -> None:
     first, second = images(1, 4), images(1, 4, seed=2)
-    seen.mix(first, second, [1], output_type="pt")
+    seen.interpolate(first, second, output_type="pt", frozen_dims=[1])
     seen.traverse(first, output_type="pt")
     assert torch.equal(first, images(1, 4))
     assert torch.equal(second, images(1, 4, seed=2))
@@ -490,17 +484,23 @@ def test_what_cannot_be_done_is_a_sentence(seen: VAEPipeline) -> None:
         ("at least one image, got none", lambda: seen.reconstruct([])),
         ("count must be at least 1, got 0", lambda: seen.sample(0)),
         ("steps must be at least 2, got 1", lambda: seen.interpolate(one, one, 1)),
-        ("steps must be at least 2, got 1", lambda: seen.mix(one, one, [0], 1)),
+        ("steps must be at least 2, got 1", lambda: seen.interpolate(one, one, 1)),
         ("steps must be at least 2, got 1", lambda: seen.traverse(one, steps=1)),
         ("method must be .*got 'cubic'", lambda: seen.interpolate(one, one, 3, "cubic")),  # type: ignore[arg-type]
         ("one image each, got 2", lambda: seen.interpolate(images(2, 4), one)),
-        ("one image each, got 2", lambda: seen.mix(one, images(2, 4), [0])),
+        ("one image each, got 2", lambda: seen.interpolate(one, images(2, 4))),
         ("one image each, got 2", lambda: seen.traverse(images(2, 4))),
-        ("dimensions must be from 0 to 2, got 3", lambda: seen.mix(one, one, [0, 3])),
-        ("dimensions must be from 0 to 2, got -1", lambda: seen.mix(one, one, [-1])),
         (
             "dimensions must be from 0 to 2, got 3",
-            lambda: seen.interpolate(one, one, 3, "spherical", held=[3]),
+            lambda: seen.interpolate(one, one, frozen_dims=[3]),
+        ),
+        (
+            "dimensions must be from 0 to 2, got -1",
+            lambda: seen.interpolate(one, one, frozen_dims=[-1]),
+        ),
+        (
+            "dimensions must be from 0 to 2, got 3",
+            lambda: seen.interpolate(one, one, 3, "spherical", frozen_dims=[3]),
         ),
         ("dimensions must be from 0 to 2, got 3", lambda: seen.traverse(one, [3])),
         ("output_type must be .*got 'np'", lambda: seen.sample(1, output_type="np")),  # type: ignore[arg-type]

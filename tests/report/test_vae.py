@@ -114,10 +114,10 @@ def test_the_held_dimensions_are_those_of_the_report_and_stay(
     labels = ["all dimensions move", f"{words} held", f"only {words} {moves}"]
     assert [row.label for row in rows] == labels * 3
     first, second = pairs(held_out, 1)[0]
-    expected = pipeline.mix(first, second, held, 8, output_type="pt")
+    expected = pipeline.interpolate(first, second, 8, output_type="pt", frozen_dims=held)
     assert torch.equal(rows[1].images, torch.cat((first, expected, second)))
     others = [dimension for dimension in range(latents) if dimension not in held]
-    expected = pipeline.mix(first, second, others, 8, output_type="pt")
+    expected = pipeline.interpolate(first, second, 8, output_type="pt", frozen_dims=others)
     assert torch.equal(rows[2].images, torch.cat((first, expected, second)))
 
 

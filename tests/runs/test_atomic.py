@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 import hf_gen
-from hf_gen.runs.atomic import disk_errors_as_sentences, remove_folder, whole_folder, write_whole_text
+from hf_gen.errors import translate_os_errors
+from hf_gen.runs.atomic import atomic_rmtree, atomic_dir, atomic_write_text
 from hf_gen.errors import UserError
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -22,8 +23,8 @@ ROOT = Path(hf_gen.__file__).parents[1]
 KILLED_INSIDE = """
 import os, signal, sys
 from pathlib import Path
-from hf_gen.runs.atomic import whole_folder
-with whole_folder(Path(sys.argv[1])) as partial:
+from hf_gen.runs.atomic import atomic_dir
+with atomic_dir(Path(sys.argv[1])) as partial:
     (partial / "new").write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -31,8 +32,7 @@ with whole_folder(Path(sys.argv[1])) as partial:
 KILLED_AT_A_RENAMING = """
 import os, signal, sys
 from pathlib import Path
-from hf_gen.runs.atomic import whole_folder
-
+from hf_gen.runs.atomic import atomic_dir
 def watch(event, arguments):
     global left
     if event == "os.rename":
@@ -41,7 +41,7 @@ def watch(event, arguments):
             os.kill(os.getpid(), signal.SIGKILL)
 
 left = int(sys.argv[2])
-with whole_folder(Path(sys.argv[1])) as partial:
+with atomic_dir(Path(sys.argv[1])) as partial:
     (partial / "new").write_text("whole")
     sys.addaudithook(watch)
 """
@@ -53,7 +53,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 def test_a_folder_appears_with_all_that_was_written(tmp_path: Path) -> None:
     target = tmp_path / "deep" / "target"
-    with whole_folder(target) as partial:
+    with atomic_dir(target) as partial:
         (partial / "file").write_text("text")
         (partial / "inner").mkdir()
         (partial / "inner" / "file").write_text("more")
@@ -65,14 +65,14 @@ def test_a_folder_appears_with_all_that_was_written(tmp_path: Path) -> None:
 
 def test_a_folder_replaces_the_one_before(tmp_path: Path) -> None:
     for name in ("old", "new"):
-        with whole_folder(tmp_path / "target") as partial:
+        with atomic_dir(tmp_path / "target") as partial:
             (partial / name).write_text(name)
     assert contents(tmp_path / "target") == {"new": "new"}
     assert list(tmp_path.iterdir()) == [tmp_path / "target"]
 
 
 def stop_halfway(target: Path, stop: type[BaseException]) -> None:
-    with whole_folder(target) as partial:
+    with atomic_dir(target) as partial:
         (partial / "new").write_text("half")
         raise stop
 
@@ -82,7 +82,7 @@ def test_an_exception_leaves_what_was_there(tmp_path: Path, stop: type[BaseExcep
     with pytest.raises(stop):
         stop_halfway(tmp_path / "target", stop)
     assert list(tmp_path.iterdir()) == []
-    with whole_folder(tmp_path / "target") as partial:
+    with atomic_dir(tmp_path / "target") as partial:
         (partial / "old").write_text("whole")
     with pytest.raises(stop):
         stop_halfway(tmp_path / "target", stop)
@@ -92,11 +92,11 @@ def test_an_exception_leaves_what_was_there(tmp_path: Path, stop: type[BaseExcep
 
 def test_a_kill_inside_the_block_leaves_what_was_there(tmp_path: Path, start_python: Start) -> None:
     target = tmp_path / "work" / "target"
-    with whole_folder(target) as partial:
+    with atomic_dir(target) as partial:
         (partial / "old").write_text("whole")
     assert start_python(KILLED_INSIDE, target).wait() == -signal.SIGKILL
     assert contents(target) == {"old": "whole"}
-    with whole_folder(target) as partial:
+    with atomic_dir(target) as partial:
         assert list(partial.iterdir()) == []
         (partial / "new").write_text("whole")
     assert contents(target) == {"new": "whole"}
@@ -107,7 +107,7 @@ def test_a_kill_before_the_first_renaming_leaves_the_old(
     tmp_path: Path, start_python: Start
 ) -> None:
     target = tmp_path / "work" / "target"
-    with whole_folder(target) as partial:
+    with atomic_dir(target) as partial:
         (partial / "old").write_text("whole")
     assert start_python(KILLED_AT_A_RENAMING, target, 1).wait() == -signal.SIGKILL
     assert contents(target) == {"old": "whole"}
@@ -115,14 +115,14 @@ def test_a_kill_before_the_first_renaming_leaves_the_old(
 
 def test_a_removed_folder_is_gone(tmp_path: Path) -> None:
     (tmp_path / "target" / "inner").mkdir(parents=True)
-    remove_folder(tmp_path / "target")
+    atomic_rmtree(tmp_path / "target")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_text_is_replaced_at_once(tmp_path: Path) -> None:
     target = tmp_path / "file.txt"
     for text in ("one, ä, 顔\n", "two\n"):
-        write_whole_text(target, text)
+        atomic_write_text(target, text)
         assert target.read_text(encoding="utf-8") == text
     assert list(tmp_path.iterdir()) == [target]
 
@@ -131,10 +131,10 @@ def test_two_writers_of_one_file_leave_a_whole_text(tmp_path: Path, start_python
     program = """
 import sys
 from pathlib import Path
-from hf_gen.runs.atomic import write_whole_text
+from hf_gen.runs.atomic import atomic_write_text
 target, letter = Path(sys.argv[1]), sys.argv[2]
 for _ in range(300):
-    write_whole_text(target, letter * 1000)
+    atomic_write_text(target, letter * 1000)
     assert target.read_text() in ("a" * 1000, "b" * 1000)
 """
     writers = [start_python(program, tmp_path / "file.txt", letter) for letter in "ab"]
@@ -156,13 +156,13 @@ for _ in range(300):
     ],
 )
 def test_errors_of_the_disk_become_sentences(number: int, sentence: str) -> None:
-    with pytest.raises(UserError, match=sentence), disk_errors_as_sentences(Path("/the/folder")):
+    with pytest.raises(UserError, match=sentence), translate_os_errors(Path("/the/folder")):
         raise OSError(number, os.strerror(number))
 
 
 def test_other_errors_pass_through() -> None:
     for error in (FileNotFoundError(errno.ENOENT, "gone"), ValueError("other"), UserError("said")):
-        with pytest.raises(type(error)) as raised, disk_errors_as_sentences(Path("folder")):
+        with pytest.raises(type(error)) as raised, translate_os_errors(Path("folder")):
             raise error
         assert raised.value is error
 
@@ -170,7 +170,7 @@ def test_other_errors_pass_through() -> None:
 def test_a_full_disk_inside_the_block_becomes_a_sentence(tmp_path: Path) -> None:
     with (
         pytest.raises(UserError, match=f"no space is left on the disk of {tmp_path}/target"),
-        whole_folder(tmp_path / "target"),
+        atomic_dir(tmp_path / "target"),
     ):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert list(tmp_path.iterdir()) == []
@@ -180,11 +180,11 @@ def test_a_path_below_a_file_becomes_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("text")
     with (
         pytest.raises(UserError, match="is a file where a folder is needed"),
-        whole_folder(tmp_path / "file" / "target"),
+        atomic_dir(tmp_path / "file" / "target"),
     ):
         pass
     with pytest.raises(UserError, match="is a file where a folder is needed"):
-        write_whole_text(tmp_path / "file" / "target.txt", "text")
+        atomic_write_text(tmp_path / "file" / "target.txt", "text")
     assert (tmp_path / "file").read_text() == "text"
 
 
@@ -194,7 +194,7 @@ def test_a_folder_without_write_permission_becomes_a_sentence(tmp_path: Path) ->
     try:
         with (
             pytest.raises(UserError, match="is not writable for this user"),
-            whole_folder(tmp_path / "target"),
+            atomic_dir(tmp_path / "target"),
         ):
             pass
     finally:
@@ -225,24 +225,24 @@ def test_a_disk_that_runs_full_becomes_a_sentence_and_keeps_what_was_there(tmp_p
     program = """
 import sys
 from pathlib import Path
-from hf_gen.runs.atomic import UserError, whole_folder, write_whole_text
+from hf_gen.runs.atomic import UserError, atomic_dir, atomic_write_text
 disk = Path(sys.argv[1])
-write_whole_text(disk / "file", "old")
-with whole_folder(disk / "target") as partial:
+atomic_write_text(disk / "file", "old")
+with atomic_dir(disk / "target") as partial:
     (partial / "old").write_text("whole")
 
 def fill_folder():
-    with whole_folder(disk / "target") as partial:
+    with atomic_dir(disk / "target") as partial:
         (partial / "new").write_bytes(bytes(1_000_000))
 
 def fill_with_safetensors():
     import numpy
     from safetensors.numpy import save_file
-    with whole_folder(disk / "target") as partial:
+    with atomic_dir(disk / "target") as partial:
         save_file({"weights": numpy.zeros(1_000_000)}, partial / "new.safetensors")
 
 def fill_with_text():
-    write_whole_text(disk / "file", "x" * 1_000_000)
+    atomic_write_text(disk / "file", "x" * 1_000_000)
 
 for fill in (fill_folder, fill_with_safetensors, fill_with_text):
     try:
@@ -262,14 +262,14 @@ def test_a_read_only_disk_becomes_a_sentence(tmp_path: Path) -> None:
     program = """
 import sys
 from pathlib import Path
-from hf_gen.runs.atomic import UserError, whole_folder, write_whole_text
+from hf_gen.runs.atomic import UserError, atomic_dir, atomic_write_text
 try:
-    with whole_folder(Path(sys.argv[1]) / "target"):
+    with atomic_dir(Path(sys.argv[1]) / "target"):
         pass
 except UserError as error:
     print(error)
 try:
-    write_whole_text(Path(sys.argv[1]) / "file", "text")
+    atomic_write_text(Path(sys.argv[1]) / "file", "text")
 except UserError as error:
     print(error)
 """

@@ -151,13 +151,13 @@ def test_a_line_of_the_log_is_on_the_disk_before_the_next_checkpoint(
 
 def test_steps_that_will_be_taken_again_are_forgotten(tmp_path: Path) -> None:
     run = started(tmp_path)
-    run.forget_metrics_after(0)
+    run.truncate_metrics(0)
     for step in (20, 40, 60):
         run.log({"step": step, "train/kl": step / 7})
     before = (run.path / "metrics.jsonl").read_text().splitlines(keepends=True)
     with (run.path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 80')
-    run.forget_metrics_after(40)
+    run.truncate_metrics(40)
     assert (run.path / "metrics.jsonl").read_text() == "".join(before[:2])
     run.log({"step": 60, "train/kl": 60 / 7})
     assert (run.path / "metrics.jsonl").read_text() == "".join(before)
@@ -193,7 +193,7 @@ def test_the_last_checkpoints_are_kept(tmp_path: Path, limit: int, kept: list[in
     for step in (30, 200, 1000):
         run.checkpoint(step).mkdir()
         (run.checkpoint(step) / "file").touch()
-    run.forget_checkpoints_before(limit)
+    run.keep_last_checkpoints(limit)
     assert run.checkpoints() == [run.checkpoint(step) for step in kept]
     assert {path.name for path in run.path.iterdir()} == {
         "run.json",

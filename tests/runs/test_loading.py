@@ -8,7 +8,7 @@ import pytest
 
 from hf_gen.config import recipe_as_json
 from hf_gen.errors import UserError
-from hf_gen.runs.loading import open_run
+from hf_gen.runs.loading import load_run
 from hf_gen.recipes import RECIPES
 from hf_gen.runs.folder import RunFolder
 
@@ -30,7 +30,7 @@ def run_folder(path: Path, **described: object) -> Path:
 
 
 def test_a_finished_run_says_what_it_is(tmp_path: Path) -> None:
-    run = open_run(run_folder(tmp_path / "mine"))
+    run = load_run(run_folder(tmp_path / "mine"))
     assert (run.name, run.recipe_name) == ("mine", "dense-vae-z5")
     assert run.recipe.data.resolution == 48
     assert run.recipe.data.train_data_dir == Path("faces")
@@ -51,30 +51,30 @@ def test_what_this_version_cannot_read_is_named(
     changes: dict[str, object], sentence: str, tmp_path: Path
 ) -> None:
     with pytest.raises(UserError, match=sentence):
-        open_run(run_folder(tmp_path / "run", **changes))
+        load_run(run_folder(tmp_path / "run", **changes))
 
 
 def test_it_tells_in_full_what_it_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "private").mkdir()
     (tmp_path / "faces").symlink_to("private")
-    assert open_run(run_folder(tmp_path / "run")).sources == [str(tmp_path / "private")]
+    assert load_run(run_folder(tmp_path / "run")).sources == [str(tmp_path / "private")]
     data = {"dataset_name": "user/set", "data_files": ["/etc/*"], "cache_dir": "~nobody-here/x"}
     second = {"train_data_dir_b": "\0", "data_files_b": ["two"]}
     identity = {"recipe": "cyclegan", "data": data, "domains": second}
-    told = open_run(run_folder(tmp_path / "other", identity=identity)).sources
+    told = load_run(run_folder(tmp_path / "other", identity=identity)).sources
     assert told == ["user/set /etc/*", "\0 two", "~nobody-here/x"]
     drawn = {"recipe": "cyclegan", "data": {"dataset_name": "faces"}}
-    assert open_run(run_folder(tmp_path / "drawn", identity=drawn)).sources == []
+    assert load_run(run_folder(tmp_path / "drawn", identity=drawn)).sources == []
 
 
 def test_no_run_and_an_unfinished_one_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no run"):
-        open_run(tmp_path)
+        load_run(tmp_path)
     run = run_folder(tmp_path / "run")
     (run / "results.json").unlink()
     with pytest.raises(UserError, match=f"has not ended: {COMMAND} goes on with it"):
-        open_run(run)
+        load_run(run)
     (run / "run.json").write_text('{"format": 1,')
     with pytest.raises(UserError, match=r"run\.json is damaged"):
-        open_run(run)
+        load_run(run)

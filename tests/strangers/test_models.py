@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from hf_gen.errors import UserError
 from hf_gen.models.cyclegan import ResnetGenerator
 from hf_gen.models.prior import LatentPrior
-from hf_gen.models.vae import ConvVAE, DenseVAE, ResidualVAE
+from hf_gen.models.vae import ConvVAE, DenseVAE, PatchVAE
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline, load_any
 from tests.reliability import FAULTS
 from tests.strangers.bounded import ANSWERED, ask, wrong
@@ -24,7 +24,7 @@ _ALONE: dict[str, type[ModelMixin]] = {
     "conv/vae": ConvVAE,
     "conv/prior": LatentPrior,
     "dense/vae": DenseVAE,
-    "residual/vae": ResidualVAE,
+    "residual/vae": PatchVAE,
     "cyclegan/a_to_b": ResnetGenerator,
 }
 _KINDS: dict[str, dict[str, Mutation]] = {".json": JSON, ".safetensors": SAFETENSORS}
@@ -39,7 +39,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     mixture.means.normal_()
     conv = ConvVAE(16, filters=(6, 4), latent_channels=5).eval()
     dense = DenseVAE(16, hidden=(8,), latent_channels=3).eval()
-    residual = ResidualVAE(16, filters=(6, 4), narrow_channels=3, latent_channels=3).eval()
+    residual = PatchVAE(16, filters=(6, 4), bottleneck_channels=3, latent_channels=3).eval()
     generators = [ResnetGenerator(16, 4, num_residual_blocks=1).eval() for _ in range(2)]
     VAEPipeline(conv, mixture, 16).save_pretrained(folder / "conv")
     VAEPipeline(dense, LatentPrior((3, 1, 1)), 16).save_pretrained(folder / "dense")

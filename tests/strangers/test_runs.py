@@ -15,7 +15,7 @@ from hf_gen.demo.shelf import Shelf, find_models
 from hf_gen.errors import UserError
 from hf_gen.hub.cards import family_of, run_card
 from hf_gen.report.compare import check_measured
-from hf_gen.runs.loading import open_run
+from hf_gen.runs.loading import load_run
 from hf_gen.training.checkpoints import load_checkpoint, save_checkpoint
 from tests.demo.run_folders import log_cyclegan, log_vae, start_run
 from tests.reliability import FAULTS
@@ -65,7 +65,7 @@ def test_a_broken_run_is_a_sentence_at_the_command_line(
         whole = place.read_bytes()
         try:
             place.write_bytes(one.content)
-            run = open_run(place.parent)
+            run = load_run(place.parent)
             check_measured(run)
             run_card(run.folder, family_of(run.recipe))
         finally:

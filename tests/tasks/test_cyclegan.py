@@ -224,16 +224,16 @@ def test_a_turn_reaches_every_weight_of_its_own_networks_and_no_other(
 def test_a_discriminator_that_fails_in_the_generators_turn_is_not_left_frozen() -> None:
     task = make()
     one = batch()
-    judge = task.networks["disc_b"]
+    discriminator = task.networks["disc_b"]
 
     def fail(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         raise RuntimeError("out of memory")
 
-    hook = judge.register_forward_pre_hook(fail)
+    hook = discriminator.register_forward_pre_hook(fail)
     with pytest.raises(RuntimeError, match="out of memory"):
         list(task.losses(task.networks, one))
     hook.remove()
-    assert all(weight.requires_grad for weight in judge.parameters())
+    assert all(weight.requires_grad for weight in discriminator.parameters())
 
 
 def state_of(pool: Any) -> Losses:
@@ -275,8 +275,10 @@ def test_each_discriminator_sees_earlier_translations_of_its_own_domain() -> Non
                 fake = task.networks[name](one.images[source]).sample
                 shown = pool.exchange(fake, one.host_generator(f"pool {side}"))
                 assert step == 0 or not torch.equal(shown, fake)
-                judge, real = task.networks[f"disc_{side}"], one.images["ab".index(side)]
-                expected = discriminator_loss(judge(real), judge(shown), "least_squares")
+                discriminator, real = task.networks[f"disc_{side}"], one.images["ab".index(side)]
+                expected = discriminator_loss(
+                    discriminator(real), discriminator(shown), "least_squares"
+                )
                 torch.testing.assert_close(found[f"disc_{side}"], expected, rtol=1e-4, atol=1e-6)
     for side, (pool, _, _) in pools.items():
         ours, theirs = (state_of(p)["images"] for p in (task.state[f"pool_{side}"], pool))

@@ -23,7 +23,7 @@ from hf_gen.config import (
     DenseVAEConfig,
     Likelihood,
     Objective,
-    ResidualVAEConfig,
+    PatchVAEConfig,
     VAEModel,
     VAERecipe,
 )
@@ -36,7 +36,7 @@ from hf_gen.tasks.vae import VAETask
 
 CONV = ConvVAEConfig(filters=(6, 4), latent_channels=5)
 DENSE = DenseVAEConfig(hidden=(12, 8), latent_channels=5)
-RESIDUAL = ResidualVAEConfig(patch_size=2, filters=(6, 4), narrow_channels=3, latent_channels=5)
+RESIDUAL = PatchVAEConfig(patch_size=2, filters=(6, 4), bottleneck_channels=3, latent_channels=5)
 KL = AutoencoderKLConfig(block_out_channels=(32, 32))
 TINY = AutoencoderTinyConfig(block_out_channels=(4, 4), num_blocks=(1, 1))
 MODELS: dict[str, VAEModel] = {
@@ -230,12 +230,12 @@ def test_a_resolution_that_the_network_cannot_take_is_a_sentence(
         (ConvVAEConfig, {"latent_channels": 0}),
         (DenseVAEConfig, {"hidden": ()}),
         (DenseVAEConfig, {"hidden": (0,)}),
-        (ResidualVAEConfig, {"num_blocks": (1,)}),
-        (ResidualVAEConfig, {"num_blocks": (0, -1)}),
-        (ResidualVAEConfig, {"num_blocks": (0, 100_000)}),
-        (ResidualVAEConfig, {"patch_size": 3}),
-        (ResidualVAEConfig, {"filters": (4096, 4096)}),
-        (ResidualVAEConfig, {"narrow_channels": 0}),
+        (PatchVAEConfig, {"num_blocks": (1,)}),
+        (PatchVAEConfig, {"num_blocks": (0, -1)}),
+        (PatchVAEConfig, {"num_blocks": (0, 100_000)}),
+        (PatchVAEConfig, {"patch_size": 3}),
+        (PatchVAEConfig, {"filters": (4096, 4096)}),
+        (PatchVAEConfig, {"bottleneck_channels": 0}),
         (AutoencoderKLConfig, {"block_out_channels": ()}),
         (AutoencoderKLConfig, {"block_out_channels": (33, 33)}),
         (AutoencoderKLConfig, {"block_out_channels": (32, 0)}),

@@ -4,7 +4,7 @@ import pytest
 
 from hf_gen.evaluation.translation import evaluate_translations
 from hf_gen.faces import CONTINUOUS, FACTORS
-from hf_gen.numbers import described, formatted
+from hf_gen.metrics import formatted, metric_info
 
 
 @pytest.mark.parametrize(
@@ -24,16 +24,16 @@ from hf_gen.numbers import described, formatted
     ],
 )
 def test_a_key_is_described(key: str, name: str, unit: str, better: str) -> None:
-    number = described(key, ("anime", "cartoon"))
+    number = metric_info(key, ("anime", "cartoon"))
     assert (number.name, number.unit, number.better) == (name, unit, better)
 
 
 def test_every_factor_is_described_as_such() -> None:
     for factor in (*FACTORS, *CONTINUOUS):
         words = factor.replace("_", " ")
-        assert described(f"factors/{factor}").name == f"read from the code: {words}"
-        assert described(f"factors/{factor}_chance").short == f"{words} by a guess"
-        assert described(f"b_to_a/{factor}").short == words
+        assert metric_info(f"factors/{factor}").name == f"read from the code: {words}"
+        assert metric_info(f"factors/{factor}_chance").short == f"{words} by a guess"
+        assert metric_info(f"b_to_a/{factor}").short == words
 
 
 def test_no_number_of_translations_is_nameless() -> None:
@@ -43,7 +43,7 @@ def test_no_number_of_translations_is_nameless() -> None:
 
     images = torch.rand(8, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
     for name in evaluate_translations(images, images, feature_extractor()):
-        number = described(f"a_to_b/{name}")
+        number = metric_info(f"a_to_b/{name}")
         assert number.unit
         assert number.better
 
