@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hf_gen.errors import UserError, translate_os_errors
 
+
 @contextmanager
 def atomic_dir(target: Path, resumable: bool = False) -> Iterator[Path]:
     """Yields an empty folder that becomes `target` if, and only if, the block ends well.

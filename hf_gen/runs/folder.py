@@ -9,9 +9,8 @@ from typing import Any, TypeVar
 
 from PIL import Image
 
-from hf_gen.errors import translate_os_errors
+from hf_gen.errors import UserError, translate_os_errors
 from hf_gen.runs.atomic import atomic_rmtree, atomic_write_text
-from hf_gen.errors import UserError
 
 FORMAT = 1
 T = TypeVar("T")

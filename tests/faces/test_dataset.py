@@ -13,8 +13,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hf_gen.data import faces
-from hf_gen.faces import FACTORS, STYLES, TEST_START, Face, synthetic_faces, face_at, face_svg
+from hf_gen import faces
+from hf_gen.faces import (
+    FACTORS,
+    STYLES,
+    TEST_START,
+    Face,
+    face_at,
+    face_svg,
+    synthetic_faces,
+)
 
 PINNED = "051a59cdafebcc7f4eceb39690517fa47e5830aeab4d30dd3d1002d4e1cb4ca5"
 PLAIN = replace(
@@ -55,7 +63,7 @@ def test_the_drawing_is_the_same_on_every_machine():
 
 
 def test_the_drawing_is_the_same_in_another_process():
-    program = "import test_faces; print(test_faces.digest())"
+    program = "import test_dataset; print(test_dataset.digest())"
     path = [str(Path(__file__).parent), str(Path(faces.__file__).parents[2])]
     finished = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path[:0] = {path}; {program}"],

@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 import hf_gen
-from hf_gen.errors import translate_os_errors
-from hf_gen.runs.atomic import atomic_rmtree, atomic_dir, atomic_write_text
-from hf_gen.errors import UserError
+from hf_gen.errors import UserError, translate_os_errors
+from hf_gen.runs.atomic import atomic_dir, atomic_rmtree, atomic_write_text
 
 Start = Callable[..., subprocess.Popen[str]]
 ROOT = Path(hf_gen.__file__).parents[1]

@@ -8,9 +8,9 @@ import pytest
 
 from hf_gen.config import recipe_as_json
 from hf_gen.errors import UserError
-from hf_gen.runs.loading import load_run
 from hf_gen.recipes import RECIPES
 from hf_gen.runs.folder import RunFolder
+from hf_gen.runs.loading import load_run
 
 COMMAND = "accelerate launch train_accelerate.py dense-vae-z5"
 

@@ -18,7 +18,7 @@ from hf_gen.errors import UserError
 from hf_gen.runs.folder import RunFolder
 from hf_gen.tasks.vae import VAETask
 from hf_gen.training.loop import learning_rate, train
-from hf_gen.training.state import Numbers, Stateful, move_average
+from hf_gen.training.state import ParamsAndBuffers, Stateful, move_average
 
 
 def some_loader(count: int = 40, resolution: int = 32) -> Loader:
@@ -156,9 +156,9 @@ def test_average_of_a_constant_is_exact_and_of_a_ramp_lags_by_its_decay() -> Non
     expected = averaged.weight.item()
     for step in range(50):
         nn.init.constant_(net.weight, float(step))
-        move_average(Numbers.of(averaged), Numbers.of(net), step, decay=0.9)
+        move_average(ParamsAndBuffers.of(averaged), ParamsAndBuffers.of(net), step, decay=0.9)
         decay = min(0.9, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * step
     assert averaged.weight.item() == pytest.approx(expected, rel=1e-5)
-    move_average(Numbers.of(averaged), Numbers.of(net), 50, decay=0.0)
+    move_average(ParamsAndBuffers.of(averaged), ParamsAndBuffers.of(net), 50, decay=0.0)
     assert torch.equal(averaged.weight, net.weight)
