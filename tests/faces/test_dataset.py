@@ -177,7 +177,7 @@ def test_the_second_call_reads_the_cache(tmp_path):
 
 
 def test_the_number_of_processes_changes_no_row(tmp_path, monkeypatch):
-    monkeypatch.setattr(faces, "BLOCK", 5)
+    monkeypatch.setattr("hf_gen.faces.dataset.BLOCK", 5)
     alone = synthetic_faces(17, size=16, cache_dir=str(tmp_path / "alone"), num_proc=1)
     shared = synthetic_faces(17, size=16, cache_dir=str(tmp_path / "shared"), num_proc=2)
     assert len(shared.cache_files) == 2
