@@ -193,7 +193,7 @@ def _uploads(output: Output, run: "RunFolder") -> "HubUploads | None":
     from hf_gen.hub.background import HubUploads
 
     repo_id = output.hub_model_id or run.path.resolve().name
-    return HubUploads(run, repo_id, output.hub_private_repo, HfApi())
+    return HubUploads(run, repo_id, output.hub_private_repo, HfApi(), output.hub_overwrite)
 
 
 def _conclude_uploads(uploads: "HubUploads", experiment: "Experiment", run: "RunFolder") -> None:

@@ -156,10 +156,12 @@ def push(
     space: str | None = None,
     models: tuple[str, ...] = (),
     private: bool = False,
+    overwrite: bool = False,
 ) -> None:
     """Upload a run, the synthetic faces, or the demo to the Hub: with a card, in one commit.
 
     The token comes from `hf auth login` or from HF_TOKEN. Interrupted, the same command goes on.
+    Only files that hf_gen wrote are replaced or deleted; .hf_gen.json in the repository lists them.
 
     Args:
         run: A run folder whose training has ended.
@@ -171,6 +173,8 @@ def push(
         space: In place of a run: the repository that becomes a Space with the demo.
         models: Hub ids of what that Space shows beside the models that come with hf_gen.
         private: Hide a new repository from others.
+        overwrite: Push to a repository that hf_gen did not write, too: files of the same names are
+            replaced, no other file is deleted.
     """
     if models and space is None:
         raise UserError("--models says what a Space shows: name the Space by --space user/name")
@@ -187,11 +191,11 @@ def push(
 
     api = HfApi()
     if space is not None:
-        print(push_space(space, models, private, api))
+        print(push_space(space, models, private, api, overwrite))
         return
     if dataset is not None:
-        name = check_access(api, dataset, private, "dataset")
-        print(push_faces(name, train, test, api))
+        name = check_access(api, dataset, private, "dataset", overwrite)
+        print(push_faces(name, train, test, api, overwrite))
         return
     assert run is not None
     from hf_gen.hub.cards import family_of, run_card
@@ -200,9 +204,9 @@ def push(
 
     finished = load_run(run)
     pipeline = load(run)
-    name = check_access(api, repo_id or finished.name, private)
+    name = check_access(api, repo_id or finished.name, private, overwrite=overwrite)
     card = run_card(finished.folder, family_of(finished.recipe), name, component)
-    print(push_run(finished.folder, pipeline, card, name, api, component))
+    print(push_run(finished.folder, pipeline, card, name, api, component, overwrite))
 
 
 def draw_faces(

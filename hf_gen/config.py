@@ -234,6 +234,8 @@ class Output:
     """The repository, as user/name. Default: the run folder's name, of the user logged in."""
     hub_private_repo: bool = False
     """Hide a new repository from others."""
+    hub_overwrite: bool = False
+    """Push to a repository that hf_gen did not write, too; files of other names are kept."""
 
     def __post_init__(self) -> None:
         for name in ("logging_steps", "validation_steps", "checkpointing_steps"):

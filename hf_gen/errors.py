@@ -34,6 +34,7 @@ _HUB_ERRORS: dict[str | int, str] = {
     403: "the token may not write to {repo} (403): take one with write access, or another name",
     404: "there is no {repo} that this token may see (404): check the name and the token",
     409: "{repo} is there already and is something else (409): choose another name",
+    412: "{repo} has changed while it was pushed to (412): run the same command again",
     413: "the Hub finds the upload too large (413): leave something out",
     429: "the Hub asks to wait, there were too many requests (429): give the same command later",
     "broken": "the Hub failed ({words}): give the same command again later",
@@ -54,7 +55,7 @@ _HUB_READ_ERRORS: dict[str | int, str] = {
     "unreachable": "{shown} is no folder here, and it cannot be downloaded from the Hub ({words}): "
     "check the name and the network and try again, or set HF_HUB_OFFLINE=1 to use an earlier copy",
 }
-_MAY_DO_LATER = ("offline", 429, "broken", "unreachable")
+_MAY_DO_LATER = ("offline", 412, 429, "broken", "unreachable")
 
 
 class UserError(Exception):

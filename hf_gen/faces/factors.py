@@ -101,6 +101,7 @@ def face_at(index: int, seed: int = 0) -> Face:
     variation = int(_uniform(f"{seed}:{index}:variation") * 2**32)
     return Face(**chosen, variation=variation)
 
+
 def _uniform(key: str) -> float:
     """A number in [0, 1) from 53 bits of the key's hash: exact, so the same everywhere."""
     digest = hashlib.blake2b(key.encode(), digest_size=8).digest()

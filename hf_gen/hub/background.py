@@ -10,7 +10,8 @@ from huggingface_hub import HfApi
 
 from hf_gen.errors import HubUnreachable, UserError
 from hf_gen.hub.cards import Family, run_card
-from hf_gen.hub.push import check_access, push_run, upload
+from hf_gen.hub.push import check_access, push_run
+from hf_gen.hub.upload import upload
 from hf_gen.pipelines import load
 from hf_gen.runs.folder import RunFolder
 
@@ -28,6 +29,7 @@ class HubUploads:
         repo_id: Such as user/name; a name alone is the user's own.
         private: Whether a new repository is hidden from others.
         api: The client.
+        overwrite: Replace files of the same names that hf_gen did not write.
 
     Attributes:
         failures: The sentences of what failed, in order.
@@ -37,13 +39,16 @@ class HubUploads:
             reached is no reason not to train.
     """
 
-    def __init__(self, run: RunFolder, repo_id: str, private: bool, api: HfApi) -> None:
+    def __init__(
+        self, run: RunFolder, repo_id: str, private: bool, api: HfApi, overwrite: bool = False
+    ) -> None:
         self._run, self._repo_id, self._private, self._api = run, repo_id, private, api
+        self._overwrite = overwrite
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hub-upload")
         self._running: Future[None] | None = None
         self.failures: list[str] = []
         try:
-            self._repo_id = check_access(api, repo_id, private)
+            self._repo_id = check_access(api, repo_id, private, overwrite=overwrite)
         except HubUnreachable as error:
             self.failures.append(str(error))
 
@@ -72,9 +77,10 @@ class HubUploads:
         self._worker.shutdown(wait=True)
         for wait in (*_WAITS, None):
             try:
-                repo_id = check_access(self._api, self._repo_id, self._private)
-                card = run_card(self._run, family, repo_id)
-                return push_run(self._run, load(self._run.path), card, repo_id, self._api)
+                api, overwrite = self._api, self._overwrite
+                repo_id = check_access(api, self._repo_id, self._private, overwrite=overwrite)
+                card, pipeline = run_card(self._run, family, repo_id), load(self._run.path)
+                return push_run(self._run, pipeline, card, repo_id, api, overwrite=overwrite)
             except HubUnreachable as error:
                 self.failures.append(str(error))
                 if wait is not None:
@@ -87,6 +93,7 @@ class HubUploads:
     def _upload(self, folder: "tempfile.TemporaryDirectory[str]", step: int) -> None:
         with folder:
             try:
-                upload(Path(folder.name), self._repo_id, self._api, f"step {step:,}")
+                message, overwrite = f"step {step:,}", self._overwrite
+                upload(Path(folder.name), self._repo_id, self._api, message, overwrite=overwrite)
             except UserError as error:
                 self.failures.append(f"step {step:,}: {error}")

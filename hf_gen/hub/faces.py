@@ -7,12 +7,13 @@ from huggingface_hub import DatasetCard, DatasetCardData, HfApi
 
 from hf_gen.faces import CONTINUOUS, FACTORS, IMAGE_SIZE, write_synthetic_faces
 from hf_gen.hub.cards import TEMPLATES
-from hf_gen.hub.push import check_card, upload
+from hf_gen.hub.push import check_card
+from hf_gen.hub.upload import upload
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
-def push_faces(repo_id: str, train: int, test: int, api: HfApi) -> str:
+def push_faces(repo_id: str, train: int, test: int, api: HfApi, overwrite: bool = False) -> str:
     """Draws faces and uploads them with their card; returns the address of the commit.
 
     Args:
@@ -20,6 +21,7 @@ def push_faces(repo_id: str, train: int, test: int, api: HfApi) -> str:
         train: Pairs to train on.
         test: Held-out pairs.
         api: The client.
+        overwrite: Replace files of the same names that hf_gen did not write.
 
     Raises:
         UserError: If a number is out of its range, the Hub refuses, or it cannot be reached.
@@ -31,7 +33,7 @@ def push_faces(repo_id: str, train: int, test: int, api: HfApi) -> str:
         write_synthetic_faces(folder, train, test, IMAGE_SIZE, seed=0)
         card.save(folder / "README.md")
         words = f"{train + test:,} pairs of synthetic faces"
-        return upload(folder, repo_id, api, words, "dataset", replaces_all=True)
+        return upload(folder, repo_id, api, words, "dataset", True, overwrite)
 
 
 def faces_card(repo_id: str, train: int, test: int) -> DatasetCard:

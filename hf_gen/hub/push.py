@@ -6,15 +6,10 @@ from pathlib import Path
 
 import torch
 from diffusers import DiffusionPipeline, ModelMixin
-from huggingface_hub import (
-    CommitOperationAdd,
-    CommitOperationDelete,
-    HfApi,
-    ModelCard,
-    RepoCard,
-)
+from huggingface_hub import HfApi, ModelCard, RepoCard
 
 from hf_gen.errors import UserError, translate_hub_errors
+from hf_gen.hub.upload import check_overwrite, upload
 from hf_gen.pipelines import load
 from hf_gen.pipelines.inside import check_no_symlink_escape
 from hf_gen.runs.folder import RunFolder
@@ -23,7 +18,9 @@ _FILES = ("README.md", "results.json", "metrics.jsonl")
 _FOLDERS = ("figures", "tensorboard")
 
 
-def check_access(api: HfApi, repo_id: str, private: bool, repo_type: str = "model") -> str:
+def check_access(
+    api: HfApi, repo_id: str, private: bool, repo_type: str = "model", overwrite: bool = False
+) -> str:
     """Makes sure that the repository is there and can be written; creates it where it is not.
 
     Args:
@@ -31,12 +28,13 @@ def check_access(api: HfApi, repo_id: str, private: bool, repo_type: str = "mode
         repo_id: Such as user/name; a name alone is the user's own.
         private: Whether a new one is hidden from others.
         repo_type: model, dataset or space.
+        overwrite: Accept a repository that hf_gen did not write.
 
     Returns:
         The name in full.
 
     Raises:
-        UserError: If the Hub refuses, or cannot be reached.
+        UserError: If it holds files of others only, the Hub refuses, or it cannot be reached.
     """
     with translate_hub_errors(repo_id):
         user = api.whoami()["name"]
@@ -46,7 +44,9 @@ def check_access(api: HfApi, repo_id: str, private: bool, repo_type: str = "mode
                 if other != repo_type and api.repo_exists(name, repo_type=other):
                     raise UserError(f"{name} is a {other} on the Hub: choose another name")
         api.create_repo(name, private=private, repo_type=repo_type, exist_ok=True)
-        return name
+    if not overwrite:
+        check_overwrite(name, api, repo_type)
+    return name
 
 
 def push_run(
@@ -56,11 +56,12 @@ def push_run(
     repo_id: str,
     api: HfApi,
     component: str | None = None,
+    overwrite: bool = False,
 ) -> str:
     """Uploads a finished run: pipeline, card, figures, numbers and TensorBoard files.
 
     Whatever was uploaded of an interrupted push is not uploaded again. The files of an earlier push
-    that this one does not have are deleted in the same commit.
+    that this one does not have are deleted in the same commit; files of others are kept.
 
     Args:
         run: Whose figures and numbers.
@@ -69,6 +70,7 @@ def push_run(
         repo_id: An existing repository.
         api: The client.
         component: Upload this network of the pipeline alone, such as "vae", at the root.
+        overwrite: Replace files of the same names that hf_gen did not write.
 
     Returns:
         The address of the commit.
@@ -96,7 +98,8 @@ def push_run(
             if (run.path / name).is_dir():
                 shutil.copytree(run.path / name, staged / name)
         card.save(staged / "README.md")
-        return upload(staged, repo_id, api, f"{run.path.name}: {_words(run)}", replaces_all=True)
+        message = f"{run.path.name}: {_words(run)}"
+        return upload(staged, repo_id, api, message, delete_stale=True, overwrite=overwrite)
 
 
 def stage_pipeline(pipeline: DiffusionPipeline, folder: Path) -> None:
@@ -124,48 +127,6 @@ def check_card(card: RepoCard, repo_id: str) -> None:
             card.validate()
         except ValueError as error:
             raise UserError(f"the Hub refuses the card of {repo_id}: {error}") from error
-
-
-def upload(
-    folder: Path,
-    repo_id: str,
-    api: HfApi,
-    message: str,
-    repo_type: str = "model",
-    replaces_all: bool = False,
-) -> str:
-    """One commit with the content of a folder; returns its address.
-
-    Files that the repository has already are not uploaded again. (`upload_folder` would do, were it
-    not for several commits where it uses Xet, between which a repository half loads.)
-
-    Args:
-        folder: What is uploaded.
-        repo_id: Where to.
-        api: The client.
-        message: Of the commit.
-        repo_type: model, dataset or space.
-        replaces_all: Whether files that are not in the folder are deleted.
-
-    Raises:
-        UserError: If the Hub refuses, or cannot be reached.
-    """
-    files = {
-        path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()
-    }
-    with translate_hub_errors(repo_id):
-        there = api.list_repo_files(repo_id, repo_type=repo_type) if replaces_all else []
-        gone = [name for name in there if name not in files and name != ".gitattributes"]
-        commit = api.create_commit(
-            repo_id,
-            operations=[
-                *(CommitOperationAdd(name, path) for name, path in files.items()),
-                *(CommitOperationDelete(name) for name in gone),
-            ],
-            commit_message=message,
-            repo_type=repo_type,
-        )
-    return commit.commit_url
 
 
 def _words(run: RunFolder) -> str:

@@ -19,7 +19,8 @@ from huggingface_hub.errors import HfHubHTTPError
 import hf_gen
 from hf_gen.errors import UserError, translate_hub_errors
 from hf_gen.hub.cards import TEMPLATES
-from hf_gen.hub.push import check_card, upload
+from hf_gen.hub.push import check_card
+from hf_gen.hub.upload import check_overwrite, upload
 from hf_gen.pipelines.download import network_files
 
 # ZeroGPU, by its first name: what the Hub hosts without a subscription.
@@ -47,15 +48,18 @@ class ShownModel(NamedTuple):
     files: tuple[str, ...]
 
 
-def push_space(repo_id: str, models: Sequence[str], private: bool, api: HfApi) -> str:
+def push_space(
+    repo_id: str, models: Sequence[str], private: bool, api: HfApi, overwrite: bool = False
+) -> str:
     """Uploads the demo as a Space, in one commit; returns the address of the commit.
 
     Args:
         repo_id: Such as user/name; a name alone is the user's own. An existing Space keeps its
-            hardware, settings and secrets; files that the demo does not have are deleted.
+            hardware, settings and secrets, and the files that hf_gen did not write.
         models: The ids of what it shows beside the models that come with hf_gen.
         private: Whether a new Space is hidden from others.
         api: The client.
+        overwrite: Replace files of the same names that hf_gen did not write.
 
     Raises:
         UserError: If the demo is not installed from a checkout, a model is not there, the Hub
@@ -64,11 +68,13 @@ def push_space(repo_id: str, models: Sequence[str], private: bool, api: HfApi) -
     source = checkout()
     shown = [look_up_model(name, api) for name in models]
     name = create_space(repo_id, private, api)
+    if not overwrite:
+        check_overwrite(name, api, "space")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "space"
         check_card(stage_space(folder, source, name, shown), name)
         words = ", ".join(["The demo", *models])
-        return upload(folder, name, api, words, "space", replaces_all=True)
+        return upload(folder, name, api, words, "space", True, overwrite)
 
 
 def checkout() -> Path:

@@ -17,7 +17,12 @@ T = TypeVar("T")
 # Where a run lies and where it goes on from is no part of what it computes.
 _FREE_TO_DIFFER = (
     *("output.output_dir", "output.resume_from_checkpoint", "data.cache_dir"),
-    *("output.push_to_hub", "output.hub_model_id", "output.hub_private_repo"),
+    *(
+        "output.push_to_hub",
+        "output.hub_model_id",
+        "output.hub_private_repo",
+        "output.hub_overwrite",
+    ),
 )
 
 

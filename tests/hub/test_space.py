@@ -192,8 +192,9 @@ def test_a_space_is_pushed_and_pushed_again(
     assert code == 0, output
     again = loopback_hub.files(SPACE, "space")
     changed = {name for name in {*files, *again} if files.get(name) != again.get(name)}
-    assert changed == {"README.md", "models.txt"}
-    assert not {"models.txt", "old.py"} & set(again)
+    assert changed == {".hf_gen.json", "README.md", "models.txt", "old.py"}
+    assert "models.txt" not in again
+    assert again["old.py"] == b"print(1)"  # of somebody else
     assert not loopback_hub.asked("create")
     assert not loopback_hub.asked("lfs-upload")
 

@@ -1,0 +1,92 @@
+"""A small trained run, and `hf-gen` on the loopback Hub."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from huggingface_hub import constants
+
+from hf_gen.cli import main
+from tests.launching import ROOT
+from tests.loopback_hub import LoopbackHub
+from train_accelerate import main as train
+
+TINY = (
+    *("--max-train-samples", "120", "--train-batch-size", "12", "--resolution", "16"),
+    *("--max-train-steps", "12", "--validation-steps", "4", "--logging-steps", "2"),
+)
+Run = Callable[..., tuple[int, str]]
+
+
+def train_as_told() -> int:
+    return train(sys.argv[1:])
+
+
+@pytest.fixture(scope="session")
+def finished(cache: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small run that has ended, on a dataset whose folder nobody else should hear of."""
+    run = tmp_path_factory.mktemp("secret-place") / "small"
+    arguments = ["conv-vae", *TINY, *cache, "--latent-channels", "4", "--output-dir", str(run)]
+    assert train(arguments) == 0
+    return run
+
+
+@pytest.fixture
+def fresh(loopback_hub: LoopbackHub, tmp_path: Path) -> Run:
+    """A program in a fresh process that knows the loopback Hub only."""
+
+    def run(program: str, *arguments: str) -> tuple[int, str]:
+        environment = loopback_hub.environment(tmp_path)
+        finished = subprocess.run(
+            [sys.executable, "-c", program, *arguments],
+            env={**os.environ, **environment, "PYTHONPATH": str(ROOT)},
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        return finished.returncode, finished.stdout
+
+    return run
+
+
+@pytest.fixture
+def loopback_only(
+    loopback_hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clients of this process know the loopback Hub only, and no stored token."""
+    template = f"{loopback_hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr(constants, "ENDPOINT", loopback_hub.url)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+
+
+@pytest.fixture
+def hf_gen(
+    loopback_hub: LoopbackHub,
+    loopback_only: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Run:
+    """`hf-gen`, or what trains, in this process."""
+
+    def run(
+        *arguments: str, program: Callable[[], int | None] = main, token: str | None = None
+    ) -> tuple[int, str]:
+        for name, value in loopback_hub.environment(tmp_path, token).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["hf-gen", *arguments])
+        try:
+            code = program()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return code or 0, "".join(capfd.readouterr())
+
+    return run

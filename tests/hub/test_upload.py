@@ -1,0 +1,157 @@
+"""What somebody else wrote into a repository is neither deleted nor replaced by any push."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import pytest
+from huggingface_hub import CommitInfo, HfApi
+
+from hf_gen.errors import HubUnreachable, UserError
+from hf_gen.hub.upload import MANIFEST, upload
+from tests.hub.conftest import TINY, Run, train_as_told
+from tests.loopback_hub import LoopbackHub
+from tests.loopback_hub.store import RepoType
+
+pytestmark = pytest.mark.usefixtures("loopback_only")
+NAME = "tester/faces"
+OTHERS = {"README.md": b"# Mine\n", "data/mine.bin": b"weights", "notes.md": b"notes"}
+
+
+class Push(NamedTuple):
+    """One of the commands that upload something."""
+
+    repo_type: RepoType
+    run: Callable[..., tuple[int, str]]
+    overwrite: str = "--overwrite"
+
+
+@pytest.fixture(params=["run", "component", "dataset", "space", "training"])
+def push(
+    request: pytest.FixtureRequest,
+    hf_gen: Run,
+    finished: Path,
+    cache: tuple[str, str],
+    tmp_path: Path,
+) -> Push:
+    """Each of the commands that upload something to `NAME`; more flags may follow."""
+
+    def command(*arguments: str) -> Run:
+        return lambda *flags: hf_gen("push", *arguments, *flags)
+
+    def training(*flags: str) -> tuple[int, str]:
+        places = (*cache, "--output-dir", str(tmp_path / "run"), "--latent-channels", "4")
+        hub = ("--push-to-hub", "--hub-model-id", NAME)
+        return hf_gen("conv-vae", *TINY, *places, *hub, *flags, program=train_as_told)
+
+    alone = ("--repo-id", NAME, "--component", "vae")
+    pushes = {
+        "run": Push("model", command(str(finished), "--repo-id", NAME)),
+        "component": Push("model", command(str(finished), *alone)),
+        "dataset": Push("dataset", command("--dataset", NAME, "--train", "12", "--test", "8")),
+        "space": Push("space", command("--space", NAME)),
+        "training": Push("model", training, "--hub-overwrite"),
+    }
+    return pushes[request.param]
+
+
+def test_a_repository_of_others_is_refused_until_a_flag_and_nothing_is_deleted(
+    loopback_hub: LoopbackHub, push: Push, tmp_path: Path
+) -> None:
+    loopback_hub.create(NAME, push.repo_type, files=OTHERS)
+    code, output = push.run()
+    assert code == 2
+    assert f"{NAME} holds files that hf_gen did not write" in output
+    assert push.overwrite in output
+    assert loopback_hub.files(NAME, push.repo_type) == OTHERS
+    assert loopback_hub.asked("lfs-upload") == []
+    assert not (tmp_path / "run").exists()
+    code, output = push.run(push.overwrite)
+    assert code == 0, output
+    files = loopback_hub.files(NAME, push.repo_type)
+    assert files["README.md"] != OTHERS["README.md"]
+    for name in OTHERS.keys() - {"README.md"}:
+        assert files[name] == OTHERS[name]
+        assert name not in json.loads(files[MANIFEST])["files"]
+
+
+def test_of_its_own_repository_a_push_keeps_what_others_added_or_changed(
+    loopback_hub: LoopbackHub, push: Push
+) -> None:
+    assert push.run()[0] == 0
+    loopback_hub.put(NAME, {"notes.md": b"notes"}, push.repo_type)
+    code, output = push.run()
+    assert code == 0, output
+    assert "not uploaded" not in output
+    before = loopback_hub.files(NAME, push.repo_type)
+    assert before["notes.md"] == b"notes"
+    edited = before["README.md"] + b"An afterthought.\n"
+    loopback_hub.put(NAME, {"README.md": edited}, push.repo_type)
+    code, output = push.run()
+    assert "have changed since, such as README.md" in output
+    assert loopback_hub.files(NAME, push.repo_type) == before | {"README.md": edited}
+
+
+def uploaded(
+    tmp_path: Path, hub: LoopbackHub, *names: str, api: HfApi | None = None, **options: bool
+) -> None:
+    folder = tmp_path / "-".join(names)
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+    api = api or HfApi(endpoint=hub.url, token=hub.write_token)
+    upload(folder, NAME, api, "message", **options)
+
+
+def test_what_an_earlier_push_wrote_is_deleted_when_the_next_lacks_it(
+    tmp_path: Path, loopback_hub: LoopbackHub
+) -> None:
+    loopback_hub.create(NAME)
+    uploaded(tmp_path, loopback_hub, "one.json", "old.bin", "edited.md")
+    loopback_hub.put(NAME, {"edited.md": b"by hand", "theirs.bin": b"theirs"})
+    uploaded(tmp_path, loopback_hub, "one.json", "new/two.bin")
+    assert "old.bin" in loopback_hub.files(NAME)
+    uploaded(tmp_path, loopback_hub, "one.json", "new/two.bin", delete_stale=True)
+    files = loopback_hub.files(NAME)
+    assert files.keys() == {"one.json", "new/two.bin", "edited.md", "theirs.bin", MANIFEST}
+    assert json.loads(files[MANIFEST])["files"].keys() == {"one.json", "new/two.bin"}
+
+
+def test_a_commit_in_between_is_noticed_and_survives(
+    tmp_path: Path, loopback_hub: LoopbackHub
+) -> None:
+    class Slow(HfApi):
+        def create_commit(self, *args: Any, **kwargs: Any) -> CommitInfo:  # type: ignore[override]
+            loopback_hub.put(NAME, {"old.bin": b"somebody else's by now"})
+            return cast(CommitInfo, super().create_commit(*args, **kwargs))
+
+    loopback_hub.create(NAME)
+    uploaded(tmp_path, loopback_hub, "old.bin", "one.json")
+    slow = Slow(endpoint=loopback_hub.url, token=loopback_hub.write_token)
+    with pytest.raises(HubUnreachable, match="has changed while it was pushed to"):
+        uploaded(tmp_path, loopback_hub, "one.json", api=slow, delete_stale=True)
+    assert loopback_hub.files(NAME)["old.bin"] == b"somebody else's by now"
+
+
+@pytest.mark.parametrize("manifest", ["", "[]", '{"files": 3}', '{"files": {"a": 1}}', "[" * 9999])
+def test_a_damaged_manifest_is_a_clear_error(
+    manifest: str, tmp_path: Path, loopback_hub: LoopbackHub
+) -> None:
+    loopback_hub.create(NAME, files={MANIFEST: manifest.encode(), "a": b"a"})
+    with pytest.raises(UserError, match=rf"{MANIFEST} of {NAME} is damaged"):
+        uploaded(tmp_path, loopback_hub, "a", delete_stale=True, overwrite=True)
+    assert loopback_hub.files(NAME)["a"] == b"a"
+
+
+def test_the_readme_that_the_hub_writes_into_a_new_repository_is_replaced(
+    tmp_path: Path, loopback_hub: LoopbackHub
+) -> None:
+    loopback_hub.create(NAME)
+    repository = loopback_hub.repository(NAME)
+    loopback_hub.put(NAME, {"README.md": b"---\nlicense: mit\n---\n"})
+    first = repository.commit(repository.head.files, "initial commit", author="tester", branch="x")
+    alone = type(first)(**{**vars(first), "parent": None})
+    repository.commits[alone.sha], repository.branches["main"] = alone, alone.sha
+    uploaded(tmp_path, loopback_hub, "README.md")
+    assert loopback_hub.files(NAME)["README.md"] == b"README.md"
