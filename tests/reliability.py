@@ -1,10 +1,10 @@
-"""How often each fault was injected, and whether what was promised held: a table for the README.
+"""How often each fault was injected, and whether the promise held: docs/reliability.md.
 
 Tests that inject faults take the fixture `injected` and say what they did, how often. They do it a
 few times in the usual suite, and as often as HF_GEN_FAULTS says in a longer run:
 `HF_GEN_FAULTS=30 python -m tests.reliability` runs exactly these tests, and writes a record beside
-this file, and a table of it to reliability.md and to the README. With names of tests after it, it
-runs these, and replaces their rows.
+this file, and a table of it to docs/reliability.md. With names of tests after it, it runs these,
+and replaces their rows.
 """
 
 import json
@@ -21,7 +21,7 @@ HELD = "held every time"
 FAULTS = int(os.environ.get("HF_GEN_FAULTS", "1"))
 _TABLE = os.environ.get("HF_GEN_FAULTS_TABLE")
 _RECORD = Path(__file__).with_suffix(".jsonl")
-_README = Path(__file__).parents[1] / "README.md"
+_PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
 _BEGIN, _END = "<!-- reliability -->\n", "<!-- end of reliability -->\n"
 _INJECTED = pytest.StashKey[list[tuple[str, int]]]()
 
@@ -113,13 +113,12 @@ def replaced(before: list[str], new: list[str]) -> list[str]:
 
 
 def _record(lines: list[str]) -> None:
-    """Writes the record, and the table of it to reliability.md and to the README."""
+    """Writes the record, and the table of it to docs/reliability.md."""
     _RECORD.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     table = markdown(lines)
-    _RECORD.with_suffix(".md").write_text(table, encoding="utf-8")
-    before, _, rest = _README.read_text(encoding="utf-8").partition(_BEGIN)
+    before, _, rest = _PAGE.read_text(encoding="utf-8").partition(_BEGIN)
     block = _BEGIN + table + _END
-    _README.write_text(before + block + rest.partition(_END)[2], encoding="utf-8")
+    _PAGE.write_text(before + block + rest.partition(_END)[2], encoding="utf-8")
     print(table)
 
 

@@ -4,12 +4,12 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections import Counter
 from pathlib import Path
 
 import yaml
 
 import hf_gen
+from tools.file_map import BEGIN, END, PAGE, file_map
 
 ROOT = Path(__file__).parents[1]
 
@@ -43,12 +43,18 @@ def test_the_page_of_the_demo_needs_neither_torch_nor_diffusers() -> None:
     assert not {"torch", "diffusers", "torchmetrics", "matplotlib"} & loaded
 
 
-def test_readme_maps_every_file() -> None:
-    files_section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Files")[2]
-    sources = [path for path in (ROOT / "hf_gen").rglob("*.py") if path.name != "__init__.py"]
-    mapped = Counter(re.findall(r"^ +([a-z_]+\.py) ", files_section, re.MULTILINE))
-    del mapped["__init__.py"]
-    assert mapped == Counter(path.name for path in sources)
+def test_the_architecture_page_maps_every_file() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert page.partition(BEGIN)[2].partition(END)[0] == file_map(), "python -m tools.file_map"
+
+
+def test_links_in_the_documentation_lead_to_files() -> None:
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)|(?:src|srcset)=\"([^\"]+)", text):
+            assert (page.parent / "".join(target)).is_file(), f"{page.name}: {target}"
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert len(readme) <= 200
 
 
 def test_the_wheel_takes_every_file_of_the_package() -> None:

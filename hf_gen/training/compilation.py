@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 # Compiling takes half a minute to two minutes on two cores, and saves a tenth to a third of each
-# step afterwards (tests/benchmarks/NOTES.md): half an hour of training pays for it.
+# step afterwards (docs/speed.md): half an hour of training pays for it.
 LONG_ENOUGH = 1800.0
 # About what one core can do. Too high a guess finds a run too short, and leaves it as it is.
 _FLOPS_PER_SECOND_OF_A_THREAD = 1e11

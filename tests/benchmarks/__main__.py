@@ -1,9 +1,9 @@
 """`python -m tests.benchmarks`: hf_gen beside others and within its bounds, measured in turn.
 
 `pip install -e ".[benchmarks]"` first brings pythae and Keras; without them their rows are left
-out. `--record` writes the ratios to results.json and to the README. `--compare` shows beside each
-ratio the recorded one, in red where it has fallen by more than 15 %. All of it takes a quarter of
-an hour on two idle cores. `demo`, `faces`, `hub` and `on_paper` beside this file are measured by
+out. `--record` writes the ratios to results.json and docs/benchmarks.md. `--compare` shows beside
+each ratio the recorded one, in red where it has fallen by more than 15 %. All of it takes a quarter
+of an hour on two idle cores. `demo`, `faces`, `hub` and `on_paper` beside this file are measured by
 themselves.
 """
 
@@ -31,7 +31,7 @@ from tests.benchmarks.table import (
 )
 
 RECORD = Path(__file__).with_name("results.json")
-README = Path(__file__).parents[2] / "README.md"
+DOCS = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 
 
 def parts(rounds: int, threads: int) -> dict[str, Callable[[], Iterator[Row]]]:
@@ -57,7 +57,7 @@ def main(
         rounds: How often each contender has its turn.
         threads: That each may use.
         only: Measure only what has this in its title, such as CycleGAN or start-up.
-        record: Write the ratios to results.json and to the README.
+        record: Write the ratios to results.json and to docs/benchmarks.md.
         compare: Hold them against those that results.json has.
     """
     recorded = read_record(RECORD)
@@ -76,7 +76,7 @@ def main(
             print(shown, flush=True)
         print(f"{title}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     if record:
-        write_record(recorded | now, RECORD, README)
+        write_record(recorded | now, RECORD, DOCS)
     return int(compare and any(has_fallen(row, recorded.get(name)) for name, row in now.items()))
 
 

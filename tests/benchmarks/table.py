@@ -87,12 +87,12 @@ def read_record(file: Path) -> dict[str, Any]:
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
-def write_record(rows: Mapping[str, Any], file: Path, readme: Path) -> None:
-    """Writes rows to a record, and as a table between the marks of the README."""
+def write_record(rows: Mapping[str, Any], file: Path, page: Path) -> None:
+    """Writes rows to a record, and as a table between the marks of a page."""
     file.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
-    before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
-    readme.write_text(before + BEGIN + _block(rows.values()) + END + after, encoding="utf-8")
+    page.write_text(before + BEGIN + _block(rows.values()) + END + after, encoding="utf-8")
 
 
 def _block(rows: Iterable[Mapping[str, Any]]) -> str:

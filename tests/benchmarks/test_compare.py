@@ -24,16 +24,16 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def parts(rounds: int, threads: int) -> dict[str, Callable[[], Iterator[Row]]]:
         return {"both": measured}
 
-    file, readme = tmp_path / "results.json", tmp_path / "README.md"
-    readme.write_text(f"before\n{BEGIN}old{END}after\n")
-    for name, value in {"RECORD": file, "README": readme, "parts": parts}.items():
+    file, page = tmp_path / "results.json", tmp_path / "benchmarks.md"
+    page.write_text(f"before\n{BEGIN}old{END}after\n")
+    for name, value in {"RECORD": file, "DOCS": page, "parts": parts}.items():
         monkeypatch.setattr(benchmarks, name, value)
     assert benchmarks.main(record=True) == 0
     return file
 
 
-def test_the_readme_shows_what_the_record_holds(record: Path) -> None:
-    before, table, after = benchmarks.README.read_text().replace(END, BEGIN).split(BEGIN)
+def test_the_page_shows_what_the_record_holds(record: Path) -> None:
+    before, table, after = benchmarks.DOCS.read_text().replace(END, BEGIN).split(BEGIN)
     assert (before, after) == ("before\n", "after\n")
     assert "| steady | others | 2.00 (1.90 to 2.10) | 200 to 100 images a second |" in table
     assert "| slower | at most 6 s | 2.00 (1.50 to 3.00) | 3 to 6 s |" in table

@@ -170,11 +170,11 @@ def test_numbers_on_real_faces_stay_as_long_as_the_weights(
     assert (begin, rest.partition(END)[2]) == ("before\n", "after\n")
 
 
-def test_the_readme_makes_one_dataset_of_real_and_synthetic_faces(
+def test_the_docs_make_one_dataset_of_real_and_synthetic_faces(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    readme = (ROOT / "README.md").read_text("utf-8")
-    (snippet,) = re.findall(r"<!-- one dataset -->\n```python\n(.*?)```", readme, re.DOTALL)
+    page = (ROOT / "docs" / "faces.md").read_text("utf-8")
+    (snippet,) = re.findall(r"<!-- one dataset -->\n```python\n(.*?)```", page, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
     write_synthetic_faces(Path("synthetic-faces"), train=5, test=3, size=64, seed=0)
@@ -184,7 +184,7 @@ def test_the_readme_makes_one_dataset_of_real_and_synthetic_faces(
         Path("anime-faces").mkdir(exist_ok=True)
         few.to_parquet(f"anime-faces/{split}.parquet")
     exec(snippet, {})
-    domain = load_domain(Data(dataset_name="anime-and-drawn", cache_dir=tmp_path / "pixels"))
+    domain = load_domain(Data(dataset_name="anime-and-synthetic", cache_dir=tmp_path / "pixels"))
     assert (len(domain.train), len(domain.held_out)) == (7, 5)
     assert domain.train.images(torch.arange(7)).flatten(1).unique(dim=0).shape[0] == 7
 
