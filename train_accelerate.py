@@ -128,6 +128,8 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
         torch.manual_seed(recipe.optimisation.seed)
         task = task_of(recipe, accelerator.device)
         experiment = experiment_of(recipe)
+        if accelerator.is_main_process:
+            print(*(domain.summary for domain in experiment.domains), sep="\n")
         loader = Loader(
             experiment.domains,
             recipe.optimisation.seed,

@@ -4,7 +4,10 @@ Images as tensors are floats in [-1, 1], (batch, 3, height, width).
 """
 
 import io
+import math
+import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +21,16 @@ if TYPE_CHECKING:  # the demo opens images before it has torch
 
 SMALLEST_SIDE = 8
 MOST_PIXELS = 50_000_000
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "TGA")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "TGA", "AVIF")
+HEIC = frozenset({".heic", ".heif", ".hif"})
+EXTENSIONS = HEIC | {
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".avif", ".gif"),
+    *(".bmp", ".dib", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".tga"),
+}
+_HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
+_FEWEST_LEVELS = 4
+# The largest values of 8, 12, 16 and 32 bits.
+_DEPTHS = (2**8 - 1, 2**12 - 1, 2**16 - 1, 2**32 - 1)
 
 
 class ImageError(UserError):
@@ -28,16 +40,19 @@ class ImageError(UserError):
 def open_image(source: bytes | Path, still: bool = False) -> Image.Image:
     """Opens an untrusted image as RGB: EXIF orientation applied, transparency over white.
 
-    Palettes, grey, CMYK and 16 bits are converted; of an animation the first frame is taken, unless
-    it has to be `still`. The size is checked in the header, before any pixel is decoded.
+    Palettes, grey and CMYK are converted, and 16 bits, 32 bits and floats to what a viewer shows:
+    the range is that of 8, 12, 16 or 32 bits, or [0, 1], whichever holds the largest value. Of an
+    animation the first frame is taken, unless it has to be `still`. The size is checked in the
+    header, before any pixel is decoded. HEIC needs `pillow-heif`.
 
     Raises:
         ImageError: If it is no image of a raster format, damaged, cut short, narrower than 8 pixels
-            or larger than 50 megapixels, or an animation where it has to be still.
+            or larger than 50 megapixels, varies by less than 8 bits can show, or is an animation or
+            has several pages where it has to be still.
     """
+    file = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
-        file = io.BytesIO(source) if isinstance(source, bytes) else source
-        with Image.open(file, formats=FORMATS) as image:
+        with Image.open(file, formats=formats()) as image:
             width, height = image.size
             if min(width, height) < SMALLEST_SIDE:
                 raise ImageError(f"{width}x{height} pixels, and at least 8x8 are needed")
@@ -45,16 +60,41 @@ def open_image(source: bytes | Path, still: bool = False) -> Image.Image:
                 raise ImageError(f"{width}x{height} pixels, and at most 50 megapixels are read")
             # A photograph may carry its preview along, as the second image of an MPO.
             if still and image.format != "MPO" and getattr(image, "is_animated", False):
-                raise ImageError("it is an animation, and one picture is needed")
+                kind = "has several pages" if image.format == "TIFF" else "is an animation"
+                raise ImageError(f"it {kind}, and one picture is needed")
+            _load_all_bits(image, file)
             return _as_rgb(ImageOps.exif_transpose(image))
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
         raise ImageError(f"at most 50 megapixels are read ({error})") from error
     except UnidentifiedImageError:
+        if _start(file)[8:12] in _HEIC_BRANDS and "HEIF" not in formats():
+            raise ImageError("HEIC is read with pillow-heif: pip install pillow-heif") from None
         raise ImageError("not an image of a known format") from None
     except Exception as error:  # decoders raise whatever a damaged file leads them into
         raise ImageError(f"damaged or cut short ({error})") from error
+
+
+@cache
+def formats() -> tuple[str, ...]:
+    """The formats that are read: HEIC too, if its plug-in is installed."""
+    try:
+        from pillow_heif import register_heif_opener  # type: ignore[import-not-found]
+    except ImportError:
+        return FORMATS
+    register_heif_opener(thumbnails=False)
+    return (*FORMATS, "HEIF")
+
+
+def has_image_signature(path: str | Path) -> bool:
+    """Whether the first bytes of a file are those of a JPEG, PNG, GIF, WebP, AVIF or HEIC."""
+    start = _start(Path(path))
+    return (
+        start.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a"))
+        or (start[:4], start[8:12]) == (b"RIFF", b"WEBP")
+        or (start[4:8] == b"ftyp" and start[8:12] in (b"avif", b"avis", *_HEIC_BRANDS))
+    )
 
 
 def square(image: Image.Image, size: int) -> Image.Image:
@@ -105,11 +145,71 @@ def grid(images: "Tensor", columns: int, enlarge: int = 1, gap: int = 2) -> Imag
     return Image.fromarray(canvas)
 
 
+def _start(file: io.BytesIO | Path) -> bytes:
+    if isinstance(file, io.BytesIO):
+        return file.getvalue()[:16]
+    try:
+        with file.open("rb") as opened:
+            return opened.read(16)
+    except OSError:
+        return b""
+
+
+def _load_all_bits(image: Image.Image, file: io.BytesIO | Path) -> None:
+    """Decodes the pixels; those of 16 bits a colour by their lower bits if the upper are empty.
+
+    Pillow keeps the upper 8 bits of such colours, and the lower ones under the other byte order.
+    """
+    tiles = getattr(image, "tile", [])
+    mode = tiles[0].args if tiles else ""
+    mode = mode if isinstance(mode, str) else str(next(iter(mode or ()), ""))
+    image.load()
+    native, other = ("L", "B") if sys.byteorder == "little" else ("B", "L")
+    lower = {"B": "L", "L": "B", "N": other}.get(mode[-1:], native)
+    if ";16" not in mode or image.mode not in ("RGB", "RGBA"):
+        return
+    upper = np.asarray(image)
+    if upper[..., :3].max() > _DEPTHS[1] >> 8:
+        return
+    if isinstance(file, io.BytesIO):
+        file.seek(0)
+    with Image.open(file, formats=FORMATS) as again:
+        for place, tile in enumerate(again.tile):
+            more = () if isinstance(tile.args, str) else (tile.args or ())[1:]
+            args = (mode[:-1] + lower, *more) if more else mode[:-1] + lower
+            again.tile[place] = tile._replace(args=args)
+        values = upper.astype(np.uint16) << 8 | np.asarray(again)
+    channels = [_to_8_bits(values[..., :3]), *(_to_8_bits(a) for a in [values[..., 3:]] if a.size)]
+    image.frombytes(np.concatenate(channels, axis=2).tobytes())
+
+
 def _as_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits a pixel: keep the upper eight
-        image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype("u1"))
+    if image.mode.startswith(("I", "F")):
+        image = Image.fromarray(_to_8_bits(np.asarray(image)))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image).convert("RGB")
     return image.convert("RGB")
+
+
+def _to_8_bits(values: np.ndarray) -> np.ndarray:
+    """What a viewer shows of numbers of any range: bytes of the same shape.
+
+    Raises:
+        ImageError: If the values vary, and hardly anything of it would be seen.
+    """
+    low, high = values.min().item(), values.max().item()
+    if np.issubdtype(values.dtype, np.floating):
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise ImageError("it has pixels that are no finite numbers")
+        full = next((full for full in (1, *_DEPTHS) if high <= full), high)
+        bytes_ = (values.clip(0, full) * (255 / full)).round().astype(np.uint8)
+    else:
+        full = next(full for full in _DEPTHS if high <= full)
+        bytes_ = (values.clip(0) // ((full + 1) // 256)).astype(np.uint8)
+    if high > low and int(bytes_.max()) - int(bytes_.min()) < _FEWEST_LEVELS:
+        raise ImageError(
+            f"its values from {low:g} to {high:g} would be one shade of grey: save it with 8 bits"
+        )
+    return bytes_

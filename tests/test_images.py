@@ -13,6 +13,7 @@ from PIL import Image
 
 from hf_gen.images import (
     ImageError,
+    formats,
     from_pixels,
     grid,
     open_image,
@@ -36,13 +37,18 @@ def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
 
 def png_header(width: int, height: int) -> bytes:
     """A PNG that claims a size and holds not one pixel."""
+    return png_of(width, height, 8, 2, b"")
+
+
+def png_of(width: int, height: int, bits: int, colours: int, pixels: bytes) -> bytes:
+    """A PNG of these compressed pixels."""
 
     def chunk(name: bytes, content: bytes) -> bytes:
         checksum = struct.pack(">I", zlib.crc32(name + content))
         return struct.pack(">I", len(content)) + name + content + checksum
 
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colours, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
 def pixel(data: bytes) -> tuple[int, ...]:
@@ -149,11 +155,102 @@ def test_cmyk_becomes_rgb() -> None:
         assert min(cyan[1:]) > 250
 
 
-@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
-@pytest.mark.parametrize("value", [0, 255, 256, 0x7FFF, 0xABCD, 0xFFFF])
-def test_of_16_bits_the_upper_eight_are_kept(value: int, kind: str) -> None:
-    image = Image.fromarray(np.full((8, 8), value, dtype=np.uint16))
-    assert pixel(encoded(image, kind)) == (value >> 8,) * 3
+# Lowest and highest value, and what a viewer shows of them; None for an error.
+DEPTHS = [
+    (np.uint16, 0, 255, (0, 255)),
+    (np.uint16, 0, 4095, (0, 255)),
+    (np.uint16, 256, 4096, (1, 16)),
+    (np.uint16, 0x7FFF, 0xFFFF, (127, 255)),
+    (np.uint16, 0, 0, (0, 0)),
+    (np.uint16, 0, 1, None),
+    (np.uint16, 40_000, 40_100, None),
+    (np.int32, -5, 255, (0, 255)),
+    (np.int32, 16, 4095, (1, 255)),
+    (np.int32, 0, 0xFFFF, (0, 255)),
+    (np.int32, 0, 2**31 - 1, (0, 127)),
+    (np.int32, 20_000, 70_000, None),
+    (np.float32, 0, 1, (0, 255)),
+    (np.float32, 0.2, 0.4, (51, 102)),
+    (np.float32, 0, 255, (0, 255)),
+    (np.float32, -0.5, 51, (0, 51)),
+    (np.float32, 0, 65535, (0, 255)),
+    (np.float32, 0, np.inf, None),
+    (np.float32, np.nan, np.nan, None),
+]
+
+
+@pytest.mark.parametrize(("dtype", "low", "high", "seen"), DEPTHS)
+def test_any_depth_is_shown_as_a_viewer_does(
+    dtype: Any, low: float, high: float, seen: tuple[int, int] | None
+) -> None:
+    values = np.full((8, 8), low).astype(dtype)
+    values[4:] = high
+    for kind in ("PNG", "TIFF") if dtype == np.uint16 else ("TIFF",):
+        data = encoded(Image.fromarray(values), kind)
+        if seen is None:
+            with pytest.raises(ImageError, match=r"one shade of grey|no finite numbers"):
+                open_image(data)
+        else:
+            grey = np.asarray(open_image(data))
+            assert (grey[0, 0].tolist(), grey[7, 7].tolist()) == ([seen[0]] * 3, [seen[1]] * 3)
+
+
+def deep_colours(values: np.ndarray, kind: str) -> bytes:
+    """Colours of 16 bits, (height, width, channels), which Pillow does not write."""
+    height, width, channels = values.shape
+    if kind == "PNG":
+        rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+        return png_of(width, height, 16, 2 if channels == 3 else 6, zlib.compress(rows))
+    endian = "<" if kind == "TIFF little" else ">"
+    shorts, longs = 3, 4
+    entries = [
+        *((256, longs, 1, width), (257, longs, 1, height), (258, shorts, 3, 122)),
+        *((259, shorts, 1, 1), (262, shorts, 1, 2), (273, longs, 1, 128), (277, shorts, 1, 3)),
+        *((278, longs, 1, height), (279, longs, 1, values.size * 2)),
+    ]
+    directory = b"".join(
+        struct.pack(f"{endian}HHI", tag, size, count)
+        + (
+            struct.pack(f"{endian}HH", value, 0)
+            if (size, count) == (shorts, 1)
+            else struct.pack(f"{endian}I", value)
+        )
+        for tag, size, count, value in entries
+    )
+    start = (b"II*\0" if endian == "<" else b"MM\0*") + struct.pack(f"{endian}I", 8)
+    directory = struct.pack(f"{endian}H", len(entries)) + directory + bytes(4)
+    bits = struct.pack(f"{endian}3H", 16, 16, 16)
+    return start + directory + bits + values.astype(f"{endian}u2").tobytes()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF little", "TIFF big"])
+@pytest.mark.parametrize("top", [255, 4095, 65535])
+def test_colours_of_16_bits_are_not_turned_black(kind: str, top: int) -> None:
+    colours = noise().astype(np.uint16)
+    colours[0, 0] = 255
+    stored = colours * ((top + 1) // 256)
+    assert np.array_equal(np.asarray(open_image(deep_colours(stored, kind))), colours)
+    if kind == "PNG":
+        opaque = np.full((*colours.shape[:2], 1), 65535)
+        stored = np.concatenate([stored, opaque], axis=2)
+        assert np.array_equal(np.asarray(open_image(deep_colours(stored, kind))), colours)
+
+
+def test_avif_is_read_and_heic_says_what_it_needs() -> None:
+    flat = Image.new("RGB", (16, 16), RED)
+    assert np.abs(np.asarray(open_image(encoded(flat, "AVIF"))).astype(int) - flat).max() < 10
+    if "HEIF" not in formats():
+        with pytest.raises(ImageError, match="pip install pillow-heif"):
+            open_image(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+
+
+@pytest.mark.parametrize(("kind", "words"), [("GIF", "an animation"), ("TIFF", "several pages")])
+def test_several_pictures_are_called_what_they_are(kind: str, words: str) -> None:
+    pages = [Image.new("RGB", (8, 8), colour) for colour in (RED, BLUE)]
+    data = encoded(pages[0], kind, save_all=True, append_images=pages[1:])
+    with pytest.raises(ImageError, match=f"{words}, and one picture is needed"):
+        open_image(data, still=True)
+    assert np.abs(np.array(pixel(data)) - RED).max() < 4
 
 
 def test_grey_and_black_and_white_become_rgb() -> None:

@@ -15,10 +15,17 @@ from hf_gen.errors import UserError
 
 @dataclass(frozen=True)
 class Domain:
-    """The images of one domain: those to train on and those held out."""
+    """The images of one domain: those to train on and those held out.
+
+    Attributes:
+        train: Trained on.
+        held_out: Not trained on.
+        summary: What was taken as what, and what was left out, for people.
+    """
 
     train: Pixels
     held_out: Pixels
+    summary: str = ""
 
     def fingerprint(self) -> dict[str, int | str]:
         """How many images there are, and a hash of their pixels: what a resumed run must equal."""

@@ -1,21 +1,19 @@
 """Two domains from two datasets, or from one that holds both."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 
 from hf_gen.config import Data, Domains
 from hf_gen.data.batches import Domain
+from hf_gen.data.local import Choice
 from hf_gen.data.pixels import Pixels
 from hf_gen.data.sources import (
     SYNTHETIC_COUNT,
-    Choice,
     decode,
-    folder_split,
     is_synthetic,
     load_domain,
-    named_folder,
+    open_dataset,
 )
 from hf_gen.errors import UserError
 
@@ -56,7 +54,6 @@ def load_domains(data: Data, domains: Domains) -> tuple[Domain, Domain]:
 
 
 def _load(data: Data, domains: Domains) -> tuple[Domain, Domain]:
-    folder = named_folder(data)
     drawn = is_synthetic(data) and domains.train_data_dir_b is None
     if domains.label_column and domains.label_a and domains.label_b:
         if drawn or domains.dataset_name_b is not None or domains.train_data_dir_b is not None:
@@ -64,19 +61,27 @@ def _load(data: Data, domains: Domains) -> tuple[Domain, Domain]:
                 f"label_column {domains.label_column!r} is for one dataset that holds both "
                 "domains: leave it out, or name such a dataset alone"
             )
+        dataset, column = open_dataset(data), domains.label_column
         return (
-            load_domain(data, Choice(label=(domains.label_column, domains.label_a))),
-            load_domain(data, Choice(label=(domains.label_column, domains.label_b))),
+            decode(data, dataset, Choice(label=(column, domains.label_a))),
+            decode(data, dataset, Choice(label=(column, domains.label_b))),
         )
     if drawn and domains.dataset_name_b in (None, "faces"):
         return _drawn(data, domains)
     if domains.dataset_name_b is not None or domains.train_data_dir_b is not None:
         return _two_datasets(data, domains)
-    if (folder / "trainA").is_dir() and (folder / "trainB").is_dir():
-        return _of_folder(data, folder, "A"), _of_folder(data, folder, "B")
+    dataset = open_dataset(data)
+    if dataset.sides:
+        for side in {"a", "b"} - dataset.sides:
+            name = data.train_data_dir or data.dataset_name
+            raise UserError(f"{name}: train{side.upper()} holds no images")
+        return (
+            decode(data, dataset, Choice(side="a")),
+            decode(data, dataset, Choice(side="b")),
+        )
     second = replace(data, image_column=domains.image_column_b)
     return (
-        load_domain(data, Choice(columns=("imageA", "anime"), remedy=_TWO_DATASETS)),
+        decode(data, dataset, Choice(columns=("imageA", "anime"), remedy=_TWO_DATASETS)),
         load_domain(second, Choice(columns=("imageB", "cartoon"), remedy=_TWO_DATASETS)),
     )
 
@@ -124,10 +129,3 @@ def _two_datasets(data: Data, domains: Domains) -> tuple[Domain, Domain]:
         name = data.train_data_dir or data.dataset_name
         raise UserError(f"both domains are {name}: {_TWO_DATASETS}")
     return load_domain(data), load_domain(second)
-
-
-def _of_folder(data: Data, folder: Path, which: str) -> Domain:
-    train = folder_split(data, folder / f"train{which}")
-    test = folder / f"test{which}"
-    every = replace(data, max_train_samples=None)
-    return decode(data, train, folder_split(every, test) if test.is_dir() else None)

@@ -7,7 +7,6 @@ The cache of a split is a folder: `pixels.bin` (count x resolution x resolution 
 
 import hashlib
 import json
-import logging
 import os
 import shutil
 import warnings
@@ -30,14 +29,15 @@ from hf_gen.errors import UserError, translate_os_errors
 from hf_gen.images import ImageError, from_pixels, open_image, square
 from hf_gen.runs.atomic import atomic_dir, atomic_write_text
 
-FORMAT = 1
+FORMAT = 2
 HELD_OUT_SHARE = 0.05
+# Of a small set, at most a fourth of it: distances between sets need as many.
+FEWEST_HELD_OUT = 8
 BAD_SHARE = 0.01
 _CHUNK = 128
 _CHUNKS_BETWEEN_SAVES = 32
 _PROGRESS = "progress.json"
 Item = tuple[str, bytes | Path | None]
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,14 @@ class Pixels:
         selection: Which rows belong to this set, (size,), int64.
         resolution: Height and width.
         digest: A hash of all rows.
+        unreadable: How many images cannot be used, the first ten by name; empty if there are none.
     """
 
     rows: Tensor
     selection: Tensor
     resolution: int
     digest: str = ""
+    unreadable: str = ""
 
     def __len__(self) -> int:
         return len(self.selection)
@@ -93,8 +95,9 @@ def cached_pixels(
         split: What to decode.
         resolution: Height and width in pixels.
         cache_dir: Where the cache lies.
-        split_by_hash: Hold out the 5 % of the images whose hash says so. Equal images have equal
-            hashes, so no copy of a training image is held out.
+        split_by_hash: Hold out the 5 % of the images whose hash says so, or of a small set the 8
+            images (at most a fourth) with the lowest hashes. Equal images have equal hashes, so no
+            copy of a training image is held out.
 
     Returns:
         The images, and those held out, if any are.
@@ -120,15 +123,13 @@ def cached_pixels(
                     (folder / _PROGRESS).unlink()
     size = resolution * resolution * 3
     described = json.loads((folder / "cache.json").read_text(encoding="utf-8"))
-    count = described["count"]
-    # Caches of before the hash was noted are read once more for it.
-    digest = described.get("digest") or _hashes(folder / "pixels.bin", count, size)[1]
+    count, digest, unreadable = (described[key] for key in ("count", "digest", "unreadable"))
     rows = _mapped(folder / "pixels.bin", count * size).view(count, size)
     if not split_by_hash:
-        return Pixels(rows, torch.arange(count), resolution, digest), None
+        return Pixels(rows, torch.arange(count), resolution, digest, unreadable), None
     held_out = torch.from_numpy(np.load(folder / "held_out.npy"))
     return (
-        Pixels(rows, (~held_out).nonzero().flatten(), resolution, digest),
+        Pixels(rows, (~held_out).nonzero().flatten(), resolution, digest, unreadable),
         Pixels(rows, held_out.nonzero().flatten(), resolution, digest),
     )
 
@@ -210,13 +211,14 @@ def _decode(split: Split, resolution: int, folder: Path) -> None:
     if not done.seen:
         (folder / _PROGRESS).unlink()
         raise UserError(f"{split.name} holds no images: name a dataset or a folder that has some")
-    if done.skipped:
-        report = f"{done.skipped} of {done.seen:,} images of {split.name} cannot be used: "
-        report += "; ".join(done.first_skipped)
-        if done.skipped > BAD_SHARE * done.seen:
-            (folder / _PROGRESS).unlink()
-            raise UserError(f"{report}. More than 1 % is too many: repair or remove them")
-        _log.warning("%s. They are left out.", report)
+    if done.skipped > BAD_SHARE * done.seen:
+        (folder / _PROGRESS).unlink()
+        raise UserError(
+            f"{done.skipped} of {done.seen:,} images of {split.name} cannot be used: "
+            f"{'; '.join(done.first_skipped)}. More than 1 % is too many: repair or remove them"
+        )
+    more = "; ..." if done.skipped > len(done.first_skipped) else ""
+    unreadable = f"{done.skipped:,} ({'; '.join(done.first_skipped)}{more})" if done.skipped else ""
     held_out, digest = _hashes(folder / "pixels.bin", done.count, size)
     np.save(folder / "held_out.npy", held_out)
     (folder / "cache.json").write_text(
@@ -227,8 +229,7 @@ def _decode(split: Split, resolution: int, folder: Path) -> None:
                 "key": split.key,
                 "resolution": resolution,
                 "count": done.count,
-                "skipped": done.skipped,
-                "first_skipped": done.first_skipped,
+                "unreadable": unreadable,
                 "digest": digest,
             },
             indent=2,
@@ -260,11 +261,15 @@ def _go_on(split: Split, folder: Path, size: int) -> tuple[_Progress, int | None
 
 def _hashes(pixels: Path, count: int, size: int) -> tuple[np.ndarray, str]:
     """Which images are held out, and a hash of all of them, by the hash of each."""
-    held_out = np.zeros(count, dtype=bool)
+    hashes = np.zeros(count, dtype=np.uint64)
     of_all = hashlib.blake2b(digest_size=16)
     with pixels.open("rb") as file:
         for row in range(count):
             digest = hashlib.blake2b(file.read(size), digest_size=8).digest()
-            held_out[row] = int.from_bytes(digest, "little") < HELD_OUT_SHARE * 2**64
+            hashes[row] = int.from_bytes(digest, "little")
             of_all.update(digest)
+    held_out = hashes < HELD_OUT_SHARE * 2**64
+    fewest = min(FEWEST_HELD_OUT, count // 4)
+    if held_out.sum() < fewest:
+        held_out = hashes <= np.sort(hashes)[fewest - 1]
     return held_out, of_all.hexdigest()

@@ -14,15 +14,14 @@ from hf_gen.runs.atomic import atomic_rmtree, atomic_write_text
 
 FORMAT = 1
 T = TypeVar("T")
-# Where a run lies and where it goes on from is no part of what it computes.
+# Where a run lies and where it goes on from is no part of what it computes; nor is where the images
+# are, of which the pixels are compared.
 _FREE_TO_DIFFER = (
     *("output.output_dir", "output.resume_from_checkpoint", "data.cache_dir"),
-    *(
-        "output.push_to_hub",
-        "output.hub_model_id",
-        "output.hub_private_repo",
-        "output.hub_overwrite",
-    ),
+    *("data.dataset_name", "data.train_data_dir"),
+    *("domains.dataset_name_b", "domains.train_data_dir_b"),
+    *("output.push_to_hub", "output.hub_model_id"),
+    *("output.hub_private_repo", "output.hub_overwrite"),
 )
 
 

@@ -458,7 +458,7 @@ def test_one_style_of_the_synthetic_faces_twice_is_a_sentence(
 
 def test_one_image_column_alone_is_a_sentence(load: Load, two_folders: tuple[Path, Path]) -> None:
     folder, _ = two_folders
-    sentence = f"{folder}: its image columns are image .*; {SECOND}"
+    sentence = f"{folder}: its image columns are image; {SECOND}"
     with pytest.raises(UserError, match=sentence):
         load(folder)
     with pytest.raises(UserError, match=sentence):

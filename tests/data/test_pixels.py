@@ -2,7 +2,6 @@
 
 import io
 import json
-import logging
 import signal
 import subprocess
 import time
@@ -158,20 +157,17 @@ def test_copies_of_an_image_are_on_one_side(tmp_path: Path, random_images: Rando
 
 
 def test_one_percent_of_bad_images_is_skipped_and_told(
-    tmp_path: Path, random_images: Random, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, random_images: Random
 ) -> None:
     data: list[bytes | Path | None] = [png(image) for image in random_images(300)]
     data[10], data[20], data[299] = None, b"<html>", data[0][:60]  # type: ignore[index]
-    with caplog.at_level(logging.WARNING):
-        pixels, _ = cached_pixels(Source(data, expected=300).split(), 8, tmp_path, False)
+    pixels, _ = cached_pixels(Source(data, expected=300).split(), 8, tmp_path, False)
     good = [image for index, image in enumerate(random_images(300)) if index not in (10, 20, 299)]
     assert torch.equal(shown(pixels), to_tensor([square(image, 8) for image in good]))
-    assert "3 of 300 images of a split cannot be used" in caplog.text
-    for reason in ("image-10: there is no image", "image-20: not an image", "image-299: damaged"):
-        assert reason in caplog.text
+    assert pixels.unreadable.startswith("3 (image-10: there is no image; image-20: not an image")
+    assert "image-299: damaged" in pixels.unreadable
     (folder,) = folders(tmp_path)
-    record = json.loads((folder / "cache.json").read_text())
-    assert (record["count"], record["skipped"], len(record["first_skipped"])) == (297, 3, 3)
+    assert json.loads((folder / "cache.json").read_text())["count"] == 297
 
 
 @pytest.mark.parametrize("expected", [300, None, 100_000])

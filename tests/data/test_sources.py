@@ -33,7 +33,7 @@ from hf_gen.data.sources import load_domain
 from hf_gen.errors import UserError
 start = time.monotonic()
 try:
-    load_domain(Data(dataset_name="someone/some-faces"))
+    load_domain(Data(dataset_name=sys.argv[1]))
 except UserError as error:
     print(error)
 print(time.monotonic() - start)
@@ -114,8 +114,7 @@ def test_without_a_test_split_a_few_images_are_held_out(
 def test_too_few_images_to_hold_some_out_is_a_sentence(
     tmp_path: Path, load: Any, image_folder: Fill
 ) -> None:
-    # None of these two falls into the fixed 5 %.
-    with pytest.raises(UserError, match=r"has 2 images, too few to hold 5 % out"):
+    with pytest.raises(UserError, match=r"has 2 images, too few different ones to hold some out"):
         load(image_folder(tmp_path / "set", 2))
 
 
@@ -169,7 +168,7 @@ def test_only_some_files_of_a_folder(
     domain = load(tmp_path / "set", data_files=("b/*.png",))
     found = sorted(shown(domain.train) + shown(domain.held_out))
     assert found == expected(random_images(60, seed=1))
-    with pytest.raises(UserError, match="holds no images or parquet files"):
+    with pytest.raises(UserError, match="there is no such image"):
         load(tmp_path / "set", data_files=("c/*.png",))
 
 
@@ -411,11 +410,21 @@ def test_faces_too_large_to_draw_are_a_sentence(load: Any) -> None:
 
 
 def test_a_hub_that_cannot_be_reached_is_a_sentence_at_once(start_python: Start) -> None:
-    process = start_python(UNREACHABLE, HF_ENDPOINT="http://127.0.0.1:9", HF_HUB_OFFLINE="0")
+    environment = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0"}
+    process = start_python(UNREACHABLE, "someone/some-faces", **environment)
     sentence, seconds = process.communicate(timeout=60)[0].splitlines()
     assert sentence.startswith("someone/some-faces is no folder here, and it cannot be downloaded")
     # Asked again and again, the libraries would take 23 s.
     assert float(seconds) < 3
+
+
+@pytest.mark.parametrize("name", ["someone/some-faces", "face"])
+def test_a_name_that_is_not_in_the_cache_is_a_clear_error_offline(
+    start_python: Start, name: str
+) -> None:
+    process = start_python(UNREACHABLE, name, HF_HUB_OFFLINE="1")
+    sentence, _ = process.communicate(timeout=60)[0].splitlines()
+    assert sentence.startswith(f"{name} is no folder here, and there is no copy of it in the cache")
 
 
 def test_what_is_no_id_is_a_sentence(load: Any) -> None:

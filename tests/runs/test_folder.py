@@ -75,17 +75,18 @@ def test_another_kind_of_network_is_refused(tmp_path: Path) -> None:
         run.check(identity(model={"hidden": [512, 256], "latent_channels": 50}))
 
 
-def test_where_a_run_lies_may_differ(tmp_path: Path) -> None:
+def test_where_a_run_and_its_images_are_may_differ(tmp_path: Path) -> None:
     run = started(tmp_path)
     run.check(
         identity(
             output__output_dir="elsewhere",
             output__resume_from_checkpoint="checkpoint-1",
             data__cache_dir="elsewhere",
+            data__train_data_dir="elsewhere",
         )
     )
-    with pytest.raises(UserError, match="train_data_dir was None and is now 'elsewhere'"):
-        run.check(identity(data__train_data_dir="elsewhere"))
+    with pytest.raises(UserError, match="split was 'train' and is now 'test'"):
+        run.check(identity(data__split="test"))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,260 @@
+"""What is in a local folder or archive: which files are images, and of which split.
+
+`docs/data.md` says the rules in words.
+"""
+
+import hashlib
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path, PurePosixPath
+
+from hf_gen.data import archives, metadata
+from hf_gen.data.pixels import Item
+from hf_gen.errors import UserError
+from hf_gen.images import EXTENSIONS, HEIC, formats, has_image_signature
+
+TABLES = (".parquet", ".arrow")
+NAMED_TABLES = (".csv", ".tsv", ".json", ".jsonl")
+# Thumbnails and bins that operating systems and network disks leave in folders.
+_SYSTEM = frozenset(
+    {"__macosx", "@eadir", "#recycle", "$recycle.bin", "lost+found", "system volume information"}
+)
+_SPLIT = re.compile(r"(train|test|val|valid|validation|dev)([ab]?)", re.IGNORECASE)
+_EXTENSION = re.compile(r"\.[a-z][a-z0-9]*")
+
+
+@dataclass
+class Listing:
+    """The files of a local dataset by their paths from its folder, in sorted order.
+
+    A file in an archive has the path of the archive before its own, as if it were a folder.
+
+    Attributes:
+        folder: The dataset's folder.
+        images: Files that are images by their extension, or by their first bytes.
+        tables: Parquet and Arrow files; others only where they were named.
+        archives: Zip and tar files.
+        metadata: Files called metadata.csv or metadata.jsonl.
+        runs: Run folders, which were not entered.
+        ignored: How many other files there are, by extension.
+        version: A hash of the names, sizes and times of change.
+    """
+
+    folder: Path
+    images: list[str] = field(default_factory=list)
+    tables: list[str] = field(default_factory=list)
+    archives: list[str] = field(default_factory=list)
+    metadata: list[str] = field(default_factory=list)
+    runs: list[str] = field(default_factory=list)
+    ignored: Counter[str] = field(default_factory=Counter)
+    version: str = ""
+
+    @cached_property
+    def _prefix(self) -> str:
+        """Folders around everything else, such as the one that a downloaded archive holds."""
+        prefix = ""
+        while True:
+            first = {name.removeprefix(prefix).partition("/")[:2] for name in self.images}
+            if len(first) != 1:
+                return prefix
+            ((name, slash),) = first
+            if not slash or split_and_side(name):
+                return prefix
+            prefix += f"{name}/"
+
+    @cached_property
+    def _groups(self) -> dict[str, list[str]]:
+        """The images by their folder of the first level; those in none by an empty string."""
+        groups: dict[str, list[str]] = {}
+        for image in self.images:
+            first, slash, _ = image.removeprefix(self._prefix).partition("/")
+            groups.setdefault(first if slash else "", []).append(image)
+        return groups
+
+    @cached_property
+    def _named(self) -> dict[str, tuple[str, str]]:
+        """Split and side of the folders that are splits: one has to be train, or all are some."""
+        found = {name: split_and_side(name) for name in self._groups if name}
+        splits = {name: one for name, one in found.items() if one}
+        has_train = any(split == "train" for split, _ in splits.values())
+        return splits if has_train or len(splits) == len(found) else {}
+
+    def splits(self, side: str = "") -> dict[str, list[str]]:
+        """The images of each split; those that are outside of all have an empty string as split.
+
+        Args:
+            side: "a" or "b" for trainA, testA and so on; empty for both sides together.
+        """
+        has_train = any(split == "train" for split, _ in self._named.values())
+        splits: dict[str, list[str]] = {"train": [], "validation": [], "test": [], "": []}
+        for folder, images in self._groups.items():
+            split, of_side = self._named.get(folder, ("" if has_train else "train", side))
+            if side in ("", of_side):
+                splits[split] += images
+        return {split: images for split, images in splits.items() if images}
+
+    @property
+    def sides(self) -> set[str]:
+        """Which of "a" and "b" have a folder trainA or trainB."""
+        return {side for split, side in self._named.values() if side and split == "train"}
+
+    def label(self, image: str) -> str:
+        """The first folder of an image below its split; empty if there is none."""
+        first, *more = image.removeprefix(self._prefix).split("/")[:-1] or [""]
+        return (more or [""])[0] if first in self._named else first
+
+    def read(self, images: Sequence[str]) -> Iterator[Item]:
+        """The name of each image or metadata file, and the file itself or its content."""
+        roots = tuple(f"{archive}/" for archive in self.archives)
+
+        def root_of(name: str) -> str:
+            return next((root for root in roots if name.startswith(root)), "")
+
+        for root, names in groupby(images, root_of):
+            if not root:
+                yield from ((name, self.folder / name) for name in names)
+            else:
+                members = [name.removeprefix(root) for name in names]
+                for member, content in archives.read_members(self.folder / root[:-1], members):
+                    yield root + member, content
+
+
+def split_and_side(folder: str) -> tuple[str, str] | None:
+    """What the name of a folder or archive says: ("train", "a") for trainA; None if nothing."""
+    extension = archives.archive_extension(folder)
+    match = _SPLIT.fullmatch(folder[: len(folder) - len(extension)])
+    if match is None:
+        return None
+    split = match[1].lower()
+    return split if split in ("train", "test") else "validation", match[2].lower()
+
+
+def list_folder(folder: Path, data_files: Sequence[str] = ()) -> Listing:
+    """Walks a folder: links are followed, loops, hidden files and run folders are not.
+
+    Archives are opened only if there is no image and no table beside them.
+
+    Args:
+        folder: Where.
+        data_files: Only these files and folders in it, as names or globs; by default all.
+
+    Raises:
+        UserError: If `data_files` names nothing, a folder cannot be read, or an archive is damaged.
+    """
+    if (folder / "run.json").is_file():
+        raise UserError(f"{folder} is a run folder (it has a run.json), and no folder of images")
+    listing, version = Listing(folder), hashlib.blake2b(digest_size=16)
+    version.update(str(folder.resolve()).encode())
+    is_wanted = _named_by(folder, data_files)
+    for name, entry in _walk(listing):
+        if is_wanted(name) and _add(listing, name, entry.path, bool(data_files)):
+            state = entry.stat()
+            version.update(f"{name} {state.st_size} {state.st_mtime_ns}\0".encode())
+    if data_files and not (listing.images or listing.tables or listing.archives):
+        raise UserError(
+            f"--data-files {' '.join(data_files)}: there is no such image, table or archive in "
+            f"{folder}: name files in it, or globs such as '*.zip'"
+        )
+    if not listing.images and not listing.tables:
+        for archive in listing.archives:
+            for member in archives.member_names(folder / archive):
+                if not any(map(_is_passed_over, member.split("/"))):
+                    _add(listing, f"{archive}/{member}", "", False)
+    else:
+        listing.ignored.update(archives.archive_extension(name) for name in listing.archives)
+        listing.archives.clear()
+    listing.version = version.hexdigest()
+    return listing
+
+
+def _walk(listing: Listing) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
+    """Every visible file in sorted order; what is left out is noted in `listing`."""
+    seen = {_identity(listing.folder.stat())}
+    waiting = [("", entry) for entry in _entries(str(listing.folder))]
+    while waiting:
+        parent, entry = waiting.pop()
+        name = parent + entry.name
+        if _is_passed_over(entry.name):
+            continue
+        if entry.is_dir():
+            identity = _identity(entry.stat())
+            if identity in seen:
+                continue
+            seen.add(identity)
+            inside = _entries(entry.path)
+            if any(one.name == "run.json" for one in inside):
+                listing.runs.append(name)
+            else:
+                waiting += ((f"{name}/", one) for one in inside)
+        elif entry.is_file():
+            yield name, entry
+        elif entry.is_symlink():
+            listing.ignored["broken links"] += 1
+
+
+def _entries(folder: str) -> list["os.DirEntry[str]"]:
+    """What is in a folder, last name first."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name, reverse=True)
+    except PermissionError as error:
+        raise UserError(f"{folder} cannot be read by this user: change its rights") from error
+
+
+def _identity(state: os.stat_result) -> tuple[int, int]:
+    return state.st_dev, state.st_ino
+
+
+def _is_passed_over(name: str) -> bool:
+    """Whether a file or folder is hidden or the system's."""
+    return (name.startswith(".") and name not in (".", "..")) or name.lower() in _SYSTEM
+
+
+def _named_by(folder: Path, data_files: Sequence[str]) -> Callable[[str], bool]:
+    if not data_files:
+        return lambda name: True
+    from fsspec.utils import glob_translate  # type: ignore[import-untyped]
+
+    exact = {file.removeprefix("./").rstrip("/") for file in data_files}
+    exact = {file for file in exact if (folder / file).exists()}
+    folders = tuple(f"{file}/" for file in exact)
+    patterns = [re.compile(glob_translate(file)) for file in data_files]
+
+    def is_named(name: str) -> bool:
+        return (
+            name in exact
+            or name.startswith(folders)
+            or any(pattern.match(name) for pattern in patterns)
+        )
+
+    return is_named
+
+
+def _add(listing: Listing, name: str, path: str, is_named: bool) -> bool:
+    """Puts a file where it belongs; returns whether another one would make another dataset."""
+    file = name.rpartition("/")[2]
+    extension = PurePosixPath(file).suffix.lower()
+    if extension in HEIC and "HEIF" not in formats():
+        listing.ignored[f"{extension} (pip install pillow-heif to read them)"] += 1
+        return False
+    if extension in EXTENSIONS or (
+        path and not _EXTENSION.fullmatch(extension) and has_image_signature(path)
+    ):
+        listing.images.append(name)
+    elif file in metadata.NAMES:
+        listing.metadata.append(name)
+    elif extension == ".arrow" and file.startswith("cache-"):
+        return False  # what `datasets` keeps beside a dataset that it has saved
+    elif extension in TABLES or (is_named and extension in NAMED_TABLES):
+        listing.tables.append(name)
+    elif path and archives.archive_extension(file):
+        listing.archives.append(name)
+    else:
+        listing.ignored[extension or "without an extension"] += 1
+        return False
+    return True

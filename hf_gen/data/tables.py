@@ -1,0 +1,254 @@
+"""Datasets that `datasets` opens: Hub ids, and local files of parquet, Arrow, CSV or JSON."""
+
+import errno
+import glob
+import re
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hf_gen.config import Data
+from hf_gen.data.archives import BROKEN_ARCHIVE, MOST_BYTES
+from hf_gen.data.folders import Listing, split_and_side
+from hf_gen.data.local import Choice
+from hf_gen.data.pixels import Item, Split
+from hf_gen.errors import UserError, check_repo_access
+
+if TYPE_CHECKING:
+    import datasets
+
+_READ_AT_ONCE = 256
+_SHARD = re.compile(r"(.+)-\d{5}-of-\d{5}")
+
+
+class Tables:
+    """A dataset on the Hub or in a folder, opened only when its pixels are not in the cache.
+
+    Args:
+        data: Which one.
+        listing: The files, if it is in a folder.
+    """
+
+    sides: frozenset[str] = frozenset()
+
+    def __init__(self, data: Data, listing: Listing | None = None) -> None:
+        self._data = data
+        self._name = str(data.train_data_dir or data.dataset_name)
+        self._listing = listing
+        self._files = None if listing is None else _files_of_splits(listing, data)
+
+    def splits(self, choice: Choice) -> tuple[Split, Split | None]:
+        """The split to train on, and the set's own held-out split if it has one.
+
+        Raises:
+            UserError: If the dataset cannot be opened or has no such split.
+        """
+        data = self._data
+        if self._listing is not None and self._files is not None:
+            version, available = self._listing.version, list(self._files)
+        else:
+            builder = self._builder
+            version = f"{builder.dataset_name} {builder.config_id} {builder.hash}"
+            available = [
+                str(name) for name in builder.info.splits or builder.config.data_files or {}
+            ]
+            if self._listing is not None:
+                version += self._listing.version
+        wanted = [part.partition("[")[0] for part in data.split.split("+")]
+        if available and not set(wanted) <= set(available):
+            raise UserError(
+                f"{self._name} has no split {data.split!r}: its splits are {', '.join(available)}"
+            )
+        own = next(
+            (name for name in ("test", "validation") if name in available and name not in wanted),
+            None,
+        )
+        train = self._split(data.split, version, data.max_train_samples, choice)
+        return train, None if own is None else self._split(own, version, None, choice)
+
+    def notes(self, choice: Choice) -> list[str]:
+        """What is not used: `datasets` does not say."""
+        return []
+
+    def _split(self, name: str, version: str, most: int | None, choice: Choice) -> Split:
+        def read() -> tuple[int | None, Iterator[Item]]:
+            dataset = self._open(name)
+            column = self._image_column(dataset.features, choice)
+            if choice.label is not None:
+                dataset = self._with_label(dataset, *choice.label)
+            if most is not None and not self._data.streaming:
+                dataset = dataset.shuffle(seed=0).select(range(min(most, len(dataset))))
+            elif most is not None:
+                dataset = dataset.take(most)
+            # Only a folder's own listing is followed to files: a path inside a parquet file is a
+            # stranger's word, and could name any file of this machine.
+            module = type(self._builder).__module__
+            follows_paths = module.startswith("datasets.packaged_modules.imagefolder")
+            count = most if self._data.streaming else len(dataset)
+            return count, self._checked(encoded_images(dataset, column, follows_paths))
+
+        chosen = f"{self._data.image_column} {choice.columns} {choice.label}"
+        key = f"{version} {name} {chosen} {most} {self._data.streaming}"
+        labelled = "" if choice.label is None else f", {choice.label[0]} {choice.label[1]!r}"
+        return Split(f"{self._name} ({name}{labelled})", key, read)
+
+    @cached_property
+    def _builder(self) -> "datasets.DatasetBuilder":
+        import datasets
+        from datasets.data_files import EmptyDatasetError
+        from datasets.exceptions import DataFilesNotFoundError, DatasetNotFoundError
+
+        data, folder = self._data, self._listing and self._listing.folder.resolve()
+        if folder is None:
+            check_repo_access(data.dataset_name, "dataset", data.revision)
+        try:
+            return datasets.load_dataset_builder(
+                data.dataset_name if folder is None else str(folder),
+                data.dataset_config_name,
+                data_files=(list(data.data_files) or None) if folder is None else self._files,
+                revision=data.revision,
+                cache_dir=None if data.cache_dir is None else str(data.cache_dir),
+            )
+        except EmptyDatasetError as error:
+            raise UserError(f"{self._name} holds no images or parquet files") from error
+        except (DataFilesNotFoundError, FileNotFoundError) as error:
+            if not data.data_files:
+                raise UserError(f"{self._name} holds no images or parquet files") from error
+            raise UserError(
+                f"{self._name} has no file that --data-files {' '.join(data.data_files)} names: "
+                f"check the names ({error})"
+            ) from error
+        except DatasetNotFoundError as error:
+            raise UserError(f"there is no dataset {self._name}: check it ({error})") from error
+        except ConnectionError as error:
+            raise UserError(
+                f"{self._name} is no folder here, and there is no copy of it in the cache: "
+                f"check the name, or load it once without HF_HUB_OFFLINE ({error})"
+            ) from error
+        except (ValueError, *BROKEN_ARCHIVE) as error:
+            raise UserError(f"{self._name} cannot be opened: {error}") from error
+
+    def _open(self, name: str) -> Any:
+        """The split as a `datasets.Dataset`, or an `IterableDataset` when streaming."""
+        from datasets.exceptions import DatasetGenerationError
+        from pyarrow import ArrowInvalid  # type: ignore[import-untyped]
+
+        try:
+            if self._data.streaming:
+                # A streamed folder learns its columns from its first rows.
+                return self._builder.as_streaming_dataset(split=name)._resolve_features()
+            self._builder.download_and_prepare()
+            return self._builder.as_dataset(split=name)
+        except (DatasetGenerationError, ArrowInvalid, OSError, *BROKEN_ARCHIVE) as error:
+            raise self._damaged(error.__cause__ or error) from error
+        except ValueError as error:
+            raise UserError(f"{self._name} has no split {name!r}: {error}") from error
+
+    def _damaged(self, error: BaseException) -> Exception:
+        # A broken archive leads to a place before its beginning, which is no valid argument.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            return error  # of the disk, not of what it holds
+        reason = str(error).strip().partition("\n")[0]
+        return UserError(f"{self._name} cannot be read ({reason}): one of its files is damaged")
+
+    def _checked(self, items: Iterator[Item]) -> Iterator[Item]:
+        """The same items; what is wrong with a stream shows only while it is read."""
+        try:
+            yield from items
+        except (ValueError, OSError, *BROKEN_ARCHIVE) as error:
+            raise self._damaged(error) from error
+
+    def _image_column(self, features: "datasets.Features", choice: Choice) -> str:
+        import datasets
+
+        wish = self._data.image_column
+        columns = [
+            name for name, feature in features.items() if isinstance(feature, datasets.Image)
+        ]
+        if wish is not None and wish in columns:
+            return wish
+        there = (
+            f"its image columns are {', '.join(columns)}" if columns else "it has no image column"
+        )
+        if wish is not None:
+            raise UserError(
+                f"{self._name} has no image column {wish!r}: {there} (of {', '.join(features)})"
+            )
+        if len(columns) == 1 and not choice.columns:
+            return columns[0]
+        for usual in choice.columns or ("image",):
+            if usual in columns:
+                return usual
+        remedy = choice.remedy or "name --image-column"
+        raise UserError(f"{self._name}: {there} (of {', '.join(features)}); {remedy}")
+
+    def _with_label(self, dataset: Any, column: str, label: str) -> Any:
+        feature = dataset.features.get(column)
+        if feature is None:
+            there = ", ".join(dataset.features)
+            raise UserError(f"{self._name} has no column {column!r}: its columns are {there}")
+        names = getattr(feature, "names", None)
+        if names is not None and label not in names:
+            raise UserError(f"{column} of {self._name} has no {label!r}: it has {', '.join(names)}")
+        wanted = label if names is None else feature.str2int(label)
+        return dataset.filter(lambda value: str(value) == str(wanted), input_columns=[column])
+
+
+def _files_of_splits(listing: Listing, data: Data) -> dict[str, list[str]] | None:
+    """The tables of each split; None where the folder's README.md says which they are.
+
+    Raises:
+        UserError: If the path of the folder cannot be given to `datasets`.
+    """
+    folder = listing.folder.resolve()
+    readme = folder / "README.md"
+    if data.dataset_config_name or (readme.is_file() and b"configs:" in readme.read_bytes()):
+        return None
+    found: dict[str, list[str]] = {}
+    for name in listing.tables:
+        if "::" in str(folder / name):
+            raise UserError(f"{folder / name}: no table is read from a path with '::': rename it")
+        found.setdefault(_split_of(name), []).append(glob.escape(str(folder / name)))
+    return found
+
+
+def _split_of(table: str) -> str:
+    """By the folder of a table, or its name as the Hub has them: train-00000-of-00002.parquet."""
+    *folders, file = table.split("/")
+    stem = file.partition(".")[0]
+    shard = _SHARD.fullmatch(stem)
+    words = [*folders, shard[1] if shard else re.split(r"[-_]", stem)[0]]
+    found = next((found for word in words if (found := split_and_side(word))), None)
+    if found is not None:
+        return found[0]
+    return shard[1] if shard and not table.endswith(".arrow") and shard[1] != "data" else "train"
+
+
+def encoded_images(dataset: Any, column: str, follows_paths: bool) -> Iterator[Item]:
+    """The name of each image of a `datasets.Dataset`, and its bytes as they are stored."""
+    # As Arrow tables the images come as they are stored, from a streamed archive too.
+    stored = dataset.select_columns([column]).with_format("arrow")
+    place = 0
+    for table in stored.iter(batch_size=_READ_AT_ONCE):
+        for value in table[column].to_pylist():
+            name = (value or {}).get("path") or f"row {place}"
+            yield name, _source(value, follows_paths)
+            place += 1
+
+
+def _source(value: dict[str, Any] | None, follows_paths: bool) -> bytes | Path | None:
+    if value is None:
+        return None
+    if value["bytes"] is None and value["path"] and follows_paths:
+        if Path(value["path"]).exists():
+            return Path(value["path"])
+        from datasets.utils.file_utils import xopen
+
+        with xopen(value["path"], "rb") as file:
+            # What an archive holds can be a thousand times as large as it; what is cut is damaged.
+            try:
+                return bytes(file.read(MOST_BYTES))
+            except BROKEN_ARCHIVE:
+                return b""
+    return value["bytes"]
