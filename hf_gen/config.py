@@ -22,7 +22,7 @@ class Data:
     """Where the images come from and how they become pixels."""
 
     dataset_name: str = "faces"
-    """faces (drawn by hf_gen), a Hub id, or a local folder of images or parquet files."""
+    """faces (synthetic), a Hub id, or a local folder or archive of images or parquet files."""
     dataset_config_name: str | None = None
     """The configuration of a Hub dataset that has several."""
     revision: str | None = None
@@ -30,11 +30,11 @@ class Data:
     data_files: tuple[str, ...] = ()
     """Only these files of the dataset, as names or globs (huggan/anime-faces: data.zip)."""
     train_data_dir: Path | None = None
-    """A local folder to train on, in place of --dataset-name."""
+    """A local folder or archive to train on, in place of --dataset-name."""
     image_column: str | None = None
     """The column with the images. Default: the only one there is, or "image"; "anime" for faces."""
     split: str = "train"
-    """The split to train on. Held out: the set's own test or validation split, else a fixed 5 %."""
+    """The split to train on. Held out: the set's own test or validation split, else 5 % by hash."""
     max_train_samples: int | None = None
     """Use so many images: a fixed random choice, the first of a stream; faces: draw so many."""
     streaming: bool = False

@@ -80,7 +80,7 @@ def open_image(source: bytes | Path, still: bool = False) -> Image.Image:
 def formats() -> tuple[str, ...]:
     """The formats that are read: HEIC too, if its plug-in is installed."""
     try:
-        from pillow_heif import register_heif_opener  # type: ignore[import-not-found]
+        from pillow_heif import register_heif_opener
     except ImportError:
         return FORMATS
     register_heif_opener(thumbnails=False)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from hf_gen.data import archives, metadata
 from hf_gen.data.pixels import Item
@@ -107,6 +107,17 @@ class Listing:
         """The first folder of an image below its split; empty if there is none."""
         first, *more = image.removeprefix(self._prefix).split("/")[:-1] or [""]
         return (more or [""])[0] if first in self._named else first
+
+    def web_dataset(self) -> list[str]:
+        """The extensions of the images of a sample in WebDataset tars; empty if it has only one."""
+        if not all(name.endswith(".tar") for name in self.archives):
+            return []
+        split = [image.partition(".tar/")[2].rpartition("/") for image in self.images]
+        parts = [(folder, *name.partition(".")[::2]) for folder, _, name in split]
+        extensions = sorted({extension for _, _, extension in parts})
+        samples = {(folder, key) for folder, key, _ in parts}
+        several = len(extensions) > 1 and len(samples) * len(extensions) == len(parts)
+        return extensions if self.archives and several else []
 
     def read(self, images: Sequence[str]) -> Iterator[Item]:
         """The name of each image or metadata file, and the file itself or its content."""
@@ -238,7 +249,8 @@ def _named_by(folder: Path, data_files: Sequence[str]) -> Callable[[str], bool]:
 def _add(listing: Listing, name: str, path: str, is_named: bool) -> bool:
     """Puts a file where it belongs; returns whether another one would make another dataset."""
     file = name.rpartition("/")[2]
-    extension = PurePosixPath(file).suffix.lower()
+    stem, dot, extension = file.rpartition(".")
+    extension = dot + extension.lower() if stem else ""
     if extension in HEIC and "HEIF" not in formats():
         listing.ignored[f"{extension} (pip install pillow-heif to read them)"] += 1
         return False

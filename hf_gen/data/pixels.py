@@ -31,7 +31,7 @@ from hf_gen.runs.atomic import atomic_dir, atomic_write_text
 
 FORMAT = 2
 HELD_OUT_SHARE = 0.05
-# Of a small set, at most a fourth of it: distances between sets need as many.
+# Of a small set, at most half of it: distances between sets need as many.
 FEWEST_HELD_OUT = 8
 BAD_SHARE = 0.01
 _CHUNK = 128
@@ -96,8 +96,8 @@ def cached_pixels(
         resolution: Height and width in pixels.
         cache_dir: Where the cache lies.
         split_by_hash: Hold out the 5 % of the images whose hash says so, or of a small set the 8
-            images (at most a fourth) with the lowest hashes. Equal images have equal hashes, so no
-            copy of a training image is held out.
+            images (at most half) with the lowest hashes. Equal images have equal hashes, so no copy
+            of a training image is held out.
 
     Returns:
         The images, and those held out, if any are.
@@ -269,7 +269,7 @@ def _hashes(pixels: Path, count: int, size: int) -> tuple[np.ndarray, str]:
             hashes[row] = int.from_bytes(digest, "little")
             of_all.update(digest)
     held_out = hashes < HELD_OUT_SHARE * 2**64
-    fewest = min(FEWEST_HELD_OUT, count // 4)
+    fewest = min(FEWEST_HELD_OUT, count // 2)
     if held_out.sum() < fewest:
         held_out = hashes <= np.sort(hashes)[fewest - 1]
     return held_out, of_all.hexdigest()

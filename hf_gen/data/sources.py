@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from hf_gen.config import Data
@@ -65,6 +66,13 @@ def open_dataset(data: Data) -> LocalImages | Tables:
             raise UserError(f"there is no folder {path}: check the path")
         return Tables(data)
     listing = list_folder(path, data_files)
+    if extensions := listing.web_dataset():
+        if data.image_column is None:
+            raise UserError(
+                f"{path} has several images per sample ({', '.join(extensions)}): name one with "
+                "--image-column"
+            )
+        return Tables(data, replace(listing, tables=listing.archives))
     if listing.tables and not listing.images:
         return Tables(data, listing)
     if not listing.images:

@@ -1,7 +1,9 @@
 """What a person's folder looks like, and which images of it are trained on."""
 
+import io
 import json
 import shutil
+import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,8 @@ from typing import Any
 import datasets
 import pytest
 
-from hf_gen.config import Data
+from hf_gen.config import Data, Domains
+from hf_gen.data.domains import load_domains
 from hf_gen.data.sources import load_domain
 from hf_gen.errors import UserError
 from tests.data.pictures import expected, fill, noise, png, shown
@@ -172,7 +175,7 @@ def test_all_images_of_a_folder_and_no_others_are_taken(
     make(folder)
     domain = load(folder)
     assert sorted(shown(domain.train) + shown(domain.held_out)) == expected(noise(20))
-    assert len(domain.held_out) == 5
+    assert len(domain.held_out) == 8
     for words in said:
         assert words in domain.summary
 
@@ -298,3 +301,100 @@ def test_what_cannot_be_trained_on_is_a_clear_error(
     make(tmp_path / "set")
     with pytest.raises(UserError, match=words):
         load(tmp_path / "set", **flags)
+
+
+def pairs(root: Path) -> None:
+    fill(root, names="a{:02d}.png")
+    fill(root, seed=1, names="b{:02d}.png")
+    rows = "".join(f"a{place:02d}.png,b{place:02d}.png\n" for place in range(20))
+    (root / "metadata.csv").write_text(f"left_file_name,right_file_name\n{rows}")
+
+
+def masks(root: Path) -> None:
+    fill(root, names="{:02d}.png")
+    fill(root / "masks", seed=1, names="{:02d}.png")
+    rows = (
+        f'{{"file_name": "{i:02d}.png", "mask_file_name": "masks/{i:02d}.png"}}' for i in range(20)
+    )
+    (root / "metadata.jsonl").write_text("\n".join(rows))
+
+
+def web_dataset(root: Path) -> None:
+    root.mkdir()
+    with tarfile.open(root / "train-000.tar", "w") as packed:
+        for place, (image, mask) in enumerate(zip(noise(20), noise(20, 1), strict=True)):
+            for extension, content in (("png", png(image)), ("mask.png", png(mask))):
+                member = tarfile.TarInfo(f"{place:02d}.{extension}")
+                member.size = len(content)
+                packed.addfile(member, io.BytesIO(content))
+
+
+@pytest.mark.parametrize(
+    ("make", "column", "seed"),
+    [
+        (pairs, "left", 0),
+        (pairs, "right", 1),
+        (masks, None, 0),
+        (masks, "image", 0),
+        (masks, "mask", 1),
+        (web_dataset, "png", 0),
+        (web_dataset, "mask.png", 1),
+    ],
+)
+def test_of_several_images_a_row_one_column_is_taken(
+    tmp_path: Path, load: Any, make: Make, column: str | None, seed: int
+) -> None:
+    make(tmp_path / "set")
+    domain = load(tmp_path / "set", image_column=column)
+    assert sorted(shown(domain.train) + shown(domain.held_out)) == expected(noise(20, seed))
+
+
+@pytest.mark.parametrize("make", [pairs, web_dataset])
+def test_without_a_name_they_are_a_clear_error(tmp_path: Path, load: Any, make: Make) -> None:
+    make(tmp_path / "set")
+    with pytest.raises(UserError, match=r"(left, right|mask.png, png).*--image-column"):
+        load(tmp_path / "set")
+
+
+@pytest.mark.parametrize("unlisted", [1, 2])
+def test_labels_from_the_metadata_may_miss_one_in_a_hundred(tmp_path: Path, unlisted: int) -> None:
+    fill(tmp_path / "set", 120)
+    rows = (f"{i:02d}.png,{'odd' if i % 2 else 'even'}\n" for i in range(120 - unlisted))
+    (tmp_path / "set" / "metadata.csv").write_text("file_name,kind\n" + "".join(rows))
+    data = Data(dataset_name=str(tmp_path / "set"), resolution=8, cache_dir=tmp_path / "cache")
+    domains = Domains(label_column="kind", label_a="even", label_b="odd")
+    if unlisted == 2:
+        with pytest.raises(UserError, match=r"2 of 120 images .*more than 1 %"):
+            load_domains(data, domains)
+        return
+    a, b = load_domains(data, domains)
+    assert sorted(shown(a.train) + shown(a.held_out)) == expected(noise(120)[::2])
+    assert sorted(shown(b.train) + shown(b.held_out)) == expected(noise(120)[1:119:2])
+    assert "without a row in the metadata: 1 image (119.png)" in a.summary
+
+
+@pytest.mark.parametrize("names", [("trainA", "trainB", "testA"), ("TRAINA", "trainb", "TestA")])
+def test_two_domains_in_one_folder_in_any_case(tmp_path: Path, names: tuple[str, ...]) -> None:
+    for seed, name in enumerate(names):
+        fill(tmp_path / "set" / name, 20, seed)
+    data = Data(dataset_name=str(tmp_path / "set"), resolution=8, cache_dir=tmp_path / "cache")
+    a, b = load_domains(data, Domains())
+    assert (shown(a.train), shown(a.held_out)) == (expected(noise(20)), expected(noise(20, 2)))
+    assert sorted(shown(b.train) + shown(b.held_out)) == expected(noise(20, 1))
+
+
+def test_an_archive_or_table_can_be_named_itself(tmp_path: Path, load: Any) -> None:
+    archive(tmp_path / "set")
+    (made,) = (tmp_path / "set").iterdir()
+    fill(tmp_path / "set", seed=STRANGE)
+    domain = load(made)
+    assert sorted(shown(domain.train) + shown(domain.held_out)) == expected(noise(20))
+
+
+def test_another_path_of_the_same_images_gives_the_same_fingerprint(
+    tmp_path: Path, load: Any
+) -> None:
+    fill(tmp_path / "set" / "train")
+    first = load(tmp_path / "set").fingerprint()
+    (tmp_path / "set").rename(tmp_path / "renamed")
+    assert load(tmp_path / "renamed").fingerprint() == first

@@ -2,6 +2,7 @@
 
 import io
 import shutil
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -50,13 +51,52 @@ def _hostile(outside: Path) -> dict[str, tuple[bytes, str]]:
     }
 
 
+def _tar(extra: dict[str, tuple[tarfile.TarInfo, bytes]]) -> bytes:
+    """A TAR of a few images, and of further members with another header."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz", compresslevel=1) as packed:
+        for place in range(_COUNT):
+            content = encoded(noise(seed=place), "PNG")
+            member = tarfile.TarInfo(f"{place:02d}.png")
+            member.size = len(content)
+            packed.addfile(member, io.BytesIO(content))
+        for member, content in extra.values():
+            packed.addfile(member, io.BytesIO(content))
+    return file.getvalue()
+
+
+def _member(
+    name: str, kind: bytes = tarfile.REGTYPE, size: int = 0, link: str = ""
+) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.type, member.size, member.linkname = kind, size, link
+    return member
+
+
+def _hostile_tars(outside: Path) -> dict[str, tuple[bytes, str]]:
+    """Tars that are made to harm, and what becomes of each."""
+    secret = str(outside / "secret.png")
+    return {
+        "whole.tar": (_tar({}), LOADED),
+        "links.tar": (_tar({"": (_member("link.png", tarfile.SYMTYPE, link=secret), b"")}), LOADED),
+        "hard links.tar": (
+            _tar({"": (_member("x.png", tarfile.LNKTYPE, link=secret), b"")}),
+            LOADED,
+        ),
+        "device.tar": (_tar({"": (_member("zero.png", tarfile.CHRTYPE), b"")}), LOADED),
+        "climbs.tar": (_tar({"": (_member("../../climbed.png", size=4), b"none")}), ANSWERED),
+        "bomb.tar": (_tar({"": (_member("b.png", size=10**9), bytes(10**9))}), ANSWERED),
+        "header.tar": (_tar({"": (_member("h", tarfile.XHDTYPE, 10**9), bytes(10**9))}), ANSWERED),
+    }
+
+
 def test_an_archive_is_refused_or_read_and_nothing_leaves_it(
     tmp_path: Path, injected: Callable[[str, int], None]
 ) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "secret.png").write_bytes(encoded(noise(seed=7), "PNG"))
-    hostile = _hostile(outside)
+    hostile = _hostile(outside) | _hostile_tars(outside)
     files = [Broken(name, content) for name, (content, _) in hostile.items()]
     files += broken({"archive": _archive()}, BYTES, FAULTS)
 
@@ -64,10 +104,11 @@ def test_an_archive_is_refused_or_read_and_nothing_leaves_it(
         place = tmp_path / "inside"
         try:
             (place / "set").mkdir(parents=True)
-            (place / "set" / "data.zip").write_bytes(one.content)
+            name = "data.tar.gz" if one.name.endswith(".tar") else "data.zip"
+            (place / "set" / name).write_bytes(one.content)
             data = Data(
                 dataset_name=str(place / "set"),
-                data_files=("data.zip",),
+                data_files=(name,),
                 resolution=16,
                 cache_dir=place / "cache",
             )
