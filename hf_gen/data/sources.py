@@ -112,8 +112,8 @@ def _decoded(data: Data, train: Split, held_out: Split | None, notes: list[str])
         kept_back, _ = cached_pixels(held_out, data.resolution, cache_dir, False)
     if kept_back is None or not len(kept_back) or not len(pixels):
         raise UserError(
-            f"{train.name} has {len(pixels.rows)} images, too few different ones to hold some out: "
-            "give it more images or a test split"
+            f"too few different images to hold some out of {train.name}, got {len(pixels.rows)}: "
+            "give it more or a test split"
         )
     by = "by hash" if held_out is None else held_out.name.rpartition(" (")[2].strip(")")
     parts = [f"{len(pixels):,} images; held out: {len(kept_back):,} ({by})", *notes]

@@ -297,19 +297,6 @@ def test_a_folder_as_the_paper_has_it_without_test_folders(
     check(b, random_images(100, seed=1), random_images(4, seed=2))
 
 
-def test_names_of_files_make_no_splits_in_such_a_folder(
-    load: Load, four_folders: Path, random_images: Random
-) -> None:
-    # `datasets` would see a train and a test split in trainA, and no train split in testA.
-    for place, image in enumerate(sorted((four_folders / "trainA").iterdir())):
-        image.rename(image.with_name(f"{'test' if place % 2 else 'train'}_{place}.png"))
-    for place, image in enumerate(sorted((four_folders / "testA").iterdir())):
-        image.rename(image.with_name(f"{place}_test.png"))
-    a, b = load(four_folders)
-    check(a, random_images(8), random_images(3, seed=2))
-    check(b, random_images(6, seed=1), random_images(2, seed=3))
-
-
 def test_fewer_training_samples_leave_the_test_folders_whole(
     load: Load, four_folders: Path, random_images: Random
 ) -> None:

@@ -1,6 +1,5 @@
 """Every kind of dataset ends in the same pixels, and what is none in a sentence."""
 
-import io
 import os
 import shutil
 import subprocess
@@ -11,16 +10,15 @@ from typing import Any
 import datasets
 import pyarrow
 import pytest
-import torch
 from PIL import Image
 from pyarrow import parquet
 
 from hf_gen.config import Data
-from hf_gen.data.pixels import Pixels
 from hf_gen.data.sources import load_domain
 from hf_gen.errors import UserError
 from hf_gen.faces import TEST_START, face_at, face_png
-from hf_gen.images import open_image, square, to_tensor
+from hf_gen.images import open_image
+from tests.data.pictures import expected, png, shown
 
 Random = Callable[..., list[Image.Image]]
 Fill = Callable[..., Path]
@@ -53,21 +51,6 @@ def load(tmp_path: Path) -> Callable[..., Any]:
     return load
 
 
-def png(image: Image.Image) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()
-
-
-def shown(pixels: Pixels) -> list[bytes]:
-    """The images, as bytes to compare in any order."""
-    return sorted(image.numpy().tobytes() for image in pixels.images(torch.arange(len(pixels))))
-
-
-def expected(images: list[Image.Image]) -> list[bytes]:
-    return sorted(image.numpy().tobytes() for image in to_tensor([square(i, 8) for i in images]))
-
-
 def write_parquet(path: Path, **columns: list[Any]) -> None:
     features = datasets.Features(
         {
@@ -93,14 +76,6 @@ def test_a_folder_with_a_test_split(
     assert shown(domain.held_out) == expected(random_images(3, seed=1))
 
 
-def test_a_folder_with_a_validation_split(
-    tmp_path: Path, load: Any, image_folder: Fill, random_images: Random
-) -> None:
-    image_folder(tmp_path / "set" / "train", 5)
-    image_folder(tmp_path / "set" / "validation", 2, seed=1)
-    assert shown(load(tmp_path / "set").held_out) == expected(random_images(2, seed=1))
-
-
 def test_without_a_test_split_a_few_images_are_held_out(
     tmp_path: Path, load: Any, image_folder: Fill, random_images: Random
 ) -> None:
@@ -111,20 +86,15 @@ def test_without_a_test_split_a_few_images_are_held_out(
     assert not set(shown(domain.train)) & set(shown(domain.held_out))
 
 
-def test_too_few_images_to_hold_some_out_is_a_sentence(
-    tmp_path: Path, load: Any, image_folder: Fill
+@pytest.mark.parametrize("copies", [1, 20])
+def test_too_few_different_images_are_a_clear_error(
+    tmp_path: Path, load: Any, image_folder: Fill, copies: int
 ) -> None:
-    with pytest.raises(UserError, match=r"has 2 images, too few different ones to hold some out"):
-        load(image_folder(tmp_path / "set", 2))
-
-
-def test_train_data_dir_names_a_folder_too(
-    tmp_path: Path, load: Any, image_folder: Fill, random_images: Random
-) -> None:
-    image_folder(tmp_path / "set" / "train", 4)
-    image_folder(tmp_path / "set" / "test", 2, seed=1)
-    domain = load(train_data_dir=tmp_path / "set")
-    assert shown(domain.train) == expected(random_images(4))
+    folder = image_folder(tmp_path / "set", 1)
+    for place in range(1, copies):
+        shutil.copy(folder / "000.png", folder / f"{place}.png")
+    with pytest.raises(UserError, match=rf"too few different images .*, got {copies}: give"):
+        load(folder)
 
 
 def test_parquet_files(tmp_path: Path, load: Any, random_images: Random) -> None:
@@ -229,15 +199,6 @@ def test_a_changed_file_gives_new_pixels(
     assert shown(after.train) == expected(changed[:1] + random_images(4)[1:] + changed[4:])
     (folder / "004.png").unlink()
     assert shown(load(tmp_path / "set").train) == expected(changed[:1] + random_images(4)[1:])
-
-
-def test_a_link_to_nowhere_beside_the_images_does_no_harm(
-    tmp_path: Path, load: Any, image_folder: Fill, random_images: Random
-) -> None:
-    image_folder(tmp_path / "set" / "train", 4)
-    image_folder(tmp_path / "set" / "test", 2, seed=1)
-    (tmp_path / "set" / "notes.txt").symlink_to(tmp_path / "gone")
-    assert shown(load(tmp_path / "set").train) == expected(random_images(4))
 
 
 def test_a_folder_of_links_is_read_where_they_lead(
@@ -370,20 +331,6 @@ def test_a_damaged_image_among_many_is_left_out(
     (folder / "051.png").write_text("<html>")
     with pytest.raises(UserError, match=r"2 of 100 .*050\.png: .*051\.png: "):
         load(tmp_path / "set")
-
-
-def test_an_archive_of_images(
-    tmp_path: Path, load: Any, image_folder: Fill, random_images: Random
-) -> None:
-    image_folder(tmp_path / "images" / "train", 5)
-    image_folder(tmp_path / "images" / "test", 2, seed=1)
-    (tmp_path / "set").mkdir()
-    for split in ("train", "test"):
-        shutil.make_archive(str(tmp_path / "set" / split), "zip", tmp_path / "images" / split)
-    for streaming in (False, True):
-        domain = load(tmp_path / "set", streaming=streaming)
-        assert shown(domain.train) == expected(random_images(5))
-        assert shown(domain.held_out) == expected(random_images(2, seed=1))
 
 
 @pytest.mark.parametrize("column", ["anime", "cartoon"])
