@@ -18,7 +18,7 @@ import tyro
 
 from hf_gen.demo.page import build_page, serve
 from hf_gen.demo.shelf import Shelf, find_models
-from hf_gen.training.memory import hand_freed_memory_back
+from hf_gen.training.memory import return_freed_memory
 
 _LISTED = Path(__file__).with_name("models.txt")
 
@@ -42,7 +42,7 @@ def main(
         share: Let anyone in through a public address of gradio.live, for a week.
         mcp: Offer the endpoints as tools of an MCP server too; needs `pip install 'gradio[mcp]'`.
     """
-    hand_freed_memory_back()
+    return_freed_memory()
     listed = _LISTED.read_text(encoding="utf-8").split() if _LISTED.exists() else []
     shelf = Shelf(find_models(runs, [*listed, *models]))
     page = build_page(shelf, runs)

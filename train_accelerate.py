@@ -105,13 +105,15 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
         Interrupted: If a signal asked for it; a checkpoint has been written.
     """
     import torch
+    from accelerate.utils import broadcast_object_list
 
     from hf_gen.data.batches import Loader
     from hf_gen.experiments import experiment_of, task_of
     from hf_gen.metrics import formatted
     from hf_gen.runs.atomic import exclusive_lock, tidy
     from hf_gen.runs.folder import RunFolder
-    from hf_gen.training.loop import train
+    from hf_gen.training.compilation import compile_networks
+    from hf_gen.training.loop import decide_compiling, train
     from hf_gen.training.memory import keep_freed_memory
 
     keep_freed_memory()
@@ -141,16 +143,20 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
             accelerator.device,
         )
         images = [domain.fingerprint() for domain in experiment.domains]
-        uploads = None
+        uploads, compiled = None, False
         if accelerator.is_main_process:
             held.enter_context(exclusive_lock(run.path))
             run.check(identity, before)  # another run may have started here in the meantime
             run.check_images(images)
             tidy(run.path)
             uploads = _uploads(recipe.output, run)
+            compiled = decide_compiling(task, loader, recipe.optimisation, run.compiled())
             device = f"{accelerator.num_processes} x {accelerator.device.type}"
-            run.start(identity, command, device, _versions(), images)
+            run.start(identity, command, device, _versions(), images, compiled)
         accelerator.wait_for_everyone()
+        (compiled,) = broadcast_object_list([compiled])
+        if compiled:
+            compile_networks(task.networks.values())
         train(
             task,
             loader,

@@ -120,6 +120,7 @@ class RunFolder:
         device: str,
         versions: dict[str, str],
         images: list[dict[str, Any]] | None = None,
+        compiled: bool = False,
     ) -> None:
         """Creates the folder with its `run.json`, unless it is there already.
 
@@ -129,12 +130,14 @@ class RunFolder:
             device: What trains it, for people.
             versions: Of the libraries, for people.
             images: What the images of each domain are, as flat values.
+            compiled: Whether the networks are compiled, which a resumed run repeats.
         """
         with translate_os_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         if not (self.path / "run.json").exists():
             content: dict[str, Any] = {"format": FORMAT, "command": command, "device": device}
-            content |= {"identity": identity, "versions": versions, "images": images}
+            content |= {"compiled": compiled, "identity": identity, "versions": versions}
+            content["images"] = images
             text = json.dumps(content, indent=2)
             atomic_write_text(self.path / "run.json", text + "\n")
 
@@ -148,6 +151,10 @@ class RunFolder:
             return flat(self._told("identity", dict))
         except RecursionError as error:
             raise UserError(f"{self.path}/run.json is damaged ({error}); train anew") from error
+
+    def compiled(self) -> bool | None:
+        """Whether the networks of the run are compiled; None before it was started."""
+        return self._told("compiled", bool) if (self.path / "run.json").exists() else None
 
     def command(self) -> str:
         """What started the run."""
@@ -286,8 +293,11 @@ class RunFolder:
             if key.startswith("validation/")
         }
 
-    def truncate_metrics(self, step: int) -> None:
-        """Drops the lines of steps that will be taken again."""
+    def roll_back(self, step: int) -> None:
+        """Removes the checkpoints and the log lines of later steps, which will be taken again."""
+        for path in self.checkpoints():
+            if int(path.name.rpartition("-")[2]) > step:
+                atomic_rmtree(path)
         if self._metrics.exists():
             kept = [line for line in self.metrics() if line["step"] <= step]
             atomic_write_text(self._metrics, "".join(json.dumps(line) + "\n" for line in kept))

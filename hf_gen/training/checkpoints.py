@@ -1,7 +1,7 @@
-"""Everything that a run needs to go on to the bit: tensors in safetensors files, and one JSON file.
+"""Checkpoints for a bit-exact resume: tensors in safetensors files, and one JSON file.
 
-Batches, flips, noise and schedules are functions of the step, so the networks, their averages, the
-optimisers' moments, the numbers of the log that is being filled and the step are all there is.
+Batches, flips, noise and schedules are functions of the step, so the networks, EMA weights, the
+optimisers' moments, the sums of the log line being filled and the step are all there is.
 """
 
 import json
@@ -34,12 +34,12 @@ def save_checkpoint(
     window: Mapping[str, tuple[float, float]],
     scale: Mapping[str, float],
 ) -> None:
-    """Writes `folder`, which appears when it is whole.
+    """Writes `folder`, which appears when it is complete.
 
     Args:
         folder: Where.
         step: Optimiser steps taken.
-        modules: Networks and averages by name.
+        modules: Networks and EMA weights by name.
         optimisers: By the name of their turn.
         state: Further tensors by name.
         window: Sums and weights of what is logged next.
@@ -79,7 +79,7 @@ def load_checkpoint(
         if plain["format"] != FORMAT:
             raise UserError(
                 f"{folder} has format {plain['format']}, and this version of hf_gen reads format "
-                f"{FORMAT}: start anew in another --output-dir"
+                f"{FORMAT}: start in another --output-dir"
             )
         for name, module in modules.items():
             module.load_state_dict(_read(folder / f"{name}.safetensors"))
@@ -92,7 +92,7 @@ def load_checkpoint(
         return int(plain["step"]), state, window, dict(plain["scale"])
     except _DAMAGED as error:
         raise UserError(
-            f"{folder} is damaged ({error}): remove it to go on from the checkpoint before"
+            f"{folder} is damaged ({error}): remove it to resume from the checkpoint before"
         ) from error
 
 

@@ -1,5 +1,6 @@
 """The one loop, over Accelerate: it knows no task, only the few names of `Task`."""
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,12 +20,13 @@ from hf_gen.errors import UserError
 from hf_gen.images import grid
 from hf_gen.runs.atomic import atomic_dir
 from hf_gen.runs.folder import RunFolder
-from hf_gen.training.compilation import compile_networks, pays_off
+from hf_gen.training.compilation import compiler_error, pays_off
 from hf_gen.training.signals import Interrupted, stop_signals
 from hf_gen.training.state import Stateful, TrainState
-from hf_gen.training.tracking import Window, start_tracker
+from hf_gen.training.tracking import MetricWindow, start_tracker
 
 PREVIEWED = 16
+_log = logging.getLogger(__name__)
 
 
 class Task(Protocol):
@@ -33,7 +35,7 @@ class Task(Protocol):
     Attributes:
         networks: Everything trained, by name.
         turns: For each optimiser, in the order of `losses`, the networks it updates.
-        averaged: The networks of which a moving average is kept: what is evaluated and exported.
+        averaged: The networks of which EMA weights are kept: what is evaluated and exported.
         optimisations: How the weights of each turn are found.
         preview_columns: Images in a row of `preview`.
     """
@@ -53,11 +55,11 @@ class Task(Protocol):
     ) -> Iterator[tuple[str, dict[str, Tensor]]]:
         """Yields once per turn its name and its named losses, means over the batch.
 
-        "objective" is optimised before the generator goes on; all of them are logged.
+        "objective" is optimised before the generator resumes; all of them are logged.
         """
 
     def preview(self, nets: Mapping[str, nn.Module], batch: Batch) -> Tensor:
-        """Images that show how far the training is, in rows of `preview_columns`."""
+        """Images that show the progress of the training, in rows of `preview_columns`."""
 
     def pipeline(self, nets: Mapping[str, nn.Module]) -> DiffusionPipeline:
         """What a run exports."""
@@ -74,49 +76,38 @@ def train(
     best: str | None = None,
     share: Callable[[DiffusionPipeline, int], object] | None = None,
 ) -> None:
-    """Trains to the last step, on from the checkpoint that the run folder holds if there is one.
+    """Trains to the last step, from the checkpoint in the run folder if there is one.
 
-    At the end `run.pipeline` holds the pipeline of the averaged weights.
+    At the end `run.pipeline` holds the pipeline of the EMA weights.
 
     Args:
-        task: What is trained.
+        task: What is trained, compiled or not.
         loader: The images of this process, on the accelerator's device.
         optimisation: How the weights are found.
-        output: What is left behind, and how often.
+        output: What is written, and how often.
         run: The folder of the run, started.
         accelerator: Made with the same optimisation and output.
         measure: What else to measure of the pipeline at each evaluation, in the first process.
-        best: Which of those numbers is lowest for the weights to export; the last ones by default.
+        best: Which of those metrics is lowest for the weights to export; the last ones by default.
         share: Gets the pipeline and the step at each evaluation, in the first process.
 
     Raises:
-        UserError: If a loss or a weight is no longer a number, a checkpoint is damaged, or the disk
+        UserError: If a loss or a weight is no longer finite, a checkpoint is damaged, or the disk
             cannot be written.
-        Interrupted: If SIGTERM or Ctrl-C asked for it.
+        Interrupted: After SIGTERM or Ctrl-C.
     """
-    images = optimisation.num_train_epochs * loader.images_per_epoch
-    steps = optimisation.max_train_steps or math.ceil(images / loader.total)
-    _compile(task, loader, optimisation, steps)
-    trained = TrainState.prepare(
-        task.networks,
-        task.turns,
-        task.averaged,
-        task.state,
-        task.optimisations,
-        accelerator,
+    steps = total_steps(optimisation, loader)
+    state = TrainState.prepare(
+        task.networks, task.turns, task.averaged, task.state, task.optimisations, accelerator
     )
-    window = Window(accelerator.device)
-    first = trained.restore(run.checkpoint_to_resume(output.resume_from_checkpoint), window)
+    window = MetricWindow(accelerator.device)
+    first = state.restore(run.checkpoint_to_resume(output.resume_from_checkpoint), window)
+    _check_same_step(first, run)
     if accelerator.is_main_process:
-        run.truncate_metrics(first)
+        run.roll_back(first)
     lowest = min(
         (line.get(f"validation/{best}", math.inf) for line in run.metrics()), default=math.inf
     )
-    if len(set(gather_object([first]))) > 1:
-        raise UserError(
-            f"the processes see different checkpoints in {run.path}: put it on a disk that all "
-            "machines share, or copy the last checkpoint to each"
-        )
     identity = run.identity() if accelerator.is_main_process else {}
     start_tracker(accelerator, output.report_to, first, identity)
     bar = tqdm(
@@ -133,56 +124,54 @@ def train(
             rates = {
                 turn: learning_rate(step, steps, own) for turn, own in task.optimisations.items()
             }
-            trained.set_learning_rates(rates)
-            scale = trained.loss_scale()
+            state.set_learning_rates(rates)
             for batch in loader.training_batches(step):
-                with accelerator.accumulate(*trained.nets.values()):
-                    for turn, losses in task.losses(trained.nets, batch):
+                with accelerator.accumulate(*state.nets.values()):
+                    for turn, losses in task.losses(state.nets, batch):
                         accelerator.backward(losses["objective"])
-                        trained.step(turn, optimisation.max_grad_norm)
+                        state.step(turn, optimisation.max_grad_norm)
                         window.add(_named(turn, losses, task), step + 1)
-            if scale is not None:
-                window.add({"overflows": trained.overflows(scale)}, step + 1)
-            trained.average(step, optimisation.ema_decay)
+            overflows = state.update_loss_scale()
+            if overflows is not None:
+                window.add({"overflows": overflows}, step + 1)
+            state.update_ema(step, optimisation.ema_decay)
             bar.update(loader.total)
 
             done = step + 1
             last = done == steps
             logs = last or done % output.logging_steps == 0
             validates = last or done % output.validation_steps == 0
-            # All processes must stop at the same step, so several ask each other only now and then.
-            asks = logs or accelerator.num_processes == 1
-            stopped_by = _agreed(received) if asks else 0
+            # All processes must stop at the same step, so several agree only now and then.
+            agrees = logs or accelerator.num_processes == 1
+            stopped_by = _agreed(received) if agrees else 0
             saves = last or stopped_by or done % output.checkpointing_steps == 0
             if logs or validates or saves:
-                _refuse_bad_numbers(window, trained.modules if saves else {}, run)
-            numbers = window.means("train") if logs else {}
+                _check_finite(window, state.modules if saves else {}, run)
+            metrics = window.means("train") if logs else {}
             if logs:
-                bar.set_postfix_str(f"objective {_objective(numbers):,.1f}")
+                bar.set_postfix_str(f"objective {_objective(metrics):,.1f}")
             if validates:
-                numbers |= evaluate(task, trained.averages(), loader)
+                metrics |= evaluate(task, state.ema(), loader)
                 if accelerator.is_main_process:
-                    pipeline = task.pipeline(trained.averages())
+                    pipeline = task.pipeline(state.ema())
                     measured = {} if measure is None else measure(pipeline)
-                    numbers |= {f"validation/{name}": value for name, value in measured.items()}
+                    metrics |= {f"validation/{name}": value for name, value in measured.items()}
                     if best is not None and measured[best] < lowest:
                         lowest = measured[best]
-                        bar.write(
-                            f"step {done:,}: the lowest {best} so far, {lowest:.4g}, exported"
-                        )
+                        bar.write(f"step {done:,}: lowest {best} so far, {lowest:.4g}, exported")
                         _export(pipeline, run)
                     if share is not None:
                         share(pipeline, done)
-                    preview = task.preview(trained.averages(), loader.first_held_out(PREVIEWED))
+                    preview = task.preview(state.ema(), loader.first_held_out(PREVIEWED))
                     run.save_progress(grid(preview, task.preview_columns, enlarge=2), done)
-            if numbers:
-                accelerator.log(numbers, step=done)
+            if metrics:
+                accelerator.log(metrics, step=done)
                 if accelerator.is_main_process:
                     epoch = done * loader.total / loader.images_per_epoch
                     rate = next(iter(rates.values()))
-                    run.log({"step": done, "epoch": epoch, "learning_rate": rate} | numbers)
+                    run.log({"step": done, "epoch": epoch, "learning_rate": rate} | metrics)
             if saves:
-                trained.save(run.checkpoint(done), done, window)
+                state.save(run.checkpoint(done), done, window)
                 if accelerator.is_main_process:
                     run.keep_last_checkpoints(output.checkpoints_total_limit)
                     now = time.monotonic()
@@ -191,39 +180,70 @@ def train(
             if stopped_by and not last:
                 raise Interrupted(stopped_by, done, run.path)
     if best is None and accelerator.is_main_process:
-        _export(task.pipeline(trained.averages()), run)
+        _export(task.pipeline(state.ema()), run)
     accelerator.wait_for_everyone()
 
 
-def _compile(task: Task, loader: Loader, optimisation: Optimisation, steps: int) -> None:
-    """Compiles the networks if that is wanted, or nobody said and the run is long enough."""
-    wish = optimisation.torch_compile
-    images = steps * loader.total / loader.processes
+def total_steps(optimisation: Optimisation, loader: Loader) -> int:
+    """Optimiser steps of a run."""
+    images = optimisation.num_train_epochs * loader.images_per_epoch
+    return optimisation.max_train_steps or math.ceil(images / loader.total)
+
+
+def decide_compiling(
+    task: Task, loader: Loader, optimisation: Optimisation, resumed: bool | None
+) -> bool:
+    """Whether the networks are compiled, decided once in a run.
+
+    Args:
+        task: Not on its device yet.
+        loader: The images of this process.
+        optimisation: Whose `torch_compile` is "on", "off", or "auto".
+        resumed: What was decided when the run was started; None in a new run.
+
+    Raises:
+        UserError: If they must be compiled, and this machine cannot.
+    """
+    if resumed is False or (resumed is None and optimisation.torch_compile == "off"):
+        return False
+    must = resumed is True or optimisation.torch_compile == "on"
+    images = total_steps(optimisation, loader) * loader.total / loader.processes
 
     def forward() -> None:
-        # Before it goes to the device, and as in evaluation: nothing of the task may change.
+        # As in evaluation: nothing of the task may change.
         batch = loader.first_held_out(1)
         with _evaluating(task.networks):
             next(task.losses(task.networks, batch))
 
-    if wish == "on" or (wish == "auto" and pays_off(forward, images, loader.device)):
-        compile_networks(task.networks.values(), must=wish == "on")
+    if not must and not pays_off(forward, images, loader.device):
+        return False
+    error = compiler_error()
+    if error and must:
+        raise UserError(
+            f"torch.compile does not work here ({error}): install a C++ compiler, or train with "
+            "--torch-compile off in another --output-dir"
+        )
+    if error:
+        _log.warning("Training uncompiled, since torch.compile does not work here: %s", error)
+    return error is None
 
 
 @contextmanager
 def _evaluating(nets: Mapping[str, nn.Module]) -> Iterator[None]:
     training = [net for net in nets.values() if net.training]
-    for net in training:
-        net.eval()
-    yield
-    for net in training:
-        net.train()
+    try:
+        for net in training:
+            net.eval()
+        yield
+    finally:
+        for net in training:
+            net.train()
 
 
 @torch.no_grad()
 def evaluate(task: Task, nets: Mapping[str, nn.Module], loader: Loader) -> dict[str, float]:
     """The losses of `nets` on all held-out images, as "validation/NAME"."""
-    window = Window(loader.device)
+    window = MetricWindow(loader.device)
     with _evaluating(nets):
         for batch in loader.held_out_batches():
             for turn, losses in task.losses(nets, batch):
@@ -247,7 +267,7 @@ def learning_rate(step: int, steps: int, optimisation: Optimisation) -> float:
 
 
 def _named(turn: str, losses: dict[str, Tensor], task: Task) -> dict[str, Tensor]:
-    """Of a task with several turns, each number says whose it is."""
+    """Losses of a task with several turns carry the name of theirs."""
     if len(task.turns) == 1:
         return losses
     return {f"{turn}/{name}": value for name, value in losses.items()}
@@ -258,7 +278,15 @@ def _export(pipeline: DiffusionPipeline, run: RunFolder) -> None:
         pipeline.save_pretrained(partial, safe_serialization=True)
 
 
-def _refuse_bad_numbers(window: Window, modules: Mapping[str, nn.Module], run: RunFolder) -> None:
+def _check_same_step(first: int, run: RunFolder) -> None:
+    if len(set(gather_object([first]))) > 1:
+        raise UserError(
+            f"the processes see different checkpoints in {run.path}: put it on a disk that all "
+            "machines share, or copy the last checkpoint to each"
+        )
+
+
+def _check_finite(window: MetricWindow, modules: Mapping[str, nn.Module], run: RunFolder) -> None:
     kept = run.checkpoints()
     remedy = "lower --learning-rate or set --max-grad-norm 1 in another --output-dir; " + (
         f"{kept[-1]} is the last good checkpoint" if kept else "there was no checkpoint yet"
@@ -271,8 +299,8 @@ def _refuse_bad_numbers(window: Window, modules: Mapping[str, nn.Module], run: R
             raise UserError(f"the weights of {name} are no longer finite numbers: {remedy}")
 
 
-def _objective(numbers: Mapping[str, float]) -> float:
-    return sum(value for name, value in numbers.items() if name.endswith("objective"))
+def _objective(metrics: Mapping[str, float]) -> float:
+    return sum(value for name, value in metrics.items() if name.endswith("objective"))
 
 
 def _agreed(received: list[int]) -> int:

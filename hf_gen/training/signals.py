@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C as a wish that the loop grants between two steps."""
+"""Graceful shutdown: SIGTERM and Ctrl-C end a training after the step, with a checkpoint."""
 
 import signal
 import threading
@@ -10,23 +10,23 @@ from typing import Any
 
 
 class Interrupted(Exception):
-    """The run was asked to stop, and has written a checkpoint.
+    """A signal stopped the run, which has written a checkpoint.
 
     Attributes:
-        exit_code: 128 plus the number of the signal, as a shell expects it.
+        exit_code: 128 plus the number of the signal, as shells expect.
     """
 
     def __init__(self, number: int, step: int, folder: Path) -> None:
         super().__init__(
-            f"stopped by {signal.Signals(number).name} after step {step:,}: the same command goes "
-            f"on from the checkpoint in {folder}"
+            f"stopped by {signal.Signals(number).name} after step {step:,}: the same command "
+            f"resumes from the checkpoint in {folder}"
         )
         self.exit_code = 128 + number
 
 
 @contextmanager
 def stop_signals() -> Iterator[list[int]]:
-    """Yields a list that receives the number of the signal; a second one has its usual effect."""
+    """Yields a list to which the first signal's number is appended; a second one acts as usual."""
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield received

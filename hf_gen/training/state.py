@@ -1,4 +1,4 @@
-"""What training changes: networks, their averages and their optimisers."""
+"""What training changes: networks, their EMA weights, optimisers, and what else a task keeps."""
 
 import copy
 from collections.abc import Mapping
@@ -14,17 +14,17 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from hf_gen.config import Optimisation
 from hf_gen.training.checkpoints import load_checkpoint, save_checkpoint
-from hf_gen.training.tracking import Window
+from hf_gen.training.tracking import MetricWindow
 
 
 class Stateful(Protocol):
-    """Something of one process that a resumed run needs, besides networks and optimisers."""
+    """State of one process that a resumed run needs, besides networks and optimisers."""
 
     def state_dict(self) -> dict[str, Tensor]:
         """Its tensors by name."""
 
     def load_state_dict(self, state: dict[str, Tensor]) -> object:
-        """Takes them back."""
+        """Restores them."""
 
 
 @dataclass(frozen=True)
@@ -33,16 +33,16 @@ class TrainState:
 
     Attributes:
         nets: Wrapped networks, to compute losses with.
-        modules: The same unwrapped, and each average as "NAME.ema": what a checkpoint holds.
+        modules: The same unwrapped, and EMA weights as "NAME.ema": what a checkpoint holds.
         optimisers: By turn.
-        state: What else of this process a checkpoint holds, such as image pools.
+        stateful: What else of this process a checkpoint holds, such as image pools.
         accelerator: What wrapped them.
     """
 
     nets: dict[str, nn.Module]
     modules: dict[str, nn.Module]
     optimisers: dict[str, torch.optim.Optimizer]
-    state: dict[str, Stateful]
+    stateful: dict[str, Stateful]
     accelerator: Accelerator
 
     @classmethod
@@ -51,46 +51,46 @@ class TrainState:
         networks: Mapping[str, nn.Module],
         turns: Mapping[str, tuple[str, ...]],
         averaged: tuple[str, ...],
-        state: Mapping[str, Stateful],
+        stateful: Mapping[str, Stateful],
         optimisations: Mapping[str, Optimisation],
         accelerator: Accelerator,
     ) -> Self:
-        """Moves networks to the device and makes their averages and optimisers.
+        """Moves networks to the device and makes their EMA copies and optimisers.
 
         Args:
             networks: By name.
             turns: For each optimiser the networks it updates.
-            averaged: The networks to keep an average of.
-            state: What else of this process a checkpoint holds.
+            averaged: The networks of which EMA weights are kept.
+            stateful: What else of this process a checkpoint holds.
             optimisations: Of each turn.
             accelerator: Which wraps.
         """
-        # Images come with their channels last, and convolutions are faster that way.
+        # Convolutions are faster with channels last, which is how images arrive.
         modules = {
             name: net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             for name, net in networks.items()
         }
         for name in averaged:
-            average = copy.deepcopy(networks[name]).requires_grad_(False).eval()
-            modules[f"{name}.ema"] = average.to(accelerator.device)
+            ema = copy.deepcopy(networks[name]).requires_grad_(False).eval()
+            modules[f"{name}.ema"] = ema.to(accelerator.device)
         nets = {name: accelerator.prepare(net) for name, net in networks.items()}
-        optimisers = {
-            turn: accelerator.prepare(
-                torch.optim.AdamW(
-                    [weight for name in names for weight in nets[name].parameters()],
-                    lr=optimisations[turn].learning_rate,
-                    betas=(optimisations[turn].adam_beta1, optimisations[turn].adam_beta2),
-                    eps=optimisations[turn].adam_epsilon,
-                    weight_decay=optimisations[turn].adam_weight_decay,
-                    fused=True,
-                )
+        # Not wrapped by Accelerate, which updates the gradient scaler after each optimiser: see
+        # `step`.
+        optimisers: dict[str, torch.optim.Optimizer] = {
+            turn: torch.optim.AdamW(
+                [weight for name in names for weight in nets[name].parameters()],
+                lr=optimisations[turn].learning_rate,
+                betas=(optimisations[turn].adam_beta1, optimisations[turn].adam_beta2),
+                eps=optimisations[turn].adam_epsilon,
+                weight_decay=optimisations[turn].adam_weight_decay,
+                fused=True,
             )
             for turn, names in turns.items()
         }
-        return cls(nets, modules, optimisers, dict(state), accelerator)
+        return cls(nets, modules, optimisers, dict(stateful), accelerator)
 
-    def averages(self) -> dict[str, nn.Module]:
-        """The networks to evaluate and export: averaged where there is an average."""
+    def ema(self) -> dict[str, nn.Module]:
+        """The networks to evaluate and export: with EMA weights where they are kept."""
         return {name: self.modules.get(f"{name}.ema", self.modules[name]) for name in self.nets}
 
     def set_learning_rates(self, rates: Mapping[str, float]) -> None:
@@ -100,35 +100,47 @@ class TrainState:
                 group["lr"] = rates[turn]
 
     def step(self, turn: str, max_grad_norm: float) -> None:
-        """Clips to `max_grad_norm`, if that is not 0, and updates the networks of `turn`.
+        """Clips to `max_grad_norm`, unless that is 0, and updates the networks of `turn`.
 
-        Does nothing while gradients are still being accumulated.
+        Does nothing while gradients are still being accumulated. Only the gradients of this turn
+        are unscaled: those of the next may be accumulating already.
         """
-        optimiser = self.optimisers[turn]
-        if self.accelerator.sync_gradients and max_grad_norm:
+        if not self.accelerator.sync_gradients:
+            return
+        optimiser, scaler = self.optimisers[turn], self.accelerator.scaler
+        if max_grad_norm:
+            if scaler is not None:
+                scaler.unscale_(optimiser)
             weights = [weight for group in optimiser.param_groups for weight in group["params"]]
-            self.accelerator.clip_grad_norm_(weights, max_grad_norm)
-        optimiser.step()
+            nn.utils.clip_grad_norm_(weights, max_grad_norm)
+        if scaler is None:
+            optimiser.step()
+        else:
+            scaler.step(optimiser)
         optimiser.zero_grad()
 
-    def loss_scale(self) -> Tensor | None:
-        """What losses are multiplied by for float16's sake; it stays on the device."""
+    def update_loss_scale(self) -> Tensor | None:
+        """Ends a step of all turns: halves the loss scale of float16 if gradients overflowed.
+
+        Returns:
+            1 if they did, so that a turn was skipped, else 0, on the device; None without a scaler.
+        """
         scaler = self.accelerator.scaler
-        return scaler and scaler.scale(torch.ones((), device=self.accelerator.device))
+        if scaler is None:
+            return None
+        one = torch.ones((), device=self.accelerator.device)
+        before = scaler.scale(one)
+        scaler.update()
+        return (before / scaler.scale(one)).log2().relu()
 
-    def overflows(self, before: Tensor) -> Tensor:
-        """In how many turns gradients overflowed: such a turn is left out and halves the scale."""
-        now = self.loss_scale()
-        return torch.zeros_like(before) if now is None else (before / now).log2().relu()
-
-    def average(self, step: int, decay: float) -> None:
-        """Moves every average towards its network after step `step`, from 0."""
-        for averaged, now in self._averaged:
-            move_average(averaged, now, step, decay)
+    def update_ema(self, step: int, decay: float) -> None:
+        """Moves all EMA weights towards their network after step `step`, from 0."""
+        for ema, now in self._ema_pairs:
+            move_average(ema, now, step, decay)
 
     @cached_property
-    def _averaged(self) -> list[tuple["ParamsAndBuffers", "ParamsAndBuffers"]]:
-        """Each average and what it follows, found once: on a CPU that takes as long as a move."""
+    def _ema_pairs(self) -> list[tuple["ParamsAndBuffers", "ParamsAndBuffers"]]:
+        """EMA weights and what they follow, listed once: on a CPU that takes as long as a move."""
         return [
             (
                 ParamsAndBuffers.of(module),
@@ -138,23 +150,23 @@ class TrainState:
             if name.endswith(".ema")
         ]
 
-    def save(self, folder: Path, step: int, window: Window) -> None:
+    def save(self, folder: Path, step: int, window: MetricWindow) -> None:
         """Writes a checkpoint from the first process; every process must call it."""
         totals = window.totals()
         # What differs between the processes is stacked, the first process first.
-        state = {
+        stateful = {
             name: {
                 key: self.accelerator.gather(value[None])
-                for key, value in stateful.state_dict().items()
+                for key, value in state.state_dict().items()
             }
-            for name, stateful in self.state.items()
+            for name, state in self.stateful.items()
         }
         if self.accelerator.is_main_process:
             scaler = self.accelerator.scaler
             scale = {} if scaler is None else scaler.state_dict()
-            save_checkpoint(folder, step, self.modules, self.optimisers, state, totals, scale)
+            save_checkpoint(folder, step, self.modules, self.optimisers, stateful, totals, scale)
 
-    def restore(self, folder: Path | None, window: Window) -> int:
+    def restore(self, folder: Path | None, window: MetricWindow) -> int:
         """Restores a checkpoint, if there is one, and returns the steps it had taken.
 
         Raises:
@@ -162,12 +174,13 @@ class TrainState:
         """
         if folder is None:
             return 0
-        step, state, totals, scale = load_checkpoint(
-            folder, self.modules, self.optimisers, self.state.keys()
+        step, stateful, totals, scale = load_checkpoint(
+            folder, self.modules, self.optimisers, self.stateful.keys()
         )
-        for name, tensors in state.items():
-            rank = self.accelerator.process_index
-            self.state[name].load_state_dict({key: all_[rank] for key, all_ in tensors.items()})
+        rank = self.accelerator.process_index
+        for name, tensors in stateful.items():
+            own = {key: stacked[rank] for key, stacked in tensors.items()}
+            self.stateful[name].load_state_dict(own)
         if self.accelerator.is_main_process:
             window.resume(totals)
         if self.accelerator.scaler is not None:
@@ -177,9 +190,9 @@ class TrainState:
 
 @dataclass(frozen=True)
 class ParamsAndBuffers:
-    """All numbers of a network."""
+    """All parameters and buffers of a network."""
 
-    weights: list[Tensor]
+    params: list[Tensor]
     buffers: list[Tensor]
 
     @classmethod
@@ -189,11 +202,9 @@ class ParamsAndBuffers:
 
 
 @torch.no_grad()
-def move_average(
-    averaged: ParamsAndBuffers, now: ParamsAndBuffers, step: int, decay: float
-) -> None:
-    """Moves `averaged` towards `now` by a decay that is warmed up as (1 + step) / (10 + step)."""
+def move_average(ema: ParamsAndBuffers, now: ParamsAndBuffers, step: int, decay: float) -> None:
+    """Moves `ema` towards `now` by a decay that is warmed up as (1 + step) / (10 + step)."""
     warmed_up = min(decay, (1 + step) / (10 + step))
-    get_ema_multi_avg_fn(warmed_up)(averaged.weights, now.weights, step)
-    for kept, new in zip(averaged.buffers, now.buffers, strict=True):
+    get_ema_multi_avg_fn(warmed_up)(ema.params, now.params, step)
+    for kept, new in zip(ema.buffers, now.buffers, strict=True):
         kept.copy_(new)

@@ -1,4 +1,4 @@
-"""The numbers of a run on their way to the log, and the trackers that get them too."""
+"""Logged metrics: their means since the last log line, and the trackers that get them too."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,10 +9,10 @@ from accelerate.utils import gather_object
 from torch import Tensor
 
 
-class Window:
-    """Weighted means of named numbers since the last log line.
+class MetricWindow:
+    """Weighted means of named metrics since the last log line.
 
-    Everything stays on the device until it is asked for, so that no step waits for the host.
+    Everything stays on the device until it is read, so that no step waits for the host.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -23,7 +23,7 @@ class Window:
 
     @torch.no_grad()
     def add(self, losses: Mapping[str, Tensor], step: int, weight: float = 1.0) -> None:
-        """Adds the numbers of step `step`, means over `weight` of whatever is counted."""
+        """Adds the metrics of step `step`, means over `weight` of whatever is counted."""
         values = torch.stack(list(losses.values()))
         before = torch.stack([self._sums.get(name, self._none) for name in losses])
         sums = before + values * weight
@@ -34,7 +34,7 @@ class Window:
         self._first_bad = self._first_bad.minimum(bad_since)
 
     def means(self, prefix: str) -> dict[str, float]:
-        """The means over all processes as "prefix/name", and starts the next window."""
+        """The means over all processes as "prefix/name"; starts the next window."""
         totals = self.totals()
         self._sums, self._weights = {}, {}
         return {f"{prefix}/{name}": value / weight for name, (value, weight) in totals.items()}
@@ -50,13 +50,13 @@ class Window:
         return dict(sorted(totals.items()))
 
     def resume(self, totals: Mapping[str, tuple[float, float]]) -> None:
-        """Goes on from the `totals` of a checkpoint, in one process for all."""
+        """Resumes from the `totals` of a checkpoint, in one process for all."""
         device = self._none.device
         self._sums = {name: torch.tensor(sum_, device=device) for name, (sum_, _) in totals.items()}
         self._weights = {name: weight for name, (_, weight) in totals.items()}
 
     def first_bad_step(self) -> int | None:
-        """The first step with a number that was not finite, in any process."""
+        """The first step with a value that was not finite, in any process."""
         step = min(gather_object([self._first_bad.item()]))
         return None if step == torch.inf else int(step)
 
@@ -69,7 +69,7 @@ def start_tracker(
     Args:
         accelerator: Made with `log_with=report_to`.
         report_to: The name of a tracker, or "none".
-        first_step: Steps already logged: what TensorBoard has of later ones is replaced.
+        first_step: Steps already logged: what TensorBoard has of later steps is purged.
         identity: Flat values of the run, for trackers that show them.
     """
     if report_to == "tensorboard":

@@ -56,7 +56,7 @@ def ours(steps: int, precision: str = "no", compiled: str = "on") -> None:
     torch.manual_seed(0)
     task = CycleGANTask(recipe(), torch.device("cpu"))
     if compiled == "on":
-        compile_networks(task.networks.values(), must=True)
+        compile_networks(task.networks.values())
     accelerator = Accelerator(mixed_precision=precision)
     trained = TrainState.prepare(
         task.networks, task.turns, (), task.state, task.optimisations, accelerator

@@ -81,7 +81,7 @@ def in_memory(steps: int, precision: str = "no") -> None:
     tell_losses(gate, domain, precision)
     started = task()
     net = started.networks["vae"].to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    compile_networks([net], must=True)
+    compile_networks([net])
     adam = torch.optim.AdamW(net.parameters(), lr=LEARNING_RATE, weight_decay=0.0, fused=True)
     images, noise = first_images(domain), torch.randn(BATCH, *started.latent_shape)
     while True:

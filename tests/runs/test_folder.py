@@ -150,16 +150,18 @@ def test_a_line_of_the_log_is_on_the_disk_before_the_next_checkpoint(
     assert flushed == [(run.path / "metrics.jsonl").stat().st_size]
 
 
-def test_steps_that_will_be_taken_again_are_forgotten(tmp_path: Path) -> None:
+def test_a_rollback_removes_later_log_lines_and_checkpoints(tmp_path: Path) -> None:
     run = started(tmp_path)
-    run.truncate_metrics(0)
+    run.roll_back(0)
     for step in (20, 40, 60):
         run.log({"step": step, "train/kl": step / 7})
+        run.checkpoint(step).mkdir()
     before = (run.path / "metrics.jsonl").read_text().splitlines(keepends=True)
     with (run.path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 80')
-    run.truncate_metrics(40)
+    run.roll_back(40)
     assert (run.path / "metrics.jsonl").read_text() == "".join(before[:2])
+    assert run.checkpoints() == [run.checkpoint(20), run.checkpoint(40)]
     run.log({"step": 60, "train/kl": 60 / 7})
     assert (run.path / "metrics.jsonl").read_text() == "".join(before)
 

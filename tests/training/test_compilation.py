@@ -1,22 +1,23 @@
-"""When a run is compiled, and that it then computes the same."""
+"""When a run is compiled."""
 
 import shutil
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from hf_gen.config import Optimisation, VAERecipe
+from hf_gen.errors import UserError
+from hf_gen.tasks.vae import VAETask
 from hf_gen.training import compilation
-from hf_gen.training.compilation import compile_networks, pays_off
+from hf_gen.training.compilation import pays_off
+from hf_gen.training.loop import decide_compiling
+from tests.training.test_loop import some_loader
 
 CPU = torch.device("cpu")
 LAYER = nn.Linear(1000, 1000)
-
-
-class Network(nn.Linear):
-    def forward(self, images: Tensor) -> Tensor:
-        return super().forward(images).relu()
 
 
 def forward() -> None:
@@ -29,14 +30,12 @@ def compiler(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def settings() -> Iterator[None]:
-    """What compiling sets for the process is as before."""
-    dynamo, functorch = torch._dynamo.config, torch._functorch.config
-    with (
-        dynamo.patch(recompile_limit=8, suppress_errors=False),  # type: ignore[no-untyped-call]
-        functorch.patch(ban_recompute_materialized_backward=True),  # type: ignore[no-untyped-call]
-    ):
+def broken_compiler() -> Iterator[None]:
+    settings = {"force_disable_caches": True, "compile_threads": 1}
+    torch._dynamo.reset()
+    with torch._inductor.config.patch({"cpp.cxx": (None, "no-such-compiler"), **settings}):
         yield
+    torch._dynamo.reset()
 
 
 @pytest.mark.usefixtures("compiler")
@@ -55,16 +54,20 @@ def test_nothing_is_compiled_without_a_compiler_or_on_a_gpu(
     assert not pays_off(forward, 1e15, CPU)
 
 
-@pytest.mark.usefixtures("settings")
-def test_a_network_that_cannot_be_compiled_runs_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", (None, "no-such-compiler"))
-    for name, value in {"force_disable_caches": True, "compile_threads": 1}.items():
-        monkeypatch.setattr(torch._inductor.config, name, value)
-    images, network = torch.randn(2, 3), Network(3, 4)
-    expected = network(images)
-    compile_networks([network], must=True)
-    with pytest.raises(Exception, match="no-such-compiler"):
-        network(images)
-    torch._dynamo.reset()
-    compile_networks([network], must=False)
-    torch.testing.assert_close(network(images), expected)
+@pytest.mark.parametrize(("wish", "resumed"), [("on", None), ("auto", True), ("auto", None)])
+def test_without_a_working_compiler_a_run_is_refused_or_trains_uncompiled(
+    wish: Any, resumed: bool | None, compiler: None, broken_compiler: None
+) -> None:
+    optimisation = Optimisation(torch_compile=wish, train_batch_size=8, max_train_steps=10**9)
+    arguments = VAETask(VAERecipe()), some_loader(), optimisation, resumed
+    if wish == "on" or resumed:
+        with pytest.raises(UserError, match=r"no-such-compiler.*--torch-compile off"):
+            decide_compiling(*arguments)
+    else:
+        assert not decide_compiling(*arguments)
+
+
+@pytest.mark.parametrize(("wish", "resumed"), [("off", None), ("on", False), ("auto", None)])
+def test_a_short_run_or_one_that_was_not_compiled_is_not(wish: Any, resumed: bool | None) -> None:
+    optimisation = Optimisation(torch_compile=wish, train_batch_size=8, max_train_steps=1)
+    assert not decide_compiling(VAETask(VAERecipe()), some_loader(), optimisation, resumed)

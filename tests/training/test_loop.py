@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,21 @@ from diffusers import DiffusionPipeline
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from hf_gen.config import Optimisation, Output, VAERecipe
+from hf_gen.config import (
+    CycleGANModel,
+    CycleGANRecipe,
+    Data,
+    Optimisation,
+    Output,
+    VAERecipe,
+)
 from hf_gen.data.batches import Batch, Domain, Loader
 from hf_gen.data.pixels import Pixels
 from hf_gen.errors import UserError
 from hf_gen.runs.folder import RunFolder
+from hf_gen.tasks.cyclegan import CycleGANTask
 from hf_gen.tasks.vae import VAETask
-from hf_gen.training.loop import learning_rate, train
+from hf_gen.training.loop import evaluate, learning_rate, train
 from hf_gen.training.state import ParamsAndBuffers, Stateful, move_average
 
 
@@ -89,6 +98,46 @@ def test_gradients_that_overflow_are_scaled_down_and_counted(
         assert weight.isfinite().all()
         assert not torch.equal(weight, before[name])
     injected("gradients that overflow", int(sum(skipped)))
+
+
+def grown(accumulation: int, max_grad_norm: float, scaled: bool, folder: Path) -> list[Tensor]:
+    """The weights of a small CycleGAN after three steps, with or without a loss scale."""
+    torch.manual_seed(0)
+    accelerator = Accelerator(gradient_accumulation_steps=accumulation)
+    if scaled:
+        accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**16)
+    recipe = CycleGANRecipe(
+        data=Data(resolution=16),
+        model=CycleGANModel(generator_channels=4, discriminator_channels=4, discriminator_layers=2),
+        optimisation=Optimisation(train_batch_size=4, max_train_steps=3),
+    )
+    task = CycleGANTask(recipe, torch.device("cpu"))
+    (domain,) = some_loader(resolution=16).domains
+    loader = Loader(
+        (domain, domain), 0, 4 // accumulation, accumulation, False, 0, 1, torch.device("cpu")
+    )
+    optimisation = replace(recipe.optimisation, max_grad_norm=max_grad_norm)
+    train(task, loader, optimisation, Output(report_to="none"), run_in(folder), accelerator)
+    return [weight for net in task.networks.values() for weight in net.parameters()]
+
+
+@pytest.mark.parametrize("max_grad_norm", [0.0, 0.01])
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_a_loss_scale_changes_nothing_whatever_is_accumulated_and_clipped(
+    accumulation: int, max_grad_norm: float, tmp_path: Path
+) -> None:
+    """Unscaling in one turn must not touch the gradients of the other."""
+    plain = grown(accumulation, max_grad_norm, False, tmp_path / "plain")
+    scaled = grown(accumulation, max_grad_norm, True, tmp_path / "scaled")
+    for expected, found in zip(plain, scaled, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_failed_evaluation_leaves_networks_in_training_mode() -> None:
+    task = Spoilt(1.0)
+    with pytest.raises(ValueError, match="must be the same"):
+        evaluate(task, task.networks, some_loader(resolution=30))
+    assert task.networks["vae"].training
 
 
 class Duel:

@@ -32,7 +32,7 @@ def run(wanted: bool, program: str = FAULTS_OF_100_BUFFERS, **variables: str) ->
 MEGABYTES_HELD_AFTER_TURNS = """
 import re, threading, time
 from pathlib import Path
-from hf_gen.training.memory import hand_freed_memory_back
+from hf_gen.training.memory import return_freed_memory
 
 def held():
     status = Path("/proc/self/status").read_text()
@@ -45,7 +45,7 @@ def take_turn():
         buffers.clear()
     everyone_was_there.wait()
 
-told = hand_freed_memory_back() if {wanted} else False
+told = return_freed_memory() if {wanted} else False
 before, kept, turn, everyone_was_there = held(), [], threading.Lock(), threading.Barrier(11)
 for _ in range(10):
     threading.Thread(target=take_turn).start()
