@@ -1,7 +1,7 @@
 """The command line of training: `accelerate launch train_accelerate.py RECIPE [flags]`.
 
 `--help` lists the recipes, `RECIPE --help` every flag. The same command with the same run folder
-goes on where it was stopped.
+resumes the run.
 """
 
 import dataclasses
@@ -46,10 +46,10 @@ def main(arguments: list[str]) -> int:
     except Exception as error:
         from hf_gen.training.signals import Interrupted
 
-        if _has_lost_the_others(error):
+        if _lost_other_processes(error):
             print(
                 "error: another process of this training has ended or cannot be reached: the same "
-                "command goes on from the last checkpoint",
+                "command resumes from the last checkpoint",
                 file=sys.stderr,
             )
             return 1
@@ -66,8 +66,8 @@ def parse(arguments: list[str]) -> tuple[str, Recipe]:
 
     Raises:
         UserError: If a value is out of its range.
-        SystemExit: If a recipe or flag does not exist or a value has the wrong type, after telling
-            which one may be meant.
+        SystemExit: If a recipe or flag does not exist or a value has the wrong type, with a
+            suggestion.
     """
     choices = tyro.extras.subcommand_type_from_defaults(
         {name: recipe for name, (_, recipe) in RECIPES.items()},
@@ -77,7 +77,7 @@ def parse(arguments: list[str]) -> tuple[str, Recipe]:
     recipe: Recipe = tyro.cli(
         choices,
         prog="train_accelerate.py",
-        description="Train a model of faces. RECIPE --help lists the flags of a recipe.",
+        description="Train a model. RECIPE --help lists the flags of a recipe.",
         args=arguments,
         config=(tyro.conf.AvoidSubcommands, tyro.conf.OmitArgPrefixes),
     )
@@ -88,7 +88,7 @@ def parse(arguments: list[str]) -> tuple[str, Recipe]:
             "a pretrained model brings its own architecture: leave out the flags of the model, or "
             "--pretrained-model-name-or-path"
         )
-    # What `accelerate launch` or `accelerate config` decided is a part of the run.
+    # What `accelerate launch` or `accelerate config` chose is part of the run.
     precision = recipe.optimisation.mixed_precision
     launched = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
     if precision == "no" and launched in ("fp16", "bf16"):
@@ -102,7 +102,7 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
 
     Raises:
         UserError: If anything of the recipe, the data or the folder cannot be used.
-        Interrupted: If a signal asked for it; a checkpoint has been written.
+        Interrupted: After SIGTERM or Ctrl-C; a checkpoint has been written.
     """
     import torch
     from accelerate.utils import broadcast_object_list
@@ -119,9 +119,9 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
     keep_freed_memory()
     run = RunFolder(recipe.output.output_dir or Path("runs") / name)
     accelerator = _make_accelerator(recipe.optimisation, recipe.output, run)
-    held = ExitStack()
+    resources = ExitStack()
     try:
-        _use_all_cores(recipe.optimisation.num_threads)
+        _set_num_threads(recipe.optimisation.num_threads)
         identity = {"recipe": name, "processes": accelerator.num_processes}
         identity |= recipe_as_json(recipe)
         # A field that an older run lacks came later; it was then what the recipe says.
@@ -145,7 +145,7 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
         images = [domain.fingerprint() for domain in experiment.domains]
         uploads, compiled = None, False
         if accelerator.is_main_process:
-            held.enter_context(exclusive_lock(run.path))
+            resources.enter_context(exclusive_lock(run.path))
             run.check(identity, before)  # another run may have started here in the meantime
             run.check_images(images)
             tidy(run.path)
@@ -180,7 +180,7 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
                 _conclude_uploads(uploads, experiment, run)
     finally:
         _end(accelerator)
-        held.close()
+        resources.close()
 
 
 def _end(accelerator: "Accelerator") -> None:
@@ -206,10 +206,10 @@ def _uploads(output: Output, run: "RunFolder") -> "HubUploads | None":
 
 def _conclude_uploads(uploads: "HubUploads", experiment: "Experiment", run: "RunFolder") -> None:
     address = uploads.conclude(experiment.family)
-    for sentence in uploads.failures:
-        print(f"not uploaded: {sentence}", file=sys.stderr)
+    for failure in uploads.failures:
+        print(f"not uploaded: {failure}", file=sys.stderr)
     if address is None:
-        print(f"hf-gen push {run.path} uploads the run, which is whole", file=sys.stderr)
+        print(f"hf-gen push {run.path} uploads the run, which is complete", file=sys.stderr)
     else:
         print(f"{run.path} is on the Hub: {address}")
 
@@ -246,15 +246,15 @@ def _make_accelerator(
     return accelerator
 
 
-def _use_all_cores(wish: int | None) -> None:
-    """Shares the cores among the processes of this machine, unless they are told otherwise.
+def _set_num_threads(num_threads: int | None) -> None:
+    """Shares the cores among the processes of this machine, unless `num_threads` is given.
 
     `accelerate launch` and `torchrun` set OMP_NUM_THREADS to 1 where nobody has set it.
     """
     import torch
 
-    if wish is not None:
-        torch.set_num_threads(wish)
+    if num_threads is not None:
+        torch.set_num_threads(num_threads)
     elif os.environ.get("OMP_NUM_THREADS", "1") == "1":
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
@@ -267,7 +267,7 @@ def _versions() -> dict[str, str]:
     return {"hf_gen": __version__} | {name: version(name) for name in PINNED_IN_RUN}
 
 
-def _has_lost_the_others(error: Exception) -> bool:
+def _lost_other_processes(error: Exception) -> bool:
     from torch.distributed import DistError
 
     # What gloo raises has no class of its own.

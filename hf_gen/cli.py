@@ -1,4 +1,4 @@
-"""`hf-gen`: what one does beside training."""
+"""`hf-gen`: the command line of everything but training."""
 
 import sys
 from collections.abc import Callable, Iterable
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """The command line; exits with code 2 after a sentence where something cannot be done."""
+    """The command line; exits with code 2 after an error of the user's input or machine."""
     commands: dict[str, Callable[..., None]] = {
         "sample": sample,
         "evaluate": evaluate,
@@ -28,7 +28,7 @@ def main() -> None:
         tyro.extras.subcommand_cli_from_dict(
             commands,
             prog="hf-gen",
-            description="Sample, measure and compare, repeat the reports, push to the Hub, draw.",
+            description="Sample, evaluate, compare and push models; draw synthetic faces.",
         )
     except KeyboardInterrupt:
         sys.exit(130)
@@ -49,16 +49,15 @@ def sample(
     temperature: float = 1.0,
     seed: int = 0,
 ) -> None:
-    """Draw new faces from an autoencoder, into one picture.
+    """Sample new images from an autoencoder into one PNG.
 
     Args:
-        model: A model that comes with hf_gen such as conv-vae, a run folder, or a Hub id.
+        model: A bundled model such as conv-vae, a run folder, or a Hub id.
         output: The PNG to write; an earlier one is replaced.
-        count: How many faces, 8 in a row.
-        prior: Where codes come from. Default: the last that was fitted to the training images, or
-            the standard normal.
-        temperature: Below 1 for more usual faces.
-        seed: The same faces for the same seed.
+        count: Number of images, 8 in a row.
+        prior: standard, gaussian or mixture. Default: the last that the model has.
+        temperature: Multiplies the prior's standard deviations; below 1 for more typical images.
+        seed: Of the random numbers.
     """
     import torch
 
@@ -68,7 +67,7 @@ def sample(
 
     pipeline = load(model)
     if not isinstance(pipeline, VAEPipeline):
-        raise UserError(f"{model} translates faces and has none of its own: name an autoencoder")
+        raise UserError(f"{model} translates images and cannot sample: name an autoencoder")
     chosen: Any = prior or pipeline.priors[-1]
     generator = torch.Generator().manual_seed(seed)
     try:
@@ -82,10 +81,10 @@ def sample(
 
 
 def evaluate(run: tyro.conf.Positional[Path], inception: bool = False) -> None:
-    """Measure a run again on its held-out images: results.json, its figures and its card.
+    """Evaluate a run on its held-out images: results.json, figures and card.
 
     Args:
-        run: A run folder whose training has ended.
+        run: A run folder whose training has finished.
         inception: Also the FID of Inception-v3 (pip install 'hf_gen[inception]').
     """
     import torch
@@ -95,7 +94,7 @@ def evaluate(run: tyro.conf.Positional[Path], inception: bool = False) -> None:
     from hf_gen.runs.loading import load_run
 
     finished = load_run(run)
-    _tell_sources([run])
+    _print_sources([run])
     experiment = experiment_of(finished.recipe, inception)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     results = experiment.conclude(finished.folder, device)
@@ -111,16 +110,16 @@ def evaluate(run: tyro.conf.Positional[Path], inception: bool = False) -> None:
 
 
 def report(runs: tyro.conf.Positional[tuple[Path, ...]], output_dir: Path = Path("report")) -> None:
-    """Compare runs: tables, sentences and figures in report.md and report.html.
+    """Compare runs: tables and figures in report.md and report.html.
 
     Args:
-        runs: Run folders whose training has ended.
+        runs: Run folders whose training has finished.
         output_dir: Where to; an earlier report there is replaced.
     """
     from hf_gen.report.compare import compare
 
-    _tell_sources(runs)
-    _tell(compare(runs, output_dir))
+    _print_sources(runs)
+    _print_comparison(compare(runs, output_dir))
 
 
 def reproduce(
@@ -130,20 +129,20 @@ def reproduce(
     dataset_name_b: str | None = None,
     cache_dir: Path | None = None,
 ) -> None:
-    """Train every recipe of the two reports and compare them. Interrupted, it goes on.
+    """Train every recipe of the two course reports and compare them. Resumes if interrupted.
 
     Args:
         output_dir: Where the runs and their comparison go.
-        budget: small ends in under 30 minutes on two cores; full is as long as the recipes are.
+        budget: small takes under 30 minutes on two cores; full trains as long as the recipes say.
         dataset_name: A Hub id or a folder. Default: the synthetic faces.
         dataset_name_b: The dataset of the second domain, without which CycleGAN is left out.
-        cache_dir: Where datasets and decoded pixels are kept.
+        cache_dir: Cache of datasets and decoded pixels.
     """
     from hf_gen.report.reproduce import plan
-    from hf_gen.report.reproduce import reproduce as carry_out
+    from hf_gen.report.reproduce import reproduce as run_plan
 
     planned = plan(output_dir, budget, dataset_name, dataset_name_b, cache_dir)
-    _tell(carry_out(planned, output_dir / "report"))
+    _print_comparison(run_plan(planned, output_dir / "report"))
 
 
 def push(
@@ -160,19 +159,19 @@ def push(
 ) -> None:
     """Upload a run, the synthetic faces, or the demo to the Hub: with a card, in one commit.
 
-    The token comes from `hf auth login` or from HF_TOKEN. Interrupted, the same command goes on.
+    The token comes from `hf auth login` or from HF_TOKEN. The same command resumes a push.
     Only files that hf_gen wrote are replaced or deleted; .hf_gen.json in the repository lists them.
 
     Args:
-        run: A run folder whose training has ended.
+        run: A run folder whose training has finished.
         repo_id: Its repository, as user/name. Default: the folder's name, of the user logged in.
         component: Upload this network alone, such as vae: for `diffusers.AutoModel`.
-        dataset: In place of a run: the repository that becomes the dataset of synthetic faces.
-        train: Pairs of that dataset to train on.
-        test: Held-out pairs of that dataset.
-        space: In place of a run: the repository that becomes a Space with the demo.
-        models: Hub ids of what that Space shows beside the models that come with hf_gen.
-        private: Hide a new repository from others.
+        dataset: Instead of a run: the repository of a dataset of synthetic faces.
+        train: Training pairs of that dataset.
+        test: Test pairs of that dataset.
+        space: Instead of a run: the repository of a Space with the demo.
+        models: Hub ids of the models that the Space shows beside the bundled ones.
+        private: Make a new repository private.
         overwrite: Push to a repository that hf_gen did not write, too: files of the same names are
             replaced, no other file is deleted.
     """
@@ -219,12 +218,12 @@ def draw_faces(
     """Draw pairs of faces, anime and cartoon, as a dataset folder in the Hub's layout.
 
     Args:
-        folder: Where to; a new folder. `datasets.load_dataset(FOLDER)` reads it, and so does
+        folder: A new folder. `datasets.load_dataset(FOLDER)` reads it, and so does
             `train_accelerate.py RECIPE --dataset-name FOLDER --image-column anime`.
-        train: Pairs to train on.
-        test: Held-out pairs: other faces than those to train on.
+        train: Training pairs.
+        test: Test pairs, of other faces than the training pairs.
         size: Height and width in pixels.
-        seed: Another seed draws other faces.
+        seed: Of the factors.
     """
     from hf_gen.faces import write_synthetic_faces
 
@@ -234,17 +233,17 @@ def draw_faces(
     print(f"{folder}: {train:,} pairs of faces to train on and {test:,} held out")
 
 
-def _tell_sources(runs: Iterable[Path]) -> None:
-    """Says what is read for runs that may be a stranger's, before it is."""
+def _print_sources(runs: Iterable[Path]) -> None:
+    """Names what runs that may be untrusted refer to, before it is read."""
     from hf_gen.runs.loading import load_run
 
     for run in runs:
-        with suppress(UserError):  # whoever reads it next says what is wrong with it
+        with suppress(UserError):  # the next reader reports it
             for source in load_run(run).sources:
                 print(f"{run}/run.json names {source}", file=sys.stderr, flush=True)
 
 
-def _tell(compared: "Compared") -> None:
+def _print_comparison(compared: "Compared") -> None:
     for name, why in compared.left_out.items():
         print(f"left out {name}: {why}", file=sys.stderr)
     print(f"{compared.folder / 'report.md'} compares {', '.join(compared.runs)}")

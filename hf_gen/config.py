@@ -1,7 +1,7 @@
-"""What a run can be told: frozen dataclasses whose fields are the flags of `train_accelerate.py`.
+"""The fields of a recipe: frozen dataclasses, each field a flag of `train_accelerate.py`.
 
-Each field's text below it is its `--help`. Values are checked when an instance is made, so a recipe
-that exists is a recipe that can run. Nothing here imports torch: `--help` answers at once.
+The docstring of a field is its `--help`. Values are checked when an instance is made. Nothing here
+imports torch, so that `--help` is fast.
 """
 
 import dataclasses
@@ -13,13 +13,13 @@ from typing import Any, Literal, TypeVar, get_args
 from hf_gen.errors import UserError
 
 Likelihood = Literal["bernoulli", "gaussian", "laplace"]
-AdversarialGame = Literal["least_squares", "hinge", "non_saturating"]
+AdversarialLoss = Literal["least_squares", "hinge", "non_saturating"]
 
 
-# The text of a field stays on one line: its line breaks would come out in `--help`.
+# Docstrings of fields stay on one line: `--help` would show the line breaks.
 @dataclass(frozen=True)
 class Data:
-    """Where the images come from and how they become pixels."""
+    """Which images, and how they become pixels."""
 
     dataset_name: str = "faces"
     """faces (synthetic), a Hub id, or a local folder or archive of images or parquet files."""
@@ -32,19 +32,19 @@ class Data:
     train_data_dir: Path | None = None
     """A local folder or archive to train on, in place of --dataset-name."""
     image_column: str | None = None
-    """The column with the images. Default: the only one there is, or "image"; "anime" for faces."""
+    """The column with the images. Default: the only one, or "image"; "anime" for faces."""
     split: str = "train"
     """The split to train on. Held out: the set's own test or validation split, else 5 % by hash."""
     max_train_samples: int | None = None
-    """Use so many images: a fixed random choice, the first of a stream; faces: draw so many."""
+    """Number of images: a fixed random subset; the first ones of a stream or of the faces."""
     streaming: bool = False
-    """Read a Hub dataset as it arrives, keeping only the pixels and no second copy on the disk."""
+    """Stream a Hub dataset, keeping the decoded pixels and no second copy on the disk."""
     resolution: int = 32
-    """Height and width in pixels after the centre crop."""
+    """Height and width of an image in pixels, after a centre crop."""
     random_flip: bool = False
-    """Mirror every second image at random while training."""
+    """Flip training images horizontally at random."""
     cache_dir: Path | None = None
-    """Where datasets and decoded pixels are kept. Default: the Hugging Face cache (HF_HOME)."""
+    """Cache of datasets and decoded pixels. Default: the Hugging Face cache (HF_HOME)."""
 
     def __post_init__(self) -> None:
         _at_least("resolution", self.resolution, 8)
@@ -60,44 +60,44 @@ class Data:
 
 @dataclass(frozen=True)
 class ConvVAEConfig:
-    """A convolutional encoder and its mirror image; one vector of latents."""
+    """A convolutional encoder and a mirrored decoder; a latent vector."""
 
     filters: tuple[int, ...] = (64, 32)
     """Filters of each convolution of the encoder, outermost first."""
     kernel_sizes: tuple[int, ...] = (5, 3)
     """Kernel size of each convolution, odd numbers."""
     strides: tuple[int, ...] = (2, 2)
-    """By how much each convolution shrinks the image."""
+    """Stride of each convolution."""
     downsample: Literal["stride", "max_pool"] = "stride"
-    """Shrink by a strided convolution, or by max pooling after it."""
+    """Downsample by strided convolutions, or by max pooling after each."""
     latent_channels: int = 50
-    """How many latents describe an image."""
+    """Number of latents."""
 
 
 @dataclass(frozen=True)
 class DenseVAEConfig:
-    """Fully connected: pixels in, a few latents, pixels out."""
+    """Fully connected encoder and decoder; a latent vector."""
 
     hidden: tuple[int, ...] = (512, 256)
     """Widths of the encoder's hidden layers; the decoder has them in reverse."""
     latent_channels: int = 10
-    """How many latents describe an image."""
+    """Number of latents."""
 
 
 @dataclass(frozen=True)
 class PatchVAEConfig:
-    """Residual blocks on patches of the image; one vector of latents."""
+    """Convolutions and residual blocks on patches of the image; a latent vector."""
 
     patch_size: int = 4
-    """Height and width of the patches that the image is cut into."""
+    """Height and width of a patch in pixels."""
     filters: tuple[int, ...] = (48, 128)
-    """Channels of each level, outermost first; every level but the first halves the map."""
+    """Channels of each level, outermost first; every level but the first halves the size."""
     num_blocks: tuple[int, ...] = (0, 1)
     """Residual blocks of each level."""
     bottleneck_channels: int = 32
-    """Channels of the smallest map on its way to and from the code."""
+    """Channels of the smallest feature map, before and after the latents."""
     latent_channels: int = 128
-    """How many latents describe an image."""
+    """Number of latents."""
 
 
 @dataclass(frozen=True)
@@ -141,14 +141,14 @@ VAEModel = (
 
 @dataclass(frozen=True)
 class Objective:
-    """What is minimised: reconstruction + kl_weight x KL, in nats per image, and how it looks."""
+    """The objective: reconstruction + kl_weight x KL, in nats per image, + perceptual term."""
 
     likelihood: Likelihood = "bernoulli"
-    """Of a pixel: Bernoulli (cross-entropy, as in the reports), Gaussian or Laplace."""
+    """Likelihood of a pixel: Bernoulli (cross-entropy), Gaussian or Laplace."""
     likelihood_scale: float = 0.2
-    """Standard deviation (Gaussian) or scale (Laplace) of a pixel whose range is -1 to 1."""
+    """Standard deviation (Gaussian) or scale (Laplace) of a pixel in [-1, 1]."""
     kl_weight: float = 1.0
-    """Factor of the KL term; 1 is the evidence lower bound itself."""
+    """Weight of the KL term; 1 gives the evidence lower bound."""
     perceptual_weight: float = 0.0
     """Weight of the perceptual distance between an image and its reconstruction; 0 for none."""
 
@@ -160,7 +160,7 @@ class Objective:
 
 @dataclass(frozen=True)
 class Optimisation:
-    """How the weights are found."""
+    """The optimiser, its schedule, and how it computes."""
 
     train_batch_size: int = 128
     """Images per process and forward pass."""
@@ -169,13 +169,13 @@ class Optimisation:
     max_train_steps: int | None = None
     """Optimiser steps; overrides --num-train-epochs."""
     gradient_accumulation_steps: int = 1
-    """Forward passes whose gradients are added up before a step."""
+    """Forward passes whose gradients are accumulated before a step."""
     learning_rate: float = 1e-3
-    """Step size of Adam after the warm-up."""
+    """Learning rate of Adam after the warm-up."""
     lr_scheduler: Literal["constant", "linear", "late_linear", "cosine"] = "constant"
-    """How the learning rate goes on to zero, late_linear in the second half; or stays constant."""
+    """Decay of the learning rate to zero (late_linear: in the second half), or constant."""
     lr_warmup_steps: int = 0
-    """Steps in which the learning rate rises from zero."""
+    """Steps of linear warm-up."""
     adam_beta1: float = 0.9
     """Decay of Adam's first moment."""
     adam_beta2: float = 0.999
@@ -185,17 +185,17 @@ class Optimisation:
     adam_epsilon: float = 1e-8
     """Added to Adam's denominator."""
     max_grad_norm: float = 0.0
-    """Clip the gradients of a turn to this norm; 0 leaves them as they are."""
+    """Clip the gradients of a turn to this norm; 0 for no clipping."""
     ema_decay: float = 0.999
-    """Decay of the averaged weights, which are evaluated and exported; 0 takes the raw ones."""
+    """Decay of the EMA weights, which are evaluated and exported; 0 for the raw weights."""
     mixed_precision: Literal["no", "fp16", "bf16"] = "no"
-    """Arithmetic of the forward pass; the weights stay in float32."""
+    """Precision of the forward pass; the weights stay in float32."""
     torch_compile: Literal["auto", "on", "off"] = "auto"
-    """Compile the networks. auto: on a CPU with a C++ compiler, if the run is a long one."""
+    """torch.compile the networks. auto: on a CPU with a C++ compiler, if the run is long."""
     seed: int = 0
-    """Weights, order of the images, flips and noise are functions of it."""
+    """Seed of the weights, the order of the images, flips and noise."""
     num_threads: int | None = None
-    """CPU threads per process. Default: all cores, shared among the processes of the machine."""
+    """CPU threads per process. Default: all cores, shared by the processes of the machine."""
 
     def __post_init__(self) -> None:
         for name in ("train_batch_size", "num_train_epochs", "gradient_accumulation_steps"):
@@ -212,28 +212,28 @@ class Optimisation:
 
 @dataclass(frozen=True)
 class Output:
-    """What a run leaves behind, and how often."""
+    """What a run writes, and how often."""
 
     output_dir: Path | None = None
     """The run folder. Default: runs/<recipe>. The same command with the same folder resumes."""
     logging_steps: int = 20
-    """Steps between two lines of metrics.jsonl; each holds the means since the last."""
+    """Steps between two lines of metrics.jsonl, each with the means since the last."""
     validation_steps: int = 200
     """Steps between two evaluations on the held-out images."""
     checkpointing_steps: int = 500
     """Steps between two checkpoints."""
     checkpoints_total_limit: int = 2
-    """How many checkpoints are kept, the newest ones."""
+    """Maximum number of checkpoints to keep; the oldest are removed."""
     resume_from_checkpoint: str = "latest"
-    """Where to go on: "latest", or the name of one in the run folder, such as checkpoint-500."""
+    """"latest", or the name of a checkpoint in the run folder, such as checkpoint-500."""
     report_to: str = "tensorboard"
     """Also log to this tracker of Accelerate's (tensorboard, trackio, wandb, ...), or "none"."""
     push_to_hub: bool = False
-    """Upload the pipeline at each evaluation, and in the end the whole run with its card."""
+    """Upload the pipeline at each evaluation, and at the end the complete run with its card."""
     hub_model_id: str | None = None
-    """The repository, as user/name. Default: the run folder's name, of the user logged in."""
+    """The repository, user/name. Default: the name of the run folder, of the logged-in user."""
     hub_private_repo: bool = False
-    """Hide a new repository from others."""
+    """Make a new repository private."""
     hub_overwrite: bool = False
     """Push to a repository that hf_gen did not write, too; files of other names are kept."""
 
@@ -260,7 +260,7 @@ class VAERecipe:
 
 @dataclass(frozen=True)
 class Domains:
-    """The second domain, and what the two are called."""
+    """The second domain, and the names of both."""
 
     dataset_name_b: str | None = None
     """The dataset of domain b. Default: --dataset-name holds both domains."""
@@ -302,44 +302,44 @@ class Domains:
 
 @dataclass(frozen=True)
 class CycleGANModel:
-    """Two generators with residual blocks, two discriminators of patches."""
+    """Two ResNet generators and two PatchGAN discriminators."""
 
     generator_channels: int = 32
     """Channels of the generators at full resolution."""
     generator_downsamples: int = 2
-    """How often the generators halve the image before their residual blocks."""
+    """Downsampling layers of the generators, before their residual blocks."""
     generator_residual_blocks: int = 2
     """Residual blocks of the generators."""
     generator_normalization: Literal["instance", "none"] = "instance"
     """Normalisation of the generators."""
     upsample: Literal["resize", "transposed"] = "transposed"
-    """How the generators grow: resize and convolve (no checkerboard), or convolve transposed."""
+    """Upsampling: resize and convolve (no checkerboard), or transposed convolution."""
     discriminator_channels: int = 32
     """Channels of the discriminators' first layer."""
     discriminator_layers: int = 3
-    """Layers that halve the image in the discriminators."""
+    """Downsampling layers of the discriminators."""
     discriminator_residual_blocks: int = 2
     """Residual blocks of the discriminators."""
     discriminator_normalization: Literal["instance", "none"] = "instance"
     """Normalisation of the discriminators."""
     spectral_norm: bool = False
-    """Bound the discriminators' weights by their spectral norm."""
+    """Spectral normalisation of the discriminators' weights."""
 
 
 @dataclass(frozen=True)
 class AdversarialObjective:
-    """What the generators and the discriminators are after."""
+    """The objectives of the generators and the discriminators."""
 
-    adversarial: AdversarialGame = "least_squares"
-    """The game: least squares as in the paper, hinge, or non-saturating cross-entropy."""
+    adversarial: AdversarialLoss = "least_squares"
+    """Adversarial loss: least squares (as in the paper), hinge, or non-saturating."""
     cycle_weight: float = 10.0
-    """Lambda: the weight of the way there and back again."""
+    """Lambda, the weight of the cycle-consistency L1."""
     identity_weight: float = 0.0
-    """Weight of leaving an image of the target domain as it is."""
+    """Weight of the identity loss."""
     pool_size: int = 50
-    """Earlier translations from which the discriminators see every second one; 0 for none."""
+    """Size of the pool of earlier translations, shown to the discriminators; 0 for none."""
     augment: bool = False
-    """Show the discriminators coloured, shifted and cut images, real and translated alike."""
+    """Differentiable augmentation (colour, translation, cutout) of what discriminators see."""
 
     def __post_init__(self) -> None:
         for name in ("cycle_weight", "identity_weight", "pool_size"):
@@ -351,11 +351,11 @@ class DiscriminatorOptimisation:
     """What differs from the generators' optimiser."""
 
     discriminator_learning_rate: float | None = None
-    """Step size of the discriminators. Default: --learning-rate."""
+    """Learning rate of the discriminators. Default: --learning-rate."""
     discriminator_adam_beta1: float | None = None
-    """Decay of their first moment. Default: --adam-beta1."""
+    """Decay of their Adam's first moment. Default: --adam-beta1."""
     discriminator_adam_beta2: float | None = None
-    """Decay of their second moment. Default: --adam-beta2."""
+    """Decay of their Adam's second moment. Default: --adam-beta2."""
 
 
 @dataclass(frozen=True)
@@ -380,7 +380,7 @@ T = TypeVar("T")
 
 
 def recipe_as_json(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as nested plain values: what run.json holds and a resumed run must equal."""
+    """The recipe as nested plain values, for run.json."""
     values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(recipe), default=str))
     return values
 

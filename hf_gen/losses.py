@@ -1,7 +1,7 @@
 """The terms of the objectives, as pure functions.
 
 Those of a VAE are summed over the pixels or latents of an image and returned per image, in nats;
-who optimises averages over the batch. The adversarial ones are means.
+the caller averages over the batch. The adversarial ones are means.
 
 Source: Kingma and Welling, Auto-Encoding Variational Bayes, 2013, equation 10 and appendices B, C.
 """
@@ -11,13 +11,13 @@ import math
 from torch import Tensor
 from torch.nn import functional
 
-from hf_gen.config import AdversarialGame, Likelihood
+from hf_gen.config import AdversarialLoss, Likelihood
 
 
 def reconstruction_nll(
     images: Tensor, predicted: Tensor, likelihood: Likelihood, scale: float
 ) -> Tensor:
-    """Negative log likelihood of `images` given what a decoder made of their codes.
+    """Negative log likelihood of `images` given the decoder's output.
 
     Args:
         images: In [-1, 1], (batch, channels, height, width).
@@ -70,18 +70,18 @@ def kl_to_standard_normal(mean: Tensor, logvar: Tensor) -> Tensor:
     return 0.5 * (mean.square() + logvar.exp() - 1 - logvar).sum(dim=(1, 2, 3))
 
 
-def generator_loss(logits: Tensor, game: AdversarialGame) -> Tensor:
-    """What a generator minimises, given how real its images look to the discriminator.
+def generator_loss(logits: Tensor, kind: AdversarialLoss) -> Tensor:
+    """The adversarial loss of a generator.
 
     Args:
-        logits: Of translated images, any shape; higher is more real.
-        game: "least_squares" (Mao et al., 2017, as CycleGAN), "hinge" (Lim and Ye, 2017) or
+        logits: The discriminator's, of translated images, any shape; higher is more real.
+        kind: "least_squares" (Mao et al., 2017, as CycleGAN), "hinge" (Lim and Ye, 2017) or
             "non_saturating" (Goodfellow et al., 2014).
 
     Returns:
         The mean over all logits, a scalar.
     """
-    match game:
+    match kind:
         case "least_squares":
             return (logits - 1).square().mean()
         case "hinge":
@@ -90,20 +90,20 @@ def generator_loss(logits: Tensor, game: AdversarialGame) -> Tensor:
             return functional.softplus(-logits).mean()
 
 
-def discriminator_loss(real: Tensor, fake: Tensor, game: AdversarialGame) -> Tensor:
-    """What a discriminator minimises: half the loss on real and half that on translated images.
+def discriminator_loss(real: Tensor, fake: Tensor, kind: AdversarialLoss) -> Tensor:
+    """The loss of a discriminator: half of that on real and half of that on translated images.
 
     The half is CycleGAN's (Zhu et al., 2017, section 4); it slows the discriminator down.
 
     Args:
         real: Logits of real images.
         fake: Logits of translated ones.
-        game: As for `generator_loss`.
+        kind: As for `generator_loss`.
 
     Returns:
         A scalar.
     """
-    match game:
+    match kind:
         case "least_squares":
             return 0.5 * ((real - 1).square().mean() + fake.square().mean())
         case "hinge":

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Laplace, Normal, kl_divergence
 
-from hf_gen.config import AdversarialGame, Likelihood
+from hf_gen.config import AdversarialLoss, Likelihood
 from hf_gen.losses import (
     discriminator_loss,
     generator_loss,
@@ -16,7 +16,7 @@ from hf_gen.losses import (
 )
 
 SHAPE = (4, 3, 5, 6)
-GAMES: tuple[AdversarialGame, ...] = ("least_squares", "hinge", "non_saturating")
+GAMES: tuple[AdversarialLoss, ...] = ("least_squares", "hinge", "non_saturating")
 
 
 def noise(shape: tuple[int, ...], seed: int) -> Tensor:
@@ -139,7 +139,7 @@ def test_hinge_is_the_margin_by_hand() -> None:
     ],
 )
 def test_an_undecided_discriminator_costs_a_known_amount(
-    game: AdversarialGame, generator: float, discriminator: float
+    game: AdversarialLoss, generator: float, discriminator: float
 ) -> None:
     nothing = torch.zeros(3, 1, 2, 2)
     assert generator_loss(nothing, game).item() == pytest.approx(generator)
@@ -147,7 +147,7 @@ def test_an_undecided_discriminator_costs_a_known_amount(
 
 
 @pytest.mark.parametrize("game", GAMES)
-def test_the_two_sides_pull_in_opposite_directions(game: AdversarialGame) -> None:
+def test_the_two_sides_pull_in_opposite_directions(game: AdversarialLoss) -> None:
     logits = torch.full((2, 1, 3, 3), 0.25).requires_grad_()
     (generator,) = torch.autograd.grad(generator_loss(logits, game), logits)
     (on_fake,) = torch.autograd.grad(discriminator_loss(logits.detach(), logits, game), logits)
@@ -159,7 +159,7 @@ def test_the_two_sides_pull_in_opposite_directions(game: AdversarialGame) -> Non
 
 @pytest.mark.parametrize("game", GAMES)
 def test_sure_logits_stay_finite_and_a_perfect_discriminator_costs_nothing(
-    game: AdversarialGame,
+    game: AdversarialLoss,
 ) -> None:
     label = 1.0 if game == "least_squares" else 500.0
     real, fake = torch.full((2, 1), label), torch.full((2, 1), 0.0 if label == 1 else -label)
@@ -169,7 +169,7 @@ def test_sure_logits_stay_finite_and_a_perfect_discriminator_costs_nothing(
 
 
 @pytest.mark.parametrize("game", GAMES)
-def test_gradients_of_the_adversarial_losses(game: AdversarialGame) -> None:
+def test_gradients_of_the_adversarial_losses(game: AdversarialLoss) -> None:
     real, fake = noise((3, 1, 2, 2), 16).requires_grad_(), noise((3, 1, 2, 2), 17).requires_grad_()
     torch.autograd.gradcheck(lambda logits: generator_loss(logits, game), fake)
     torch.autograd.gradcheck(lambda one, two: discriminator_loss(one, two, game), (real, fake))

@@ -1,1 +1,1 @@
-"""What one family of models trains: its networks, its losses, its previews and what it exports."""
+"""What one family of models trains: networks, losses, previews and the exported pipeline."""

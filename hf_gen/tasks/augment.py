@@ -1,4 +1,4 @@
-"""Differentiable augmentation: what the discriminators see, so that few images last longer.
+"""Differentiable augmentation: what discriminators see, for small datasets.
 
 Source: Zhao, Liu, Lin, Zhu and Han, Differentiable Augmentation for Data-Efficient GAN Training,
 2020, https://arxiv.org/abs/2006.10738, with its policy of colour, translation and cutout.

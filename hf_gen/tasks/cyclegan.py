@@ -66,14 +66,13 @@ class CycleGANTask:
     ) -> Iterator[tuple[str, dict[str, Tensor]]]:
         """The generators' turn, then the discriminators' (section 3, equations 1 to 3).
 
-        Each generator runs as few times as the algorithm allows: what goes through one network and
-        is known at the same time goes through it as one batch.
+        What goes through one network at the same time goes through it as one batch.
         """
         real_a, real_b = batch.images
         count, objective = len(real_a), self.objective
         keeps = objective.identity_weight > 0
 
-        # The generators: fool the discriminators, come back, leave the other domain as it is.
+        # The generators: adversarial, cycle-consistency and identity losses.
         first = _image(nets["a_to_b"], torch.cat((real_a, real_b)) if keeps else real_a)
         fake_b = first[:count]
         inputs = (real_b, fake_b, real_a) if keeps else (real_b, fake_b)
@@ -108,7 +107,7 @@ class CycleGANTask:
         )
         yield "generators", {"objective": total, **adversarial, **cycle, **identity}
 
-        # The discriminators: real ones against translations, some of which are earlier ones.
+        # The discriminators: real images against translations, some of them from the pool.
         d_losses = {}
         for side, real, fake in (("a", real_a, fake_a), ("b", real_b, fake_b)):
             fake = self._query_pool(fake.detach(), batch, side)
@@ -153,7 +152,7 @@ class CycleGANTask:
 
     @contextmanager
     def _frozen_discriminators(self) -> Iterator[dict[str, nn.Module]]:
-        """The discriminators as they are, for gradients to pass through but not into."""
+        """The discriminators, through which gradients pass but not into their weights."""
         discriminators = {name: self.networks[name] for name in ("disc_a", "disc_b")}
         for discriminator in discriminators.values():
             discriminator.requires_grad_(False)

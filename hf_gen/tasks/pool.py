@@ -1,4 +1,4 @@
-"""A pool of earlier translations, so that a discriminator does not forget what it has seen.
+"""A pool of earlier translations for the discriminators.
 
 Source: Shrivastava et al., Learning from Simulated and Unsupervised Images through Adversarial
 Training, 2017, section 2.3; Zhu et al., CycleGAN, 2017, section 4.
@@ -12,7 +12,7 @@ class ImagePool:
     """Up to `size` earlier images.
 
     Args:
-        size: How many are kept; 0 gives back what comes.
+        size: How many are kept; 0 disables the pool.
         resolution: Height and width of an image.
         device: Where they are kept.
     """
@@ -22,10 +22,10 @@ class ImagePool:
         self._filled = 0
 
     def exchange(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Keeps some of `images`, (batch, 3, height, width), and gives earlier ones in their place.
+        """Stores some of `images`, (batch, 3, height, width), and returns earlier ones instead.
 
-        While there is room images are kept and given back; then every second one, by chance, is
-        swapped for one of the pool.
+        While the pool is filling images are stored and returned; then each is swapped for one of
+        the pool with probability 0.5.
         """
         size, count = len(self._images), len(images)
         room = min(size - self._filled, count)

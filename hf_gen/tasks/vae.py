@@ -35,9 +35,7 @@ _CPU = torch.device("cpu")
 
 
 class NegativeELBO(nn.Module):
-    """An autoencoder of diffusers' protocol and its loss as one `forward`.
-
-    That is what training wraps, and what it compiles: the loss then costs no pass of its own.
+    """An autoencoder of diffusers' protocol with its loss, as one module to wrap and compile.
 
     Args:
         vae: The autoencoder.
@@ -49,7 +47,7 @@ class NegativeELBO(nn.Module):
         super().__init__()
         self.vae = vae
         self.objective = objective
-        # In a tuple they are no part of this module: neither trained nor saved.
+        # In a tuple, so that it is no submodule: neither trained nor saved.
         self.features = (feature_extractor(str(device)),) if objective.perceptual_weight else ()
 
     def forward(self, images: Tensor, noise: Tensor) -> dict[str, Tensor]:
@@ -167,8 +165,8 @@ def _new_network(model: VAEModel, objective: Objective, resolution: int) -> Mode
                     latent_channels=model.latent_channels,
                 )
     except ValueError as error:
-        sentence = str(error).replace("sample_size must", "resolution must")
-        raise UserError(sentence) from error
+        message = str(error).replace("sample_size must", "resolution must")
+        raise UserError(message) from error
 
 
 def _pretrained_network(name: str, subfolder: str | None) -> ModelMixin:
@@ -181,7 +179,7 @@ def _pretrained_network(name: str, subfolder: str | None) -> ModelMixin:
 
 @torch.no_grad()
 def _latent_shape(vae: ModelMixin, resolution: int) -> tuple[int, ...]:
-    """Of one image, found by trying; so a resolution that the network cannot take is found too."""
+    """The latents' shape of one image, by encoding one: unsupported resolutions raise here."""
     factor = 1 if isinstance(vae, VectorVAE) else 2 ** (len(_block_channels(vae)) - 1)
     if resolution % factor:
         below = resolution // factor * factor

@@ -360,7 +360,7 @@ def test_a_hub_that_cannot_be_reached_is_a_sentence_at_once(start_python: Start)
     environment = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0"}
     process = start_python(UNREACHABLE, "someone/some-faces", **environment)
     sentence, seconds = process.communicate(timeout=60)[0].splitlines()
-    assert sentence.startswith("someone/some-faces is no folder here, and it cannot be downloaded")
+    assert sentence.startswith("someone/some-faces is not a folder, and it cannot be downloaded")
     # Asked again and again, the libraries would take 23 s.
     assert float(seconds) < 3
 
@@ -375,5 +375,5 @@ def test_a_name_that_is_not_in_the_cache_is_a_clear_error_offline(
 
 
 def test_what_is_no_id_is_a_sentence(load: Any) -> None:
-    with pytest.raises(UserError, match="is no folder and no id of a Hub dataset"):
+    with pytest.raises(UserError, match="is neither a folder nor the id of a Hub dataset"):
         load(dataset_name="some faces/of/mine")

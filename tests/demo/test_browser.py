@@ -379,7 +379,7 @@ def test_a_model_is_taken_from_the_hub_by_its_name(visit: Visit, tmp_path: Path)
         "nonsense": "That is no id of a model on the Hub: one looks like user/name",
         "/etc/passwd": "no id of a model on the Hub",
         "../secret": "no id of a model on the Hub",
-        "user/does-not-exist": "the Hub shows no model of that name",
+        "user/does-not-exist": "the Hub has no model of that name",
     }.items():
         name.fill(wrong)
         add.click()

@@ -202,8 +202,8 @@ def test_a_space_is_pushed_and_pushed_again(
 def test_models_that_are_not_there_stop_the_push(loopback_hub: LoopbackHub, api: HfApi) -> None:
     loopback_hub.create("tester/pickle", files={"config.json": b"{}", "model.bin": b"pickle"})
     for name, sentence in (
-        ("tester/nothing", "there is no tester/nothing that this token may see (404)"),
-        ("no good name", "'no good name' is no name of a repository"),
+        ("tester/nothing", "tester/nothing does not exist, or the token has no access"),
+        ("no good name", "'no good name' is not a repository id"),
         ("tester/pickle", "tester/pickle holds no model that the demo shows"),
     ):
         with pytest.raises(UserError, match=re.escape(sentence)):
@@ -227,7 +227,7 @@ def test_what_the_demo_reads_is_preloaded_unless_it_is_private(
 
 def test_what_the_hub_refuses_is_told(loopback_hub: LoopbackHub, api: HfApi) -> None:
     reader = HfApi(endpoint=loopback_hub.url, token=loopback_hub.read_token)
-    with pytest.raises(UserError, match="may not write to tester/demo"):
+    with pytest.raises(UserError, match="no write access to tester/demo"):
         create_space(SPACE, False, reader)
     loopback_hub.faults.fail("POST", "create", status=402)
     with pytest.raises(UserError, match=r"hosts tester/demo for subscribers only \(402\)"):
@@ -235,7 +235,7 @@ def test_what_the_hub_refuses_is_told(loopback_hub: LoopbackHub, api: HfApi) -> 
     assert create_space("demo", True, api) == SPACE
     assert api.space_info(SPACE).runtime.requested_hardware == "zero-a10g"
     assert create_space(SPACE, False, api) == SPACE
-    with pytest.raises(UserError, match="may not write to tester/demo"):
+    with pytest.raises(UserError, match="no write access to tester/demo"):
         create_space(SPACE, False, reader)
 
 

@@ -538,15 +538,15 @@ def test_a_repository_that_cannot_be_had_is_one_sentence_at_once(
         faults.fail("GET", "info", path=f"*/{name}*", status=status, error_code=code, times=None)
     environment = loopback_hub.environment(tmp_path, token="")
     expected = {
-        "tester/nothing": "'tester/nothing' is no folder here, and the Hub shows no model",
-        f"{NAME}@no-such-branch": f"the Hub shows no {NAME} at revision no-such-branch",
-        "a/b/c": "'a/b/c' is no folder and no id",
-        f"hf_wrong#{NAME}": f"the Hub refuses the token for {NAME}",
-        "tester/hidden": "'tester/hidden' is no folder here, and the Hub shows no model",
+        "tester/nothing": "'tester/nothing' is not a folder, and the Hub has no model",
+        f"{NAME}@no-such-branch": f"the Hub has no {NAME} at revision no-such-branch",
+        "a/b/c": "'a/b/c' is neither a folder nor the id",
+        f"hf_wrong#{NAME}": f"the token has no read access to {NAME}",
+        "tester/hidden": "'tester/hidden' is not a folder, and the Hub has no model",
         f"{loopback_hub.stranger_token}#tester/hidden": "or log in with `hf auth login`",
         f"{loopback_hub.read_token}#tester/hidden": "VAEPipeline",
         "tester/gated": "tester/gated is gated: ask for access",
-        "tester/broken": "the Hub does not give tester/broken now",
+        "tester/broken": "the Hub failed to serve tester/broken now",
     }
     output = run(TRY, *expected, **environment).splitlines()
     assert len(output) == len(expected)
@@ -554,7 +554,7 @@ def test_a_repository_that_cannot_be_had_is_one_sentence_at_once(
         assert sentence in line
     loopback_hub.stop()
     unreachable = run(TRY, NAME, **environment)
-    assert f"{NAME} is no folder here, and it cannot be downloaded from the Hub" in unreachable
+    assert f"{NAME} is not a folder, and it cannot be downloaded from the Hub" in unreachable
     assert "HF_HUB_OFFLINE=1" in unreachable
 
 
@@ -563,7 +563,7 @@ def test_offline_what_is_not_here_is_one_sentence(
 ) -> None:
     put(loopback_hub, saved)
     environment = loopback_hub.environment(tmp_path) | {"HF_HUB_OFFLINE": "1"}
-    assert "there is no whole copy of it in the cache" in run(TRY, NAME, **environment)
+    assert "the cache has no complete copy of it" in run(TRY, NAME, **environment)
     assert loopback_hub.asked() == []
     shutil.copytree(saved, tmp_path / NAME)  # a folder of that name is never asked for
     assert run(TRY, NAME, **environment | {"HF_HUB_OFFLINE": "0"}) == "VAEPipeline\n"
@@ -577,9 +577,9 @@ def test_a_download_that_breaks_off_is_said_and_then_goes_on(
     environment = loopback_hub.environment(tmp_path)
     loopback_hub.faults.cut_download(f"*/vae/{WEIGHTS}", after=1000, times=None)
     first = run(TRY, NAME, **environment)
-    assert f"{NAME} is no folder here, and it cannot be downloaded" in first
+    assert f"{NAME} is not a folder, and it cannot be downloaded" in first
     offline = run(TRY, NAME, **environment | {"HF_HUB_OFFLINE": "1"})
-    assert "no whole copy of it in the cache" in offline
+    assert "the cache has no complete copy of it" in offline
     loopback_hub.faults.clear()
     assert run(TRY, NAME, **environment) == "VAEPipeline\n"
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
 from hf_gen.config import (
-    AdversarialGame,
+    AdversarialLoss,
     AdversarialObjective,
     CycleGANModel,
     CycleGANRecipe,
@@ -37,7 +37,7 @@ TINY = CycleGANModel(
     discriminator_layers=2,
     discriminator_residual_blocks=1,
 )
-GAMES: tuple[AdversarialGame, ...] = ("least_squares", "hinge", "non_saturating")
+GAMES: tuple[AdversarialLoss, ...] = ("least_squares", "hinge", "non_saturating")
 GENERATORS, DISCRIMINATORS = ("a_to_b", "b_to_a"), ("disc_a", "disc_b")
 CPU = torch.device("cpu")
 Losses = dict[str, Tensor]
@@ -125,7 +125,7 @@ Normalization = Literal["instance", "none"]
     itertools.product(GAMES, (0.0, 5.0), ("instance", "none")),
 )
 def test_both_turns_are_those_of_the_book(
-    game: AdversarialGame, identity: float, normalization: Normalization
+    game: AdversarialLoss, identity: float, normalization: Normalization
 ) -> None:
     model = replace(
         TINY, generator_normalization=normalization, discriminator_normalization=normalization
@@ -342,7 +342,7 @@ def test_augmented_halves_average_to_the_augmented_whole() -> None:
 
 
 @pytest.mark.parametrize("game", GAMES)
-def test_a_step_of_each_turn_moves_every_weight(game: AdversarialGame) -> None:
+def test_a_step_of_each_turn_moves_every_weight(game: AdversarialLoss) -> None:
     task = make(adversarial=game, identity_weight=1.0)
     before = {name: copy.deepcopy(net.state_dict()) for name, net in task.networks.items()}
     for turn, losses in task.losses(task.networks, batch()):
