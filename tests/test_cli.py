@@ -64,7 +64,7 @@ def test_new_faces_of_a_model_that_comes_along_are_one_picture(tmp_path: Path) -
 def test_what_has_no_faces_of_its_own_is_a_sentence(tmp_path: Path) -> None:
     translation = next(name for name, entry in manifest().items() if "cyclegan" in entry["recipe"])
     picture = tmp_path / "x.png"
-    with pytest.raises(UserError, match=f"{translation} translates faces"):
+    with pytest.raises(UserError, match=f"{translation} translates images"):
         sample(translation, picture)
     with pytest.raises(UserError, match="prior must be one that this pipeline has"):
         sample("conv-vae", picture, prior="none")

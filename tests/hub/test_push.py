@@ -102,7 +102,7 @@ def test_what_the_hub_refuses_is_told(loopback_hub: LoopbackHub) -> None:
     loopback_hub.create("tester/pictures", "dataset")
     with pytest.raises(UserError, match="tester/pictures is a dataset on the Hub"):
         check_access(writer, "tester/pictures", private=False)
-    with pytest.raises(UserError, match="no name of a repository"):
+    with pytest.raises(UserError, match="not a repository id"):
         check_access(writer, "tester/no good name", private=False)
     assert check_access(writer, "short", private=True) == "tester/short"
     assert loopback_hub.repository("tester/short").private
