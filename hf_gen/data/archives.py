@@ -1,6 +1,7 @@
 """Zip and tar archives of images, read where they are: nothing is extracted to the disk."""
 
 import bz2
+import errno
 import gzip
 import lzma
 import stat
@@ -104,7 +105,7 @@ def _errors_of(archive: Path) -> Iterator[None]:
     try:
         yield
     except (*BROKEN_ARCHIVE, ValueError, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None and error.errno != 22:
+        if isinstance(error, OSError) and error.errno is not None and error.errno != errno.EINVAL:
             raise  # of the disk
         reason = str(error).strip() or type(error).__name__
         raise UserError(f"{archive} cannot be read ({reason}): the archive is damaged") from error

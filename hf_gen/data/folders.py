@@ -160,12 +160,12 @@ def list_folder(folder: Path, data_files: Sequence[str] = ()) -> Listing:
     if (folder / "run.json").is_file():
         raise UserError(f"{folder} is a run folder (it has a run.json), and no folder of images")
     listing, version = Listing(folder), hashlib.blake2b(digest_size=16)
-    version.update(str(folder.resolve()).encode())
+    version.update(os.fsencode(folder.resolve()))
     is_wanted = _named_by(folder, data_files)
     for name, entry in _walk(listing):
         if is_wanted(name) and _add(listing, name, entry.path, bool(data_files)):
             state = entry.stat()
-            version.update(f"{name} {state.st_size} {state.st_mtime_ns}\0".encode())
+            version.update(os.fsencode(f"{name} {state.st_size} {state.st_mtime_ns}/"))
     if data_files and not (listing.images or listing.tables or listing.archives):
         raise UserError(
             f"--data-files {' '.join(data_files)}: there is no such image, table or archive in "

@@ -120,7 +120,9 @@ def _decoded(data: Data, train: Split, held_out: Split | None, notes: list[str])
     unreadable = [one.unreadable for one in (pixels, kept_back) if one.unreadable]
     if unreadable:
         parts.append(f"unreadable: {', '.join(unreadable)}")
-    return Domain(pixels, kept_back, f"{train.name}: {'; '.join(parts)}")
+    summary = f"{train.name}: {'; '.join(parts)}"
+    # The bytes of a file's name need not be text.
+    return Domain(pixels, kept_back, summary.encode("utf-8", "replace").decode())
 
 
 def _synthetic_splits(data: Data, first: int) -> tuple[Split, Split | None]:

@@ -15,6 +15,7 @@ from hf_gen.config import Data, Domains
 from hf_gen.data.domains import load_domains
 from hf_gen.data.sources import load_domain
 from hf_gen.errors import UserError
+from hf_gen.images import formats
 from tests.data.pictures import expected, fill, noise, png, shown
 
 Make = Callable[[Path], None]
@@ -347,6 +348,25 @@ def test_of_several_images_a_row_one_column_is_taken(
     make(tmp_path / "set")
     domain = load(tmp_path / "set", image_column=column)
     assert sorted(shown(domain.train) + shown(domain.held_out)) == expected(noise(20, seed))
+
+
+def test_names_that_are_no_text_are_taken_and_reported(tmp_path: Path, load: Any) -> None:
+    fill(tmp_path / "set" / "train", 100, names="\udcff{:03d}.png")
+    (tmp_path / "set" / "train" / "\udcff000.png").write_bytes(b"no image")
+    fill(tmp_path / "set" / "test", 10, seed=1)
+    domain = load(tmp_path / "set")
+    assert shown(domain.train) == expected(noise(100)[1:])
+    assert "unreadable: 1 (train/?000.png: not an image" in domain.summary
+
+
+def test_photographs_of_phones_are_read_or_counted(tmp_path: Path, load: Any) -> None:
+    fill(tmp_path / "set", 120)
+    (tmp_path / "set" / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    summary = load(tmp_path / "set").summary
+    if "HEIF" in formats():
+        assert "unreadable: 1 (IMG_1.HEIC" in summary
+    else:
+        assert "ignored: 1 .heic (pip install pillow-heif to read them)" in summary
 
 
 @pytest.mark.parametrize("make", [pairs, web_dataset])
