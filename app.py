@@ -35,7 +35,7 @@ def main(
 
     Args:
         models: Hub ids of pipelines of hf_gen, or of any diffusers autoencoder.
-        runs: A folder of run folders, whose models and curves are shown too.
+        runs: A folder of run folders, whose models are shown too.
         port: Where to serve. Default: the first free one from 7860 on.
         host: Who can reach it: 0.0.0.0 for the network. Default: 127.0.0.1, this machine alone, or
             what a Space sets.
@@ -45,7 +45,7 @@ def main(
     return_freed_memory()
     listed = _LISTED.read_text(encoding="utf-8").split() if _LISTED.exists() else []
     shelf = Shelf(find_models(runs, [*listed, *models]))
-    page = build_page(shelf, runs)
+    page = build_page(shelf)
     serve(page, port, mcp, host=host, share=share, once_open=shelf.load_all)
 
 

@@ -8,15 +8,13 @@ MOST_MODELS = 8
 MOST_FACES = 36
 """Sampled at once from each model."""
 MOST_DOWNLOAD = 500 * 10**6
-"""Bytes of a model that a visitor names."""
-VISITORS_MODELS = 4
-"""Models named by visitors that are kept."""
+"""Bytes of a model of the Hub."""
 IN_THE_QUEUE = 128
-"""Questions that wait, first come, first served; who is told that it is full may wait for ever."""
+"""Requests that wait; with more the queue is full."""
 AT_ONCE = 2
 """Requests that compute at the same time."""
 SESSIONS = 500
-"""Visitors whose state is kept, 0.4 MB each; a question from code is a visitor of its own."""
+"""Visitors whose state is kept, 0.4 MB each; an API request counts as a visitor."""
 FORGET_AFTER = 3600
 """Seconds after which a visitor's state and files are gone."""
 SHARE_OF_THE_MEMORY = 0.25

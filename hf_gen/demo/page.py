@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from hf_gen.demo import api, reconstruct, runs, sample, translate
+from hf_gen.demo import api, reconstruct, sample, translate
 from hf_gen.demo.answers import COMPUTES, OWN
 from hf_gen.demo.limits import (
     AT_ONCE,
@@ -41,12 +41,11 @@ _FAMILIES: dict[str, Family] = {
 }
 
 
-def build_page(shelf: Shelf, runs_folder: Path) -> gr.Blocks:
+def build_page(shelf: Shelf) -> gr.Blocks:
     """The demo of some models, to be launched by `serve`.
 
     Args:
         shelf: The models.
-        runs_folder: Run folders for the tab of the runs, which is there if the folder is.
     """
     with gr.Blocks(
         title="hf_gen: faces through VAEs and CycleGAN",
@@ -56,7 +55,6 @@ def build_page(shelf: Shelf, runs_folder: Path) -> gr.Blocks:
         with gr.Row(elem_classes="top"):
             gr.Markdown(_ABOUT)
             link = gr.Button("Copy link", size="sm", scale=0, min_width=110)
-        tab_names = [*_FAMILIES]
         with gr.Tabs() as tabs:
             with gr.Tab("Reconstruct", id="reconstruct"):
                 first = reconstruct.build(shelf)
@@ -64,10 +62,6 @@ def build_page(shelf: Shelf, runs_folder: Path) -> gr.Blocks:
                 second = sample.build(shelf)
             with gr.Tab("Translate", id="translate") as translating:
                 third = translate.build(shelf)
-            if runs_folder.is_dir():
-                tab_names.append("runs")
-                with gr.Tab("Runs", id="runs") as tab:
-                    runs.build_runs_tab(runs_folder, tab)
         api.build(shelf)
         linked: Linked = {**first.linked, **second.linked, **third.linked}
         wire_links(link, linked)
@@ -75,7 +69,7 @@ def build_page(shelf: Shelf, runs_folder: Path) -> gr.Blocks:
         def open_link(request: gr.Request) -> list[Any]:
             query = dict(request.query_params)
             selected = query.get("tab")
-            chosen = gr.Tabs(selected=selected) if selected in tab_names else gr.skip()
+            chosen = gr.Tabs(selected=selected) if selected in _FAMILIES else gr.skip()
             return [chosen, *opened(query, linked, _FAMILIES, shelf)]
 
         loaded = page.load(open_link, None, [tabs, *linked.values()], queue=False, **OWN)

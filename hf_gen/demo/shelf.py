@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from hf_gen import pipelines
-from hf_gen.demo.limits import MOST_DOWNLOAD, SHARE_OF_THE_MEMORY, VISITORS_MODELS
+from hf_gen.demo.limits import MOST_DOWNLOAD, SHARE_OF_THE_MEMORY
 from hf_gen.errors import UserError
 
 if TYPE_CHECKING:
@@ -35,14 +35,12 @@ class _Place:
     Attributes:
         source: A folder or a Hub id.
         family: Of its pipeline, once that is known.
-        is_public: Whether it is to be read without the token of whoever runs the demo.
         failure: Why it could not be loaded.
         lock: Held while it is loaded.
     """
 
     source: str | Path
     family: Family | None = None
-    is_public: bool = False
     failure: str = ""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -83,7 +81,6 @@ class Shelf:
         self._wanted = device
         self.most_bytes = most_bytes or int(_memory() * SHARE_OF_THE_MEMORY)
         self._places = {name: _Place(source, _family_in(source)) for name, source in places.items()}
-        self._of_visitors: list[str] = []
         self._loaded: OrderedDict[str, DiffusionPipeline] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -95,14 +92,11 @@ class Shelf:
         return self._wanted or torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     def names(self, family: Family) -> list[str]:
-        """The models of one family, but for those that visitors named.
-
-        One of the Hub is among them as soon as it has been loaded.
-        """
+        """The models of one family; one of the Hub is among them once it has been loaded."""
         return [
             name
-            for name, place in list(self._places.items())  # another visitor may add one meanwhile
-            if place.family == family and not place.failure and name not in self._of_visitors
+            for name, place in self._places.items()
+            if place.family == family and not place.failure
         ]
 
     @property
@@ -118,7 +112,7 @@ class Shelf:
 
     def load_all(self) -> None:
         """Loads every model once, so that the first visitor need not wait."""
-        for name in list(self._places):
+        for name in self._places:
             try:
                 self.get(name)
             except UserError as error:
@@ -137,7 +131,7 @@ class Shelf:
         """
         place = self._places.get(name)
         if place is None:
-            raise UserError(f"There is no model {name} here: choose one of the list")
+            raise UserError(f"There is no model {name!r}: choose one of {', '.join(self._places)}")
         with place.lock:
             with self._lock:
                 pipeline = self._loaded.get(name)
@@ -151,44 +145,11 @@ class Shelf:
             raise UserError(f"{name} does not {job}: choose another model")
         return pipeline
 
-    def add(self, repo_id: str) -> str:
-        """Takes in a model that a visitor names, by its Hub id.
-
-        Only configs and safetensors are read, and the size is asked for first. The oldest of the
-        models named by visitors makes room for it.
-
-        Returns:
-            Its name.
-
-        Raises:
-            UserError: If it is no id, or the model cannot be loaded.
-        """
-        name = repo_id.strip().removeprefix("https://huggingface.co/").removesuffix("/")
-        if name in self._places:
-            self.get(name)
-            return name
-        # A path would be read from the server's disk.
-        if name.count("/") != 1 or name.startswith((".", "~", "/")) or Path(name).exists():
-            raise UserError("That is no id of a model on the Hub: one looks like user/name")
-        # What only the owner's token can read is not for every visitor to see.
-        place = _Place(name, is_public=True)
-        place.family = _family_of(self._load(name, place))
-        with self._lock:
-            self._places[name] = place
-            # Two visitors may have named it at the same time.
-            self._of_visitors = [one for one in self._of_visitors if one != name] + [name]
-            for oldest in self._of_visitors[:-VISITORS_MODELS]:
-                self._of_visitors.remove(oldest)
-                self._places.pop(oldest)
-                self._loaded.pop(oldest, None)
-        return name
-
     def _load(self, name: str, place: _Place) -> "DiffusionPipeline":
         with self._lock:  # two threads that import the same at once may both get half of it
             load_any = pipelines.load_any
-        token = False if place.is_public else None
         try:
-            pipeline = load_any(place.source, most_bytes=MOST_DOWNLOAD, token=token)
+            pipeline = load_any(place.source, most_bytes=MOST_DOWNLOAD)
         except UserError as error:
             raise UserError(str(error).replace(str(place.source), name)) from error
         pipeline.to(self.device)

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from hf_gen.demo.answers import COMPUTES, OWN, answered
-from hf_gen.demo.limits import FORGET_AFTER, MOST_MODELS
+from hf_gen.demo.answers import OWN
+from hf_gen.demo.limits import MOST_MODELS
 from hf_gen.demo.shelf import Family, Shelf
 from hf_gen.demo.uploads import EXAMPLES, example_faces
 from hf_gen.errors import UserError
@@ -109,52 +109,15 @@ def fill(faces: Faces, fillings: int, face: Path) -> tuple[list[str], int]:
 
 
 def choose_models(shelf: Shelf, family: Family, first: Sequence[str]) -> gr.CheckboxGroup:
-    """Any of the shelf's models, and any that a visitor names by its id on the Hub."""
+    """Checkboxes of the shelf's models of one family."""
     names = shelf.names(family)
-    chosen = [name for name in first if name in names] or names[:1]
-    models = gr.CheckboxGroup(
+    return gr.CheckboxGroup(
         names,
-        value=chosen,
+        value=[name for name in first if name in names] or names[:1],
         label="Models",
         info=f"Up to {MOST_MODELS}, side by side.",
         elem_classes="models",
     )
-    with gr.Accordion("A model from the Hub", open=False):
-        repo_id = gr.Textbox(
-            placeholder="user/name",
-            show_label=False,
-            container=False,
-            max_lines=1,
-            max_length=120,
-        )
-        add = gr.Button("Add it", size="sm")
-        gr.Markdown(
-            "A pipeline of hf_gen, or any autoencoder of diffusers. Only safetensors are read, and "
-            "none of its code is run.",
-            elem_classes="hint",
-        )
-
-    @answered
-    def take_in(repo_id: str, chosen: list[str], visitors: list[str]) -> tuple[Any, list[str]]:
-        name = shelf.add(repo_id)
-        shelf.get(name, family)
-        visitors = [*visitors, name] if name not in visitors else visitors
-        choices = [*shelf.names(family), *visitors]
-        value = [*chosen, name] if name not in chosen else chosen
-        return gr.CheckboxGroup(list(dict.fromkeys(choices)), value=value), visitors
-
-    visitors = gr.State([], time_to_live=FORGET_AFTER)
-    gr.on(
-        [add.click, repo_id.submit],
-        take_in,
-        [repo_id, models, visitors],
-        [models, visitors],
-        show_progress="full",
-        show_progress_on=repo_id,
-        **COMPUTES,
-        **OWN,
-    )
-    return models
 
 
 def files(faces: Faces) -> list[str]:

@@ -17,12 +17,9 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from hf_gen.config import recipe_as_json
 from hf_gen.models.cyclegan import ResnetGenerator
 from hf_gen.models.vae import DenseVAE
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline
-from hf_gen.recipes import RECIPES
-from hf_gen.runs.folder import RunFolder
 from tests.loopback_hub import LoopbackHub
 
 if TYPE_CHECKING:
@@ -123,15 +120,13 @@ def visit(browser: "Browser", demo: Demo) -> Iterator[Callable[..., "Page"]]:
 
 @pytest.fixture(scope="session")
 def demo(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """The shipped autoencoders, two CycleGANs and a VAE as runs, and a Hub with one small VAE."""
+    """The bundled autoencoders, two CycleGANs as runs, and a small VAE on a loopback Hub."""
     runs = tmp_path_factory.mktemp("runs")
     torch.manual_seed(0)
     for name in ("lambda10", "lambda5"):
         generators = [ResnetGenerator(32, channels=4, num_residual_blocks=1) for _ in range(2)]
         pipeline = TranslationPipeline(*generators, 32, "anime", "cartoon")
         pipeline.save_pretrained(runs / name / "pipeline")
-    for place, name in enumerate(("first", "second")):
-        _write_run(RunFolder(runs / name), place)
     home = tmp_path_factory.mktemp("home")
     with LoopbackHub() as hub:
         VAEPipeline(DenseVAE(16, hidden=(8,), latent_channels=4).eval(), None, 16).save_pretrained(
@@ -146,26 +141,16 @@ def demo(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[De
             yield Demo(url, runs)
 
 
-def _write_run(run: RunFolder, place: int) -> None:
-    identity = {"recipe": "conv-vae", "processes": 1, **recipe_as_json(RECIPES["conv-vae"][1])}
-    run.start(identity, "accelerate launch train_accelerate.py conv-vae", "1 x cpu", {})
-    for number in range(1, 41):
-        elbo = 1600 + 300 / number - 40 * place
-        line = {"step": 20 * number, "epoch": number / 10, "train/negative_elbo": elbo}
-        held_out = {"validation/negative_elbo": elbo + 20}
-        run.log(line | (held_out if number % 10 == 0 else {}))
-    run.save_results({"images": 50, "psnr": 18.5 + place, "kl": 40.0})
-
-
 @contextmanager
 def _serving(runs: Path, home: Path, environment: dict[str, str]) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     url, log = f"http://127.0.0.1:{port}", home / "log.txt"
+    app = (sys.executable, ROOT / "app.py")
     with log.open("w") as output:
         server = subprocess.Popen(
-            [sys.executable, ROOT / "app.py", "--runs", runs, "--port", str(port)],
+            [*app, "--runs", runs, "--port", str(port), "--models", HUB_MODEL],
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=home,

@@ -87,7 +87,7 @@ def test_a_face_is_translated_and_comes_back(client: Client) -> None:
 @pytest.mark.parametrize(
     ("endpoint", "arguments", "words"),
     [
-        ("/sample", ["none"], "There is no model none here"),
+        ("/sample", ["none"], "There is no model 'none': choose one of"),
         ("/sample", ["conv-vae", 400], "Count must be a whole number from 1 to 36, got 400"),
         ("/sample", ["conv-vae", 4, -1], "Seed must be a whole number from 0"),
         ("/sample", ["conv-vae", 4, 0, "standard", -2], "temperature must be a finite number"),
@@ -124,7 +124,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def start(**settings: Any) -> tuple[str, Shelf]:
         shelf = Shelf({"conv-vae": WEIGHTS / "conv-vae"})
-        page = build_page(shelf, tmp_path / "no-runs")
+        page = build_page(shelf)
         opened.append(page)
         return serve(page, wait=False, **settings), shelf
 

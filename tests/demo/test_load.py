@@ -157,7 +157,7 @@ def _demo() -> Iterator[tuple[str, int]]:
         with serving() as (url, process, _):
             yield url, process
         return
-    page = build_page(Shelf(find_models(Path("none"), [])), Path("none"))
+    page = build_page(Shelf(find_models(Path("none"), [])))
     try:
         yield serve(page, wait=False).rstrip("/"), os.getpid()
     finally:

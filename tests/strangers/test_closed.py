@@ -187,11 +187,8 @@ def test_a_component_cannot_have_a_place_outside(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../a", "/etc", "a/../b", "~/x", ".", "..", "user/..", "a\0/b"])
 def test_a_visitor_cannot_name_a_place_on_the_disk(name: str) -> None:
-    shelf = Shelf({})
-    with pytest.raises((UserError, ValueError)):
-        shelf.add(name)
     with pytest.raises(UserError, match="There is no model"):
-        shelf.get(name)
+        Shelf({}).get(name)
 
 
 def test_a_run_is_not_pushed_with_files_of_elsewhere(folder: Path, tmp_path: Path) -> None:

@@ -1,23 +1,20 @@
 """Broken run folders: a sentence at the command line, and at most a gap on the page."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import gradio as gr
 import pytest
 import torch
+from tests.demo.run_folders import log_cyclegan, log_vae, start_run
 
 from hf_gen import cli
-from hf_gen.demo import runs as runs_tab
 from hf_gen.demo.shelf import Shelf, find_models
 from hf_gen.errors import UserError
 from hf_gen.hub.cards import family_of, run_card
 from hf_gen.report.compare import check_measured
 from hf_gen.runs.loading import load_run
 from hf_gen.training.checkpoints import load_checkpoint, save_checkpoint
-from tests.demo.run_folders import log_cyclegan, log_vae, start_run
 from tests.reliability import FAULTS
 from tests.strangers.bounded import ask, wrong
 from tests.strangers.mutations import BYTES, JSON, SAFETENSORS, Broken, broken
@@ -76,32 +73,6 @@ def test_a_broken_run_is_a_sentence_at_the_command_line(
     assert wrong(answers, _SECONDS, _MEGABYTES) == ""
     assert len(answers) == len(files)
     injected("a file of a run is broken, and evaluate, report or push reads it", len(files))
-
-
-def test_a_broken_run_leaves_the_page_of_the_others_whole(
-    folder: Path, tmp_path: Path, injected: Callable[[str, int], None]
-) -> None:
-    shutil.copytree(folder / "vae", tmp_path / "whole")
-    with gr.Blocks():
-        page = runs_tab._build()
-
-    def look(one: Broken) -> None:
-        place = folder / one.name.partition(",")[0]
-        shutil.copytree(place.parent, tmp_path / "broken")
-        try:
-            (tmp_path / "broken" / place.name).write_bytes(one.content)
-            for chosen in (None, ["whole", "broken"]):
-                seen, shown = runs_tab._look(tmp_path, chosen, None)
-                assert "whole" in seen.runs[0]
-                runs_tab._shown(page, seen, shown)
-        finally:
-            shutil.rmtree(tmp_path / "broken")
-
-    files = _files(folder, 5 * FAULTS)
-    answers = ask([(one.name, one) for one in files], look, (), 60.0, _MEGABYTES)
-    assert wrong(answers, _SECONDS, _MEGABYTES) == ""
-    assert len(answers) == len(files)
-    injected("a file of a run is broken, and the page shows it beside another", len(files))
 
 
 def test_a_broken_checkpoint_is_a_sentence(
