@@ -1,4 +1,4 @@
-"""Broken run folders: a sentence at the command line, and at most a gap on the page."""
+"""Broken run folders: one clear error at the command line."""
 
 import json
 from collections.abc import Callable
@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.demo.run_folders import log_cyclegan, log_vae, start_run
 
 from hf_gen import cli
+from hf_gen.config import recipe_as_json
 from hf_gen.demo.shelf import Shelf, find_models
 from hf_gen.errors import UserError
 from hf_gen.hub.cards import family_of, run_card
+from hf_gen.recipes import RECIPES
 from hf_gen.report.compare import check_measured
+from hf_gen.runs.folder import RunFolder
 from hf_gen.runs.loading import load_run
 from hf_gen.training.checkpoints import load_checkpoint, save_checkpoint
 from tests.reliability import FAULTS
@@ -26,17 +28,24 @@ _SECONDS, _MEGABYTES = 10.0, 300
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A VAE and a CycleGAN that have ended, as far as their numbers go."""
     folder = tmp_path_factory.mktemp("runs")
-    vae = start_run(folder / "vae", "conv-vae", 9)
-    log_vae(vae, 1, 12)
+    vae, gan = _started(folder / "vae", "conv-vae"), _started(folder / "gan", "cyclegan")
+    for step in range(1, 12):
+        vae.log({"step": step, "epoch": step / 10, "train/kl": 40.0, "validation/kl": 41.0})
+        gan.log({"step": step, "epoch": step / 10, "validation/a_to_b/collapsed": 0.0})
     posterior = {"kl": 40.0, "reconstruction": 1500.0, "latents": 5, "active_units": 3}
     vae.save_results({"images": 50, "psnr": 18.5, "mutual_information": 3.0, **posterior})
     vae.add_seconds(60.0)
-    gan = start_run(folder / "gan", "cyclegan", 9)
-    log_cyclegan(gan, (2,), end=41)
     scores = {"kid": 4.0, "diversity": 0.8, "nearest_translation_share": 0.1, "hair_chance": 0.1}
     ways = {f"{way}/{key}": scores[key] for way in ("a_to_b", "b_to_a") for key in scores}
     gan.save_results({"images": 50, **ways})
     return folder
+
+
+def _started(path: Path, recipe: str) -> RunFolder:
+    run = RunFolder(path)
+    identity = {"recipe": recipe, "processes": 1, **recipe_as_json(RECIPES[recipe][1])}
+    run.start(identity, f"accelerate launch train_accelerate.py {recipe}", "1 x cpu", {})
+    return run
 
 
 def _files(folder: Path, count: int) -> list[Broken]:
