@@ -125,8 +125,8 @@ def test_what_a_run_names_is_said_before_it_is_read(
     command: Callable[[Path], None],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    run = start_run(tmp_path / "run", "conv-vae", 9)
-    log_vae(run, 1, 12)
+    run = _started(tmp_path / "run", "conv-vae")
+    run.log({"step": 1, "epoch": 1.0})
     posterior = {"kl": 40.0, "reconstruction": 1500.0, "latents": 5, "active_units": 3}
     run.save_results({"images": 50, "psnr": 18.5, "mutual_information": 3.0, **posterior})
     (tmp_path / "private").mkdir()
