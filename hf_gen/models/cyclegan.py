@@ -218,8 +218,10 @@ class ResnetGenerator(StrictModel):
         """Images of one domain, (batch, 3, height, width), to images of the other.
 
         Raises:
-            ValueError: If the height or the width is no multiple of 2^num_downsamples.
+            ValueError: If the images are of another shape, or the height or the width is no
+                multiple of 2^num_downsamples.
         """
+        _check_images(sample)
         for name, side in zip(("height", "width"), sample.shape[2:], strict=True):
             _check_side(f"the {name} of an image", side, self.config.num_downsamples)
         features = self.stem(sample)  # (batch, channels, height, width)
@@ -303,8 +305,9 @@ class PatchDiscriminator(StrictModel):
             (batch, 1, height // 2^num_layers - 2, width // 2^num_layers - 2).
 
         Raises:
-            ValueError: If the images are too small for the layers.
+            ValueError: If the images are of another shape, or too small for the layers.
         """
+        _check_images(sample)
         num_layers = self.config.num_layers
         smallest, (height, width) = 3 * 2**num_layers, sample.shape[2:]
         if min(height, width) < smallest:
@@ -545,6 +548,11 @@ def _initialise(module: nn.Module) -> None:
         nn.init.normal_(module.weight, std=0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+def _check_images(images: Tensor) -> None:
+    if images.ndim != 4 or images.shape[1] != 3:
+        raise ValueError(f"images must be (batch, 3, height, width), got {tuple(images.shape)}")
 
 
 def _check_count(name: str, count: int, lowest: int, highest: int) -> None:

@@ -180,7 +180,7 @@ class LatentPrior(StrictModel):
         self,
         count: int,
         kind: PriorName = "gaussian",
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | list[torch.Generator] | None = None,
         temperature: float = 1.0,
     ) -> Tensor:
         """New codes, (count, channels, height, width), on the device and in the dtype of the prior.
@@ -190,13 +190,14 @@ class LatentPrior(StrictModel):
         Args:
             count: How many.
             kind: One of `kinds`.
-            generator: Makes them repeatable; one on the CPU gives the same codes on any device.
+            generator: Makes them repeatable, one for all or a list with one for each code; those on
+                the CPU give the same codes on any device.
             temperature: Multiplies the standard deviations, in a mixture those of its components:
                 0 gives means.
 
         Raises:
-            ValueError: If the count is less than 1, the temperature is negative or not finite, or
-                there is no such kind.
+            ValueError: If the count is less than 1, the temperature is negative or not finite,
+                there is no such kind, or the list of generators is of another length.
         """
         self._check_kind(kind)
         if count < 1:
@@ -204,6 +205,11 @@ class LatentPrior(StrictModel):
         if not 0 <= temperature < math.inf:
             raise ValueError(
                 f"temperature must be a finite number of at least 0, got {temperature}: try 1"
+            )
+        if isinstance(generator, list) and len(generator) != count:
+            raise ValueError(
+                f"a list of generators must have one for each of the {count} codes, got "
+                f"{len(generator)}"
             )
         shape = (count, self.mean.numel())
         noise = temperature * randn_tensor(
@@ -242,11 +248,16 @@ class LatentPrior(StrictModel):
             parts.append(_log_normal(whitened, factor.diagonal().log().sum()))
         return torch.logsumexp(torch.stack(parts, dim=1) + self.weights.float().log(), dim=1)
 
-    def _from_components(self, noise: Tensor, generator: torch.Generator | None) -> Tensor:
-        drawn_on = self.device if generator is None else generator.device
-        shares = self.weights.float().to(drawn_on)
-        chosen = torch.multinomial(shares, len(noise), replacement=True, generator=generator)
-        chosen = chosen.to(self.device)
+    def _from_components(
+        self, noise: Tensor, generator: torch.Generator | list[torch.Generator] | None
+    ) -> Tensor:
+        each = generator if isinstance(generator, list) else [generator]
+        drawn = []
+        for one in each:
+            shares = self.weights.float().to(self.device if one is None else one.device)
+            count = len(noise) // len(each)
+            drawn.append(torch.multinomial(shares, count, replacement=True, generator=one))
+        chosen = torch.cat([part.to(self.device) for part in drawn])
         codes = torch.empty_like(noise)
         for component, (mean, factor) in enumerate(
             zip(self.means.float(), self.cholesky.float(), strict=True)

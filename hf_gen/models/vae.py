@@ -163,14 +163,27 @@ class VectorVAE(StrictModel):
     def encode(
         self, x: Tensor, return_dict: bool = True
     ) -> AutoencoderKLOutput | tuple[DiagonalGaussianDistribution]:
-        """Images in [-1, 1], (batch, 3, height, width), to the posterior of their codes."""
+        """Images in [-1, 1], (batch, 3, sample_size, sample_size), to the posterior of their codes.
+
+        Raises:
+            ValueError: If the images are of another shape, here and in `forward`.
+        """
+        _check_images(x, self.config.sample_size)
         posterior = DiagonalGaussianDistribution(self.encoder(x))
         return AutoencoderKLOutput(latent_dist=posterior) if return_dict else (posterior,)
 
     def decode(
         self, z: Tensor, return_dict: bool = True, generator: torch.Generator | None = None
     ) -> VAEDecoderOutput | tuple[Tensor]:
-        """Codes, (batch, latent_channels, 1, 1), to images in [-1, 1]; `generator` is not used."""
+        """Codes, (batch, latent_channels, 1, 1), to images in [-1, 1]; `generator` is not used.
+
+        Raises:
+            ValueError: If the codes are of another shape.
+        """
+        if z.shape[1:] != (self.config.latent_channels, 1, 1):
+            raise ValueError(
+                f"codes must be (batch, {self.config.latent_channels}, 1, 1), got {tuple(z.shape)}"
+            )
         logits = self.decoder(z)
         sample = (logits / 2).tanh_()
         return VAEDecoderOutput(sample=sample, logits=logits) if return_dict else (sample,)
@@ -183,6 +196,7 @@ class VectorVAE(StrictModel):
         generator: torch.Generator | None = None,
     ) -> VAEDecoderOutput | tuple[Tensor]:
         """Images to their reconstructions, from the mean code or from a sampled one."""
+        _check_images(sample, self.config.sample_size)
         posterior = DiagonalGaussianDistribution(self.encoder(sample))
         code = posterior.sample(generator) if sample_posterior else posterior.mode()
         return self.decode(code, return_dict=return_dict)
@@ -205,6 +219,8 @@ class ConvVAE(VectorVAE):
         likelihood: How images are scored given `decode`'s output: "bernoulli" on the logits,
             "gaussian" or "laplace" around the sample.
         likelihood_scale: Standard deviation or scale of a pixel, in units of [-1, 1].
+        scaling_factor: What code written for `AutoencoderKL` multiplies the codes by before it
+            trains a diffusion model on them. Not used here.
 
     Raises:
         ValueError: If the arguments do not make a network.
@@ -221,6 +237,7 @@ class ConvVAE(VectorVAE):
         latent_channels: int = 50,
         likelihood: Literal["bernoulli", "gaussian", "laplace"] = "bernoulli",
         likelihood_scale: float = 0.2,
+        scaling_factor: float = 1.0,
     ) -> None:
         super().__init__()
         _check_sizes("filters", filters)
@@ -238,7 +255,7 @@ class ConvVAE(VectorVAE):
                 )
         if downsample not in _DOWNSAMPLINGS:
             raise ValueError(f"downsample must be one of {_DOWNSAMPLINGS}, got {downsample!r}")
-        _check_shared(sample_size, latent_channels, likelihood, likelihood_scale)
+        _check_shared(sample_size, latent_channels, likelihood, likelihood_scale, scaling_factor)
         factor = math.prod(strides)
         _check_divides(sample_size, factor, f"strides {list(strides)}")
         narrowest = (filters[-1], sample_size // factor, sample_size // factor)
@@ -278,6 +295,7 @@ class DenseVAE(VectorVAE):
         latent_channels: Number of latents.
         likelihood: As for `ConvVAE`.
         likelihood_scale: As for `ConvVAE`.
+        scaling_factor: As for `ConvVAE`.
 
     Raises:
         ValueError: If the arguments do not make a network.
@@ -291,10 +309,11 @@ class DenseVAE(VectorVAE):
         latent_channels: int = 10,
         likelihood: Literal["bernoulli", "gaussian", "laplace"] = "bernoulli",
         likelihood_scale: float = 0.2,
+        scaling_factor: float = 1.0,
     ) -> None:
         super().__init__()
         _check_sizes("hidden", hidden)
-        _check_shared(sample_size, latent_channels, likelihood, likelihood_scale)
+        _check_shared(sample_size, latent_channels, likelihood, likelihood_scale, scaling_factor)
         image = (3, sample_size, sample_size)
         inward = (math.prod(image), *hidden)
         outward = (*reversed(hidden), math.prod(image))
@@ -332,6 +351,7 @@ class PatchVAE(VectorVAE):
         latent_channels: Number of latents.
         likelihood: As for `ConvVAE`.
         likelihood_scale: As for `ConvVAE`.
+        scaling_factor: As for `ConvVAE`.
 
     Raises:
         ValueError: If the arguments do not make a network.
@@ -348,13 +368,14 @@ class PatchVAE(VectorVAE):
         latent_channels: int = 128,
         likelihood: Literal["bernoulli", "gaussian", "laplace"] = "laplace",
         likelihood_scale: float = 0.2,
+        scaling_factor: float = 1.0,
     ) -> None:
         super().__init__()
         _check_size("patch_size", patch_size)
         _check_sizes("filters", filters)
         _check_size("bottleneck_channels", bottleneck_channels)
         _check_blocks(num_blocks, len(filters))
-        _check_shared(sample_size, latent_channels, likelihood, likelihood_scale)
+        _check_shared(sample_size, latent_channels, likelihood, likelihood_scale, scaling_factor)
         factor = patch_size * 2 ** (len(filters) - 1)
         _check_divides(sample_size, factor, f"patch_size {patch_size} and {len(filters)} levels")
         side = sample_size // factor
@@ -398,7 +419,7 @@ class _Map(nn.Unflatten):
     """To a map with its channels last: convolutions are faster with those, and keep them so."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return super().forward(input).contiguous(memory_format=torch.channels_last)
+        return _channels_last(super().forward(input))
 
 
 class _ResidualBlock(nn.Module):
@@ -431,7 +452,7 @@ class _Enlarging(nn.ConvTranspose2d):
         if input.device.type != "cpu" or self.bias is None or outside:
             return super().forward(input, output_size)
         if not with_gradients:
-            return _enlarged(input, self.weight, self.bias, stride)
+            return _channels_last(_enlarged(input, self.weight, self.bias, stride))
         tensors: tuple[Tensor, ...] = (input, self.weight, self.bias)
         if torch.is_autocast_enabled("cpu"):
             tensors = tuple(tensor.to(torch.get_autocast_dtype("cpu")) for tensor in tensors)
@@ -456,14 +477,20 @@ def _enlarged(input: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tenso
         bias = bias.repeat_interleave(stride**2)
         places = nn.functional.conv2d(input, weight, bias, padding=reach)
         enlarged = nn.functional.pixel_shuffle(places, stride)
-    return enlarged.contiguous(memory_format=torch.channels_last)
+    return enlarged
+
+
+def _channels_last(features: Tensor) -> Tensor:
+    """`contiguous(memory_format=torch.channels_last)`, which `torch.func.vmap` does not know."""
+    return features.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
 
 
 # An operator, or else the compiler computes a loss pixel by pixel in the order of the shuffle. Of
 # its own name in each copy of this file, since names of operators are those of the whole process.
-_enlarged_with_gradients = torch.library.custom_op(
-    f"{re.sub(r'[^a-zA-Z0-9]', '_', __name__)}::enlarged", _enlarged, mutates_args=()
-)
+@torch.library.custom_op(f"{re.sub(r'[^a-zA-Z0-9]', '_', __name__)}::enlarged", mutates_args=())
+def _enlarged_with_gradients(input: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
+    enlarged = _enlarged(input, weight, bias, stride)
+    return enlarged.contiguous(memory_format=torch.channels_last)
 
 
 @_enlarged_with_gradients.register_fake
@@ -560,6 +587,13 @@ def _convolution(incoming: int, outgoing: int, kernel_size: int, stride: int = 1
     return nn.Conv2d(incoming, outgoing, kernel_size, stride=stride, padding=kernel_size // 2)
 
 
+def _check_images(images: Tensor, size: int) -> None:
+    if images.shape[1:] != (3, size, size):
+        raise ValueError(
+            f"images must be (batch, 3, {size}, {size}), got {tuple(images.shape)}: resize them"
+        )
+
+
 def _check_blocks(num_blocks: Sequence[int], levels: int) -> None:
     if (
         not isinstance(num_blocks, list | tuple)
@@ -595,11 +629,17 @@ def _check_size(name: str, size: int) -> None:
 
 
 def _check_shared(
-    sample_size: int, latent_channels: int, likelihood: str, likelihood_scale: float
+    sample_size: int,
+    latent_channels: int,
+    likelihood: str,
+    likelihood_scale: float,
+    scaling_factor: float,
 ) -> None:
     _check_size("sample_size", sample_size)
     _check_size("latent_channels", latent_channels)
     if likelihood not in _LIKELIHOODS:
         raise ValueError(f"likelihood must be one of {_LIKELIHOODS}, got {likelihood!r}")
-    if not isinstance(likelihood_scale, int | float) or not 0 < likelihood_scale < math.inf:
-        raise ValueError(f"likelihood_scale must be a positive number, got {likelihood_scale}")
+    positive = {"likelihood_scale": likelihood_scale, "scaling_factor": scaling_factor}
+    for name, value in positive.items():
+        if not isinstance(value, int | float) or not 0 < value < math.inf:
+            raise ValueError(f"{name} must be a positive number, got {value}")

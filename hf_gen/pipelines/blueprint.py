@@ -91,8 +91,9 @@ def check_image(network: ModelMixin, resolution: int, shown: str) -> None:
     weights = dict([*network.named_parameters(), *network.named_buffers()])
     try:
         with _Bounds(_LARGEST_TENSOR), torch.no_grad():
-            on_meta = {name: tensor.to("meta") for name, tensor in weights.items()}
-            image = torch.zeros(expected, dtype=network.dtype, device="meta")
+            # In float32, since the `forward` of an AutoencoderTiny works in no other type.
+            on_meta = {name: tensor.to("meta", torch.float32) for name, tensor in weights.items()}
+            image = torch.zeros(expected, device="meta")
             made = functional_call(network, on_meta, (image,)).sample
         if made.shape != expected:
             raise ValueError(f"it makes {tuple(made.shape)} of {expected}")

@@ -64,9 +64,10 @@ def load(
     name: str | Path,
     revision: str | None = None,
     variant: str | None = None,
-    dtype: torch.dtype | None = None,
+    dtype: torch.dtype | Mapping[str, torch.dtype] | None = None,
     local_files_only: bool = False,
     token: str | bool | None = None,
+    torch_dtype: torch.dtype | Mapping[str, torch.dtype] | None = None,
     pipeline_class: type[DiffusionPipeline] | None = None,
     components: Mapping[str, ModelMixin | None] = MappingProxyType({}),
     most_bytes: int = MOST_BYTES,
@@ -78,9 +79,11 @@ def load(
             "conv-vae", or a Hub id such as user/name.
         revision: A branch, tag or commit on the Hub. Default: the main branch.
         variant: Which weights, such as "fp16". Default: those without a name.
-        dtype: What the weights become. Default: float32.
+        dtype: What the weights become, for all networks or by their names, with "default" for the
+            others. Default: float32.
         local_files_only: Do not ask the Hub; use what was downloaded before.
         token: Of the Hub. Default: that of the environment or the login.
+        torch_dtype: The older name of `dtype` in diffusers.
         pipeline_class: The class that it has to be, or a subclass of that. Default: any of hf_gen.
         components: Networks to use in place of the saved ones; None leaves an optional one out.
         most_bytes: What may be downloaded, in bytes.
@@ -89,6 +92,8 @@ def load(
         UserError: If there is no pipeline, it is of a class that hf_gen does not know, its weights
             are missing, damaged or of another network, or the Hub does not give it.
     """
+    if dtype is not None and torch_dtype is not None:
+        raise UserError("dtype and torch_dtype are two names of one argument: give dtype alone")
     path = local_folder(name)
     if path is None:
         places = {place for kind in _KINDS.values() for place in kind.components} - {*components}
@@ -109,8 +114,9 @@ def load(
             f"a {class_name} has no {unknown[0]}: it takes {', '.join(kind.components)}, revision, "
             "variant, dtype, local_files_only and token"
         )
+    dtypes = torch_dtype if dtype is None else dtype
     saved = {
-        key: _component(path, key, value, kind.components.get(key, ()), variant, dtype)
+        key: _component(path, key, value, kind.components.get(key, ()), variant, _of(dtypes, key))
         for key, value in index.items()
         if isinstance(value, list)
         and key not in components
@@ -202,6 +208,17 @@ def _check_shares(prior: ModelMixin, shown: str) -> None:
             f"the shares of the mixture in {shown} must be 0 or more, and not 0 in all, got "
             f"{prior.weights.tolist()[:8]}: fit the prior again"
         )
+
+
+def _of(
+    dtype: torch.dtype | Mapping[str, torch.dtype] | None, component: str
+) -> torch.dtype | None:
+    """The data type of one component."""
+    if isinstance(dtype, Mapping):
+        dtype = dtype.get(component, dtype.get("default"))
+    if dtype is not None and not isinstance(dtype, torch.dtype):
+        raise UserError(f"dtype must be a torch.dtype such as torch.float16, got {dtype!r}")
+    return dtype
 
 
 def _left_out(kind: _Kind, key: str, entry: list[Any]) -> bool:

@@ -1,8 +1,11 @@
 """One network from a folder or the Hub: of a class that is expected, with exactly its weights."""
 
 import json
+import logging
 import re
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,7 @@ PRIORS: Networks = (LatentPrior,)
 # Accelerate replaces a method of every module while a network is built without memory; of two
 # threads that do so at once, one can leave the replacement behind.
 _building = threading.Lock()
+_OF_TINY = "The config attributes {'block_out_channels': "
 _DAMAGED = (OSError, ValueError, TypeError, RuntimeError, SafetensorError)
 
 
@@ -63,9 +67,10 @@ def load_network(
         _check_shards(Path(name), folder / network_files("", variant)[-1])
         weights = [file for file in network_files("", variant) if file.endswith(".safetensors")]
         sizes = (file.stat().st_size for pattern in weights for file in folder.glob(pattern))
-        check_size(network_class, config, sum(sizes), shown)
+        with _only_meaningful_warnings():
+            check_size(network_class, config, sum(sizes), shown)
     try:
-        with _building:
+        with _building, _only_meaningful_warnings():
             network, report = network_class.from_pretrained(
                 name,
                 use_safetensors=True,
@@ -94,6 +99,21 @@ def load_network(
                 "diverged, or they are damaged; export or download them again"
             )
     return network
+
+
+@contextmanager
+def _only_meaningful_warnings() -> Iterator[None]:
+    """Without diffusers' warning of `block_out_channels`, which every AutoencoderTiny saves."""
+
+    def has_a_meaning(record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith(_OF_TINY)
+
+    logger = logging.getLogger("diffusers.configuration_utils")
+    logger.addFilter(has_a_meaning)
+    try:
+        yield
+    finally:
+        logger.removeFilter(has_a_meaning)
 
 
 def _check_shards(folder: Path, index: Path) -> None:

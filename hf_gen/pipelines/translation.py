@@ -9,7 +9,10 @@ the Hub.
 
 import importlib
 import json
-from collections.abc import Sequence
+import logging
+import math
+import reprlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -20,12 +23,14 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 _SOURCE_NAME = "pipeline_hf_gen_translation"  # format: what this file is called in a folder
-Images = Image.Image | Sequence[Image.Image] | Tensor
+Picture = Image.Image | np.ndarray[Any, Any] | Tensor
+Images = Picture | Sequence[Picture]
 OutputType = Literal["pil", "pt"]
 Direction = Literal["a_to_b", "b_to_a"]
 Pictures = Any  # a list of PIL images, or a tensor where output_type is "pt"
 _AT_ONCE = 64
 _AT_ONCE_ON_A_CPU = 16  # few enough images that their widest maps stay in its caches
+_ROUNDING = 1e-3
 
 
 class PortablePipeline(DiffusionPipeline):
@@ -43,9 +48,10 @@ class PortablePipeline(DiffusionPipeline):
         pretrained_model_name_or_path: str | Path,
         revision: str | None = None,
         variant: str | None = None,
-        dtype: torch.dtype | None = None,
+        dtype: torch.dtype | dict[str, torch.dtype] | None = None,
         local_files_only: bool = False,
         token: str | bool | None = None,
+        torch_dtype: torch.dtype | dict[str, torch.dtype] | None = None,
         **components: ModelMixin | None,
     ) -> Self:
         """Loads a folder or a Hub repository with the classes of the installed hf_gen.
@@ -67,9 +73,19 @@ class PortablePipeline(DiffusionPipeline):
             dtype=dtype,
             local_files_only=local_files_only,
             token=token,
+            torch_dtype=torch_dtype,
             pipeline_class=cls,
             components=components,
         )
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """As diffusers does, without its warning that no modules should be kept in float32."""
+        logger = logging.getLogger("diffusers.models.modeling_utils")
+        logger.addFilter(_has_a_meaning)
+        try:
+            return super().to(*args, **kwargs)
+        finally:
+            logger.removeFilter(_has_a_meaning)
 
     def to_json_string(self) -> str:
         """The index: each class with the file that defines it, in place of its module here."""
@@ -94,9 +110,11 @@ class PortablePipeline(DiffusionPipeline):
 class TranslationPipeline(PortablePipeline):
     """Two generators of square images, one for each direction between two domains.
 
-    Every method takes PIL images of any size and mode (the centre square is taken and resized,
-    transparency becomes white), or a tensor in [-1, 1], (batch, 3, resolution, resolution), and
-    returns PIL images, or with `output_type="pt"` a tensor like that.
+    Every method takes one image or several: PIL images, or arrays (height, width, channels) of
+    uint8 or of floats in [0, 1], of any size (the centre square is taken and resized, transparency
+    becomes white, grey becomes RGB); or tensors (3, resolution, resolution), alone or in a batch,
+    of floats in [-1, 1] or of uint8. It returns PIL images, or with `output_type="pt"` a tensor in
+    [-1, 1], (batch, 3, resolution, resolution). Anything else raises a ValueError.
 
     Args:
         a_to_b: The generator of images of domain b: images to an output with a `sample`.
@@ -154,7 +172,9 @@ class TranslationPipeline(PortablePipeline):
             ValueError: If there is no such direction, or no image.
         """
         there, _ = self._there_and_back(direction)
-        return _postprocess(self._generate(there, self._preprocess(images)), output_type)
+        return _postprocess(
+            self._generate(there, _preprocess(images, self.config.resolution)), output_type
+        )
 
     def cycle(
         self, images: Images, direction: Direction = "a_to_b", output_type: OutputType = "pil"
@@ -170,7 +190,7 @@ class TranslationPipeline(PortablePipeline):
             ValueError: If there is no such direction, or no image.
         """
         there, back = self._there_and_back(direction)
-        translations = self._generate(there, self._preprocess(images))
+        translations = self._generate(there, _preprocess(images, self.config.resolution))
         returned = self._generate(back, translations)
         return _postprocess(translations, output_type), _postprocess(returned, output_type)
 
@@ -195,20 +215,65 @@ class TranslationPipeline(PortablePipeline):
         ]
         return torch.cat(made).float().clamp(-1, 1)
 
-    def _preprocess(self, images: Images) -> Tensor:
-        size = self.config.resolution
-        if isinstance(images, Tensor):
-            if images.shape[1:] != (3, size, size):
-                raise ValueError(
-                    f"a tensor of images must be (batch, 3, {size}, {size}) in [-1, 1], "
-                    f"got {tuple(images.shape)}"
-                )
-            return images
-        several = [images] if isinstance(images, Image.Image) else list(images)
-        if not several:
-            raise ValueError("there must be at least one image, got none")
-        pixels = np.stack([np.asarray(_square(image, size)) for image in several])
-        return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+def _preprocess(images: Any, size: int) -> Tensor:
+    """`Images` to floats in [-1, 1], (batch, 3, size, size)."""
+    if isinstance(images, Tensor):
+        return _checked(images, size)
+    if isinstance(images, np.ndarray) and images.ndim < 4:
+        images = _picture(images)
+    if isinstance(images, Image.Image):
+        pixels = torch.from_numpy(np.array(_square(images, size))[None])
+        return pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
+    if isinstance(images, str | bytes) or not isinstance(images, Iterable):
+        raise ValueError(
+            f"images must be PIL images, arrays or tensors, got {reprlib.repr(images)}: open a "
+            "file with PIL.Image.open"
+        )
+    parts = [_preprocess(image, size) for image in images]
+    if not parts:
+        raise ValueError("there must be at least one image, got none")
+    return torch.cat(parts)
+
+
+def _checked(images: Tensor, size: int) -> Tensor:
+    """A tensor of one image or several, as floats."""
+    batch = images[None] if images.ndim == 3 else images
+    if batch.shape[1:] != (3, size, size) or not len(batch):
+        raise ValueError(
+            f"a tensor of images must be (batch, 3, {size}, {size}) in [-1, 1], got "
+            f"{tuple(images.shape)}: resize it, or give PIL images"
+        )
+    if batch.dtype == torch.uint8:
+        return batch.float() / 127.5 - 1
+    low, high = (batch.min(), batch.max()) if batch.is_floating_point() else (-math.inf, math.inf)
+    if not (low >= -1 - _ROUNDING and high <= 1 + _ROUNDING):
+        raise ValueError(
+            f"a tensor of images must hold floats in [-1, 1] or uint8, got {batch.dtype} from "
+            f"{batch.min():.4g} to {batch.max():.4g}: scale or clamp it"
+        )
+    return batch
+
+
+def _picture(pixels: np.ndarray[Any, Any]) -> Image.Image:
+    """An array of one image: uint8, or floats in [0, 1] as `output_type="np"` of diffusers has."""
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[:, :, 0]
+    if not pixels.size or (
+        pixels.ndim != 2 and (pixels.ndim != 3 or pixels.shape[2] not in (3, 4))
+    ):
+        raise ValueError(
+            "an array must be (height, width) or (height, width, channels) with 1, 3 or 4 "
+            f"channels, or a batch of such images, got {pixels.shape}"
+        )
+    if pixels.dtype.kind == "f" and pixels.min() >= 0 and pixels.max() <= 1:
+        pixels = (pixels * 255).round().astype(np.uint8)
+    if pixels.dtype != np.uint8:
+        raise ValueError(
+            f"an array of images must hold uint8 or floats in [0, 1], got {pixels.dtype} from "
+            f"{pixels.min():.4g} to {pixels.max():.4g}: scale it, or give a tensor in [-1, 1]"
+        )
+    return Image.fromarray(pixels)
 
 
 def _square(image: Image.Image, size: int) -> Image.Image:
@@ -219,6 +284,10 @@ def _square(image: Image.Image, size: int) -> Image.Image:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return ImageOps.fit(image.convert("RGB"), (size, size), method=Image.Resampling.LANCZOS)
+
+
+def _has_a_meaning(record: logging.LogRecord) -> bool:
+    return "kept in float32: []" not in record.getMessage()
 
 
 def _postprocess(images: Tensor, output_type: OutputType) -> Pictures:

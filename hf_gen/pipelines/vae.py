@@ -6,9 +6,12 @@ the Hub. Any autoencoder of diffusers' protocol will do: `ConvVAE`, `DenseVAE`, 
 """
 
 import importlib
+import itertools
 import json
+import logging
 import math
-from collections.abc import Sequence
+import reprlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -20,11 +23,14 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 _SOURCE_NAME = "pipeline_hf_gen_vae"  # format: what this file is called in a folder
-Images = Image.Image | Sequence[Image.Image] | Tensor
+Picture = Image.Image | np.ndarray[Any, Any] | Tensor
+Images = Picture | Sequence[Picture]
 OutputType = Literal["pil", "pt"]
 PriorName = Literal["standard", "gaussian", "mixture"]
+Generators = torch.Generator | list[torch.Generator] | None
 Pictures = Any  # a list of PIL images, or a tensor where output_type is "pt"
 _AT_ONCE = 64
+_ROUNDING = 1e-3
 
 
 class PortablePipeline(DiffusionPipeline):
@@ -42,9 +48,10 @@ class PortablePipeline(DiffusionPipeline):
         pretrained_model_name_or_path: str | Path,
         revision: str | None = None,
         variant: str | None = None,
-        dtype: torch.dtype | None = None,
+        dtype: torch.dtype | dict[str, torch.dtype] | None = None,
         local_files_only: bool = False,
         token: str | bool | None = None,
+        torch_dtype: torch.dtype | dict[str, torch.dtype] | None = None,
         **components: ModelMixin | None,
     ) -> Self:
         """Loads a folder or a Hub repository with the classes of the installed hf_gen.
@@ -66,9 +73,19 @@ class PortablePipeline(DiffusionPipeline):
             dtype=dtype,
             local_files_only=local_files_only,
             token=token,
+            torch_dtype=torch_dtype,
             pipeline_class=cls,
             components=components,
         )
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """As diffusers does, without its warning that no modules should be kept in float32."""
+        logger = logging.getLogger("diffusers.models.modeling_utils")
+        logger.addFilter(_has_a_meaning)
+        try:
+            return super().to(*args, **kwargs)
+        finally:
+            logger.removeFilter(_has_a_meaning)
 
     def to_json_string(self) -> str:
         """The index: each class with the file that defines it, in place of its module here."""
@@ -93,9 +110,11 @@ class PortablePipeline(DiffusionPipeline):
 class VAEPipeline(PortablePipeline):
     """An autoencoder of square images and what people do with it.
 
-    Every method takes PIL images of any size and mode (the centre square is taken and resized,
-    transparency becomes white), or a tensor in [-1, 1], (batch, 3, resolution, resolution), and
-    returns PIL images, or with `output_type="pt"` a tensor like that.
+    Every method takes one image or several: PIL images, or arrays (height, width, channels) of
+    uint8 or of floats in [0, 1], of any size (the centre square is taken and resized, transparency
+    becomes white, grey becomes RGB); or tensors (3, resolution, resolution), alone or in a batch,
+    of floats in [-1, 1] or of uint8. It returns PIL images, or with `output_type="pt"` a tensor in
+    [-1, 1], (batch, 3, resolution, resolution). Anything else raises a ValueError.
 
     A dimension is a channel of the latents: for a vector code, one number.
 
@@ -149,7 +168,7 @@ class VAEPipeline(PortablePipeline):
     def __call__(
         self,
         batch_size: int = 1,
-        generator: torch.Generator | None = None,
+        generator: Generators = None,
         output_type: OutputType = "pil",
         prior: PriorName = "standard",
         temperature: float = 1.0,
@@ -163,12 +182,14 @@ class VAEPipeline(PortablePipeline):
         self,
         images: Images,
         sample_posterior: bool = False,
-        generator: torch.Generator | None = None,
+        generator: Generators = None,
     ) -> Tensor:
         """The codes of images, (batch, channels, height, width): posterior means, or samples."""
-        pixels = self._preprocess(images)
+        pixels = _preprocess(images, self.config.resolution)
+        _check_count(generator, len(pixels))
         codes = []
-        for part in pixels.split(_AT_ONCE):
+        for start, part in zip(itertools.count(0, _AT_ONCE), pixels.split(_AT_ONCE), strict=False):
+            own = generator[start : start + _AT_ONCE] if isinstance(generator, list) else generator
             encoded = self.vae.encode(
                 # Convolutions are faster with channels last, and keep them so.
                 part.to(self._execution_device, self.vae.dtype, memory_format=torch.channels_last)
@@ -176,7 +197,7 @@ class VAEPipeline(PortablePipeline):
             if not hasattr(encoded, "latent_dist"):
                 codes.append(encoded.latents)
             elif sample_posterior:
-                codes.append(encoded.latent_dist.sample(generator))
+                codes.append(encoded.latent_dist.sample(own))
             else:
                 codes.append(encoded.latent_dist.mode())
         return torch.cat(codes)
@@ -192,7 +213,7 @@ class VAEPipeline(PortablePipeline):
         self,
         images: Images,
         sample_posterior: bool = False,
-        generator: torch.Generator | None = None,
+        generator: Generators = None,
         output_type: OutputType = "pil",
     ) -> Pictures:
         """Images to codes and back.
@@ -208,7 +229,7 @@ class VAEPipeline(PortablePipeline):
     def sample(
         self,
         count: int = 1,
-        generator: torch.Generator | None = None,
+        generator: Generators = None,
         output_type: OutputType = "pil",
         prior: PriorName = "standard",
         temperature: float = 1.0,
@@ -217,7 +238,7 @@ class VAEPipeline(PortablePipeline):
 
         Args:
             count: How many.
-            generator: Makes them repeatable.
+            generator: Makes them repeatable: one for all, or a list with one for each.
             output_type: "pil" or "pt".
             prior: One of `priors`: "standard" for standard normal codes, "gaussian" for the mean
                 and standard deviation that the trained codes have, "mixture" for a mixture of
@@ -234,7 +255,7 @@ class VAEPipeline(PortablePipeline):
     def draw_codes(
         self,
         count: int = 1,
-        generator: torch.Generator | None = None,
+        generator: Generators = None,
         prior: PriorName = "standard",
         temperature: float = 1.0,
     ) -> Tensor:
@@ -250,6 +271,7 @@ class VAEPipeline(PortablePipeline):
             raise ValueError(
                 f"temperature must be a finite number of at least 0, got {temperature}: try 1"
             )
+        _check_count(generator, count)
         if prior != "standard":
             return self.prior.sample(count, prior, generator, temperature)
         codes = randn_tensor(
@@ -267,7 +289,7 @@ class VAEPipeline(PortablePipeline):
         steps: int = 8,
         method: Literal["linear", "spherical"] = "linear",
         sample_posterior: bool = False,
-        generator: torch.Generator | None = None,
+        generator: Generators = None,
         output_type: OutputType = "pil",
         frozen_dims: Sequence[int] = (),
     ) -> Pictures:
@@ -306,7 +328,7 @@ class VAEPipeline(PortablePipeline):
         span: float = 3.0,
         steps: int = 8,
         sample_posterior: bool = False,
-        generator: torch.Generator | None = None,
+        generator: Generators = None,
         output_type: OutputType = "pil",
     ) -> Pictures:
         """What each dimension does: a row of images along it, the others as the face has them.
@@ -356,24 +378,7 @@ class VAEPipeline(PortablePipeline):
             moved.append((ahead - behind).abs().flatten(1).mean(1))
         return torch.cat(moved)
 
-    def _preprocess(self, images: Images) -> Tensor:
-        size = self.config.resolution
-        if isinstance(images, Tensor):
-            if images.shape[1:] != (3, size, size):
-                raise ValueError(
-                    f"a tensor of images must be (batch, 3, {size}, {size}) in [-1, 1], "
-                    f"got {tuple(images.shape)}"
-                )
-            return images
-        several = [images] if isinstance(images, Image.Image) else list(images)
-        if not several:
-            raise ValueError("there must be at least one image, got none")
-        pixels = np.stack([np.asarray(_square(image, size)) for image in several])
-        return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
-
-    def _one_code(
-        self, image: Images, sample_posterior: bool, generator: torch.Generator | None
-    ) -> Tensor:
+    def _one_code(self, image: Images, sample_posterior: bool, generator: Generators) -> Tensor:
         code = self.encode(image, sample_posterior, generator)
         if len(code) != 1:
             raise ValueError(f"a walk starts and ends at one image each, got {len(code)}")
@@ -386,6 +391,14 @@ class VAEPipeline(PortablePipeline):
                     f"dimensions must be from 0 to {code.shape[1] - 1}, got {dimension}"
                 )
         return list(dimensions)
+
+
+def _check_count(generator: Generators, count: int) -> None:
+    if isinstance(generator, list) and len(generator) != count:
+        raise ValueError(
+            f"a list of generators must have one for each of the {count} images, got "
+            f"{len(generator)}"
+        )
 
 
 def _places(start: float, end: float, steps: int, code: Tensor) -> Tensor:
@@ -409,6 +422,66 @@ def _arc(start: Tensor, end: Tensor, places: Tensor) -> Tensor:
     return (((1 - places) * angle).sin() * start + (places * angle).sin() * end) / angle.sin()
 
 
+def _preprocess(images: Any, size: int) -> Tensor:
+    """`Images` to floats in [-1, 1], (batch, 3, size, size)."""
+    if isinstance(images, Tensor):
+        return _checked(images, size)
+    if isinstance(images, np.ndarray) and images.ndim < 4:
+        images = _picture(images)
+    if isinstance(images, Image.Image):
+        pixels = torch.from_numpy(np.array(_square(images, size))[None])
+        return pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
+    if isinstance(images, str | bytes) or not isinstance(images, Iterable):
+        raise ValueError(
+            f"images must be PIL images, arrays or tensors, got {reprlib.repr(images)}: open a "
+            "file with PIL.Image.open"
+        )
+    parts = [_preprocess(image, size) for image in images]
+    if not parts:
+        raise ValueError("there must be at least one image, got none")
+    return torch.cat(parts)
+
+
+def _checked(images: Tensor, size: int) -> Tensor:
+    """A tensor of one image or several, as floats."""
+    batch = images[None] if images.ndim == 3 else images
+    if batch.shape[1:] != (3, size, size) or not len(batch):
+        raise ValueError(
+            f"a tensor of images must be (batch, 3, {size}, {size}) in [-1, 1], got "
+            f"{tuple(images.shape)}: resize it, or give PIL images"
+        )
+    if batch.dtype == torch.uint8:
+        return batch.float() / 127.5 - 1
+    low, high = (batch.min(), batch.max()) if batch.is_floating_point() else (-math.inf, math.inf)
+    if not (low >= -1 - _ROUNDING and high <= 1 + _ROUNDING):
+        raise ValueError(
+            f"a tensor of images must hold floats in [-1, 1] or uint8, got {batch.dtype} from "
+            f"{batch.min():.4g} to {batch.max():.4g}: scale or clamp it"
+        )
+    return batch
+
+
+def _picture(pixels: np.ndarray[Any, Any]) -> Image.Image:
+    """An array of one image: uint8, or floats in [0, 1] as `output_type="np"` of diffusers has."""
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[:, :, 0]
+    if not pixels.size or (
+        pixels.ndim != 2 and (pixels.ndim != 3 or pixels.shape[2] not in (3, 4))
+    ):
+        raise ValueError(
+            "an array must be (height, width) or (height, width, channels) with 1, 3 or 4 "
+            f"channels, or a batch of such images, got {pixels.shape}"
+        )
+    if pixels.dtype.kind == "f" and pixels.min() >= 0 and pixels.max() <= 1:
+        pixels = (pixels * 255).round().astype(np.uint8)
+    if pixels.dtype != np.uint8:
+        raise ValueError(
+            f"an array of images must hold uint8 or floats in [0, 1], got {pixels.dtype} from "
+            f"{pixels.min():.4g} to {pixels.max():.4g}: scale it, or give a tensor in [-1, 1]"
+        )
+    return Image.fromarray(pixels)
+
+
 def _square(image: Image.Image, size: int) -> Image.Image:
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):  # 16 bits a pixel: keep the upper eight
@@ -417,6 +490,10 @@ def _square(image: Image.Image, size: int) -> Image.Image:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return ImageOps.fit(image.convert("RGB"), (size, size), method=Image.Resampling.LANCZOS)
+
+
+def _has_a_meaning(record: logging.LogRecord) -> bool:
+    return "kept in float32: []" not in record.getMessage()
 
 
 def _postprocess(images: Tensor, output_type: OutputType) -> Pictures:

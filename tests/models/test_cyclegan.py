@@ -378,6 +378,9 @@ def test_images_that_a_network_cannot_take_are_refused() -> None:
             images(1, 16, 11),
         ),
         ("at least 24x24 with num_layers=3, got 16x16", PatchDiscriminator(2), images()),
+        (r"\(batch, 3, height, width\), got \(3, 16, 16\)", small("resize, none"), images()[0]),
+        (r"height, width\), got \(3, 16, 16\)", small("instance"), images()[0]),
+        (r"got \(3, 1, 16, 16\)", small("resize, none"), images()[:, :1]),
     ]
     for sentence, network, pixels in refused:
         with pytest.raises(ValueError, match=sentence):

@@ -124,6 +124,15 @@ def test_a_generator_repeats_the_codes(kind: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_list_of_generators_has_one_for_each_code(kind: Any) -> None:
+    codes = fitted().sample(3, kind, [seeded(seed) for seed in range(3)])
+    for seed in range(3):
+        torch.testing.assert_close(codes[seed : seed + 1], fitted().sample(1, kind, seeded(seed)))
+    with pytest.raises(ValueError, match="one for each of the 2 codes, got 3"):
+        fitted().sample(2, kind, [seeded(seed) for seed in range(3)])
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_generator_leaves_the_other_randomness_alone(kind: Any) -> None:
     before = torch.random.get_rng_state()
     fitted().sample(5, kind, seeded())

@@ -95,7 +95,42 @@ def test_enlarging_is_a_transposed_convolution_and_so_are_its_gradients(
 def test_outside_of_training_nothing_of_it_is_an_operator_of_ours() -> None:
     decoder, codes = ConvVAE().eval().decoder, torch.randn(2, 50, 1, 1)
     assert "enlarged" not in str(torch.export.export(decoder, (codes,)).graph)
-    assert torch.func.grad(lambda some: decoder(some).sum())(codes).shape == codes.shape
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_transforms_of_torch_func_go_through_a_network(name: str) -> None:
+    network, codes = small(name), torch.randn(3, 1, 5, 1, 1)
+
+    def brightness(code: Tensor) -> Tensor:
+        return network.decode(code).sample.sum()
+
+    decoded = torch.func.vmap(lambda code: network.decode(code).sample)(codes)
+    torch.testing.assert_close(decoded[:, 0], network.decode(codes[:, 0]).sample)
+    through = torch.func.vmap(lambda image: network(image).sample)(images()[:, None])
+    torch.testing.assert_close(through[:, 0], network(images()).sample)
+    leaf = codes[:, 0].clone().requires_grad_()
+    brightness(leaf).backward()
+    assert leaf.grad is not None
+    torch.testing.assert_close(torch.func.grad(brightness)(codes[:, 0]), leaf.grad)
+    torch.testing.assert_close(torch.func.vmap(torch.func.grad(brightness))(codes)[:, 0], leaf.grad)
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "shape", [(1, 3, 17, 17), (1, 3, 32, 32), (1, 3, 16, 12), (1, 1, 16, 16), (3, 16, 16)]
+)
+def test_images_of_another_size_are_refused(name: str, shape: tuple[int, ...]) -> None:
+    network = small(name)
+    for call in (network, network.encode):
+        with pytest.raises(ValueError, match=r"must be \(batch, 3, 16, 16\), got \("):
+            call(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("shape", [(1, 4, 1, 1), (1, 5, 2, 2), (1, 5), (5, 1, 1)])
+def test_codes_of_another_shape_are_refused(name: str, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"codes must be \(batch, 5, 1, 1\), got \("):
+        small(name).decode(torch.zeros(shape))
 
 
 def test_the_default_network_is_the_one_of_the_report() -> None:
@@ -224,6 +259,8 @@ def test_the_protocol_is_that_of_an_autoencoder_kl(name: str) -> None:
     assert torch.equal(decoded, decoded_as_tuple)
     assert network(images(), sample_posterior=False).sample.shape == (3, 3, 16, 16)
     assert network.config.latent_channels == 5
+    factor = network.config.scaling_factor  # as code reads it that trains a diffusion model
+    torch.testing.assert_close(network.decode(code * factor / factor).sample, decoded)
     assert network.dtype == torch.float32
 
 

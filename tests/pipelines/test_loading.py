@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import pickle
 import shutil
 import subprocess
@@ -111,6 +112,36 @@ def test_every_network_comes_back_to_the_bit(exported: dict[str, Path], name: st
     for key, weight in pipeline.vae.state_dict().items():
         assert torch.equal(weight, saved[key]), key
     assert sample(pipeline).shape == (3, 3, 16, 16)
+
+
+@pytest.mark.parametrize("load_it", [load, VAEPipeline.from_pretrained])
+@pytest.mark.parametrize("name", ["dtype", "torch_dtype"])
+def test_a_data_type_goes_by_both_names_of_diffusers(folder: Path, load_it: Any, name: str) -> None:
+    assert load_it(folder, **{name: torch.bfloat16}).vae.dtype == torch.bfloat16
+    assert load_it(folder, **{name: {"vae": torch.float16}}).vae.dtype == torch.float16
+    assert load_it(folder, **{name: {"default": torch.float16}}).vae.dtype == torch.float16
+    assert load_it(folder, **{name: {"prior": torch.float16}}).vae.dtype == torch.float32
+    with pytest.raises(
+        UserError, match=r"must be a torch\.dtype such as torch.float16, got 'bf16'"
+    ):
+        load_it(folder, **{name: "bf16"})
+    with pytest.raises(UserError, match="two names of one argument"):
+        load_it(folder, dtype=torch.float16, torch_dtype=torch.float16)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_loading_and_casting_warn_of_nothing(
+    exported: dict[str, Path], name: str, caplog: pytest.LogCaptureFixture, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(logging.getLogger("diffusers"), "propagate", True)
+    load(exported[name]).to(torch.bfloat16)
+    load(exported[name], dtype=torch.bfloat16).to("cpu", torch.float32)
+    assert caplog.messages == []
+    # What they are without us, so that this test ends with its reason.
+    networks = {"AutoencoderKL": AutoencoderKL, "AutoencoderTiny": AutoencoderTiny}
+    if name in networks:
+        networks[name].from_pretrained(exported[name] / "vae").to(torch.bfloat16)
+        assert any("kept in float32: []" in message for message in caplog.messages)
 
 
 def test_a_folder_without_a_pipeline_is_refused(tmp_path: Path) -> None:

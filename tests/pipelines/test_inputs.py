@@ -1,0 +1,169 @@
+"""What a pipeline takes for images, and what it refuses: the same for both pipelines."""
+
+import inspect
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTinyOutput
+from diffusers.models.autoencoders.vae import DecoderOutput
+from PIL import Image
+from torch import Tensor
+
+from hf_gen.images import open_image, square, to_pixels, to_tensor
+from hf_gen.pipelines import TranslationPipeline, VAEPipeline, translation, vae
+
+SIZE = 4
+Prepare = Callable[[Any], Tensor]
+
+
+class Identity(ModelMixin, ConfigMixin):
+    """A network that shows what it is given."""
+
+    @register_to_config
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = torch.nn.Parameter(torch.zeros(1))
+
+    def encode(self, x: Tensor) -> AutoencoderTinyOutput:
+        return AutoencoderTinyOutput(latents=x.clone())
+
+    def decode(self, z: Tensor) -> DecoderOutput:
+        return DecoderOutput(sample=z)
+
+    def forward(self, sample: Tensor) -> DecoderOutput:
+        return DecoderOutput(sample=sample)
+
+
+def prepare_by(name: str, size: int) -> Prepare:
+    if name == "reconstruct":
+        pipeline = VAEPipeline(Identity(), resolution=size)
+        return lambda images: pipeline.reconstruct(images, output_type="pt")
+    pipeline = TranslationPipeline(Identity(), Identity(), size)
+    return lambda images: pipeline.translate(images, output_type="pt")
+
+
+@pytest.fixture(params=["reconstruct", "translate"])
+def method(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def pictures() -> dict[str, Image.Image]:
+    numbers = np.random.default_rng(0)
+    colour = Image.fromarray(numbers.integers(0, 256, (40, 24, 3), dtype=np.uint8))
+    alpha = Image.fromarray(numbers.integers(0, 256, (40, 24, 4), dtype=np.uint8), "RGBA")
+    clear = colour.quantize(16)
+    clear.info["transparency"] = 3
+    return {
+        "RGB": colour,
+        "RGB, small": colour.resize((9, 11)),
+        "RGB, wide": colour.resize((100, 20)),
+        "RGBA": alpha,
+        "L": colour.convert("L"),
+        "LA": alpha.convert("LA"),
+        "1": colour.convert("1"),
+        "P": colour.quantize(16),
+        "P, transparent": clear,
+        "I;16": Image.fromarray(numbers.integers(0, 65536, (40, 24), dtype=np.uint16)),
+        "CMYK": colour.convert("CMYK"),
+    }
+
+
+@pytest.mark.parametrize("mode", [*pictures(), "turned"])
+def test_a_picture_of_any_kind_is_prepared_as_for_training(method: str, mode: str) -> None:
+    file = io.BytesIO()
+    if mode == "turned":
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        pictures()["RGB"].save(file, "PNG", exif=exif)
+    else:
+        pictures()[mode].save(file, "TIFF" if mode == "CMYK" else "PNG")
+    for size in (16, 33):
+        expected = to_tensor([square(open_image(file.getvalue()), size)])
+        prepare = prepare_by(method, size)
+        with Image.open(io.BytesIO(file.getvalue())) as picture:
+            assert torch.equal(prepare(picture), expected)
+            assert torch.equal(prepare([picture, picture]), expected.repeat(2, 1, 1, 1))
+
+
+PIXELS = np.random.default_rng(1).integers(0, 256, (2, SIZE, SIZE, 3), dtype=np.uint8)
+FLOATS = torch.from_numpy(PIXELS).permute(0, 3, 1, 2).float() / 127.5 - 1
+BYTES = torch.from_numpy(PIXELS).permute(0, 3, 1, 2)
+GREY = PIXELS[0, :, :, 0]
+GREY_FLOATS = FLOATS[:1, :1].expand(1, 3, -1, -1)
+TAKEN: dict[str, tuple[Any, Tensor]] = {
+    "an array": (PIXELS[0], FLOATS[:1]),
+    "a batch as an array": (PIXELS, FLOATS),
+    "an array of floats in [0, 1]": (PIXELS[0] / 255, FLOATS[:1]),
+    "a batch as float32": ((PIXELS / 255).astype(np.float32), FLOATS),
+    "a list of arrays": ([PIXELS[0], PIXELS[1]], FLOATS),
+    "a grey array": (GREY, GREY_FLOATS),
+    "one channel": (GREY[..., None], GREY_FLOATS),
+    "clear": (np.zeros((SIZE, SIZE, 4), np.uint8), torch.ones(1, 3, SIZE, SIZE)),
+    "a tensor": (FLOATS, FLOATS),
+    "one image as a tensor": (FLOATS[1], FLOATS[1:]),
+    "bytes": (BYTES, FLOATS),
+    "one image as bytes": (BYTES[1], FLOATS[1:]),
+    "a list of tensors": ([FLOATS[0], BYTES[1]], FLOATS),
+    "a list of batches": ([FLOATS, BYTES[:1]], FLOATS[[0, 1, 0]]),
+    "a tuple of many kinds": ((Image.fromarray(PIXELS[0]), PIXELS[1], BYTES[0]), FLOATS[[0, 1, 0]]),
+    "an iterator": (map(Image.fromarray, PIXELS), FLOATS),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", TAKEN)
+def test_images_as_they_come(method: str, kind: str) -> None:
+    given, expected = TAKEN[kind]
+    if kind == "an iterator":
+        given = map(Image.fromarray, PIXELS)  # one for each test
+    torch.testing.assert_close(prepare_by(method, SIZE)(given), expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ([], "at least one image, got none"),
+        (np.zeros((0, SIZE, SIZE, 3), np.uint8), "at least one image, got none"),
+        (torch.zeros(0, 3, SIZE, SIZE), "got (0, 3, 4, 4)"),
+        ("face.png", "got 'face.png': open a file with PIL.Image.open"),
+        (["face.png"], "got 'face.png': open"),
+        (Path("face.png"), "images must be PIL images, arrays or tensors"),
+        (b"\x89PNG", "images must be PIL images, arrays or tensors"),
+        (None, "got None"),
+        ([None], "got None"),
+        (torch.zeros(1, 3, 5, 5), "(batch, 3, 4, 4) in [-1, 1], got (1, 3, 5, 5): resize it"),
+        (torch.zeros(1, 1, SIZE, SIZE), "got (1, 1, 4, 4)"),
+        (torch.zeros(SIZE, SIZE), "got (4, 4)"),
+        (torch.full((1, 3, SIZE, SIZE), 255.0), "or uint8, got torch.float32 from 255 to 255"),
+        (torch.full((1, 3, SIZE, SIZE), torch.nan), "got torch.float32 from nan to nan"),
+        (torch.zeros(1, 3, SIZE, SIZE, dtype=torch.int64), "got torch.int64 from 0 to 0"),
+        (np.full((SIZE, SIZE, 3), -1.0), "floats in [0, 1], got float64 from -1 to -1"),
+        (np.full((SIZE, SIZE, 3), 255.0), "floats in [0, 1], got float64 from 255 to 255"),
+        (np.full((SIZE, SIZE, 3), np.nan), "got float64 from nan to nan"),
+        (np.zeros((SIZE, SIZE, 3), np.int64), "must hold uint8 or floats in [0, 1], got int64"),
+        (np.zeros((3, SIZE, 5), np.uint8), "1, 3 or 4 channels"),
+        (np.zeros((SIZE, 0, 3), np.uint8), "1, 3 or 4 channels"),
+        (np.zeros(3, np.uint8), "1, 3 or 4 channels"),
+    ],
+)
+def test_what_is_no_image_is_a_sentence(method: str, given: Any, sentence: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        prepare_by(method, SIZE)(given)
+
+
+def test_pictures_that_come_out_can_go_in_again(method: str) -> None:
+    prepare = prepare_by(method, SIZE)
+    assert np.array_equal(to_pixels(prepare(FLOATS)), PIXELS)
+
+
+def test_images_are_prepared_by_the_text_that_the_other_pipeline_has() -> None:
+    for name in ("_preprocess", "_checked", "_picture", "_square", "_postprocess"):
+        here, there = (inspect.getsource(getattr(file, name)) for file in (translation, vae))
+        assert here == there
