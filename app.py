@@ -5,8 +5,15 @@
 """
 
 import os
+import signal
+import sys
 from pathlib import Path
 
+from hf_gen.errors import UserError
+from hf_gen.interrupt import WORDS, exit_on_interrupt
+
+if __name__ == "__main__":
+    exit_on_interrupt()  # before anything that takes time to import
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 # gradio remembers the last 10,000 questions, and looks at all of them after each.
 os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
@@ -46,7 +53,15 @@ def main(
     listed = _LISTED.read_text(encoding="utf-8").split() if _LISTED.exists() else []
     shelf = Shelf(find_models(runs, [*listed, *models]))
     page = build_page(shelf)
-    serve(page, port, mcp, host=host, share=share, once_open=shelf.load_all)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # gradio closes what it has opened
+    try:
+        serve(page, port, mcp, host=host, share=share, once_open=shelf.load_all)
+    except KeyboardInterrupt:
+        print(WORDS, file=sys.stderr)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    sys.exit(130)  # it serves until Ctrl-C
 
 
 if __name__ == "__main__":

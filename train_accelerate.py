@@ -13,6 +13,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hf_gen.interrupt import OF_TRAINING, exit_on_interrupt
+
+if __name__ == "__main__":
+    exit_on_interrupt(OF_TRAINING)  # before anything that takes time to import
+
 import tyro
 
 from hf_gen import __version__
@@ -43,6 +48,10 @@ def main(arguments: list[str]) -> int:
         if _is_first_here():
             print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        if _is_first_here():
+            print(OF_TRAINING, file=sys.stderr)
+        return 130
     except Exception as error:
         from hf_gen.training.signals import Interrupted
 
@@ -121,7 +130,7 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
     accelerator = _make_accelerator(recipe.optimisation, recipe.output, run)
     resources = ExitStack()
     try:
-        _set_num_threads(recipe.optimisation.num_threads)
+        set_num_threads(recipe.optimisation.num_threads)
         identity = {"recipe": name, "processes": accelerator.num_processes}
         identity |= recipe_as_json(recipe)
         # A field that an older run lacks came later; it was then what the recipe says.
@@ -243,22 +252,37 @@ def _make_accelerator(
     if precision == "fp16" and accelerator.device.type == "cpu":
         # Accelerate would train in float32 and not say so.
         raise UserError("mixed_precision fp16 does not work here: it needs a GPU; try bf16 or no")
+    launched = os.environ.get("WORLD_SIZE", "1")
+    if str(accelerator.num_processes) != launched:
+        raise UserError(
+            f"{launched} processes were launched, and without a GPU each would train by itself: "
+            "set ACCELERATE_USE_CPU=true before `accelerate launch --multi_gpu`, or launch one"
+        )
     return accelerator
 
 
-def _set_num_threads(num_threads: int | None) -> None:
-    """Shares the cores among the processes of this machine, unless `num_threads` is given.
+def set_num_threads(num_threads: int | None) -> None:
+    """As many CPU threads as --num-threads or OMP_NUM_THREADS say, else all cores, shared.
 
-    `accelerate launch` and `torchrun` set OMP_NUM_THREADS to 1 where nobody has set it.
+    `accelerate launch` and `torchrun` set OMP_NUM_THREADS to 1 where nobody has set it, so that a
+    1 of theirs says nothing.
     """
     import torch
 
+    told = os.environ.get("OMP_NUM_THREADS")
+    is_launched = bool({"ACCELERATE_MIXED_PRECISION", "TORCHELASTIC_RUN_ID"} & os.environ.keys())
     if num_threads is not None:
         torch.set_num_threads(num_threads)
-    elif os.environ.get("OMP_NUM_THREADS", "1") == "1":
+    elif told is None or (told == "1" and is_launched):
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-        torch.set_num_threads(max((cores or 1) // processes, 1))
+        threads = max((cores or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 1)
+        torch.set_num_threads(threads)
+        if told is not None and threads > 1 and _is_first_here():
+            print(
+                f"{threads} CPU threads in each process: the launcher's OMP_NUM_THREADS=1 is taken "
+                "for its default, and --num-threads 1 is not",
+                file=sys.stderr,
+            )
 
 
 def _versions() -> dict[str, str]:

@@ -30,8 +30,6 @@ def main() -> None:
             prog="hf-gen",
             description="Sample, evaluate, compare and push models; draw synthetic faces.",
         )
-    except KeyboardInterrupt:
-        sys.exit(130)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

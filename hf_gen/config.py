@@ -105,7 +105,7 @@ class AutoencoderKLConfig:
     """diffusers' AutoencoderKL, the VAE of Stable Diffusion: a map of latents."""
 
     block_out_channels: tuple[int, ...] = (32, 64, 64)
-    """Channels of each resolution; every block but the last halves the image. Multiples of 32."""
+    """Channels of each resolution; every block but the last halves the image."""
     layers_per_block: int = 1
     """Residual layers in each block."""
     latent_channels: int = 4
@@ -132,6 +132,17 @@ class AutoencoderTinyConfig:
         _all_at_least("block_out_channels", self.block_out_channels, 1)
         _all_at_least("num_blocks", self.num_blocks, 1)
         _at_least("latent_channels", self.latent_channels, 1)
+        channels, blocks = self.block_out_channels, self.num_blocks
+        if len({*channels}) > 1:
+            raise UserError(
+                f"block_out_channels of an AutoencoderTiny must all be equal, got {channels}: try "
+                f"{' '.join([str(max(channels))] * len(channels))}"
+            )
+        if len(blocks) != len(channels):
+            raise UserError(
+                f"num_blocks must be a number for each of the {len(channels)} block_out_channels, "
+                f"got {blocks}: try {' '.join(['1'] * len(channels))}"
+            )
 
 
 VAEModel = (
@@ -195,7 +206,7 @@ class Optimisation:
     seed: int = 0
     """Seed of the weights, the order of the images, flips and noise."""
     num_threads: int | None = None
-    """CPU threads per process. Default: all cores, shared by the processes of the machine."""
+    """CPU threads per process. Default: OMP_NUM_THREADS, or all cores, shared by the processes."""
 
     def __post_init__(self) -> None:
         for name in ("train_batch_size", "num_train_epochs", "gradient_accumulation_steps"):
@@ -282,10 +293,10 @@ class Domains:
     """The label of domain a in that column."""
     label_b: str | None = None
     """The label of domain b in that column."""
-    domain_a: str = "anime"
-    """What domain a is called."""
-    domain_b: str = "cartoon"
-    """What domain b is called."""
+    domain_a: str | None = None
+    """What domain a is called. Default: as its label, column, folder or dataset is."""
+    domain_b: str | None = None
+    """What domain b is called. Default: as its label, column, folder or dataset is."""
 
     def __post_init__(self) -> None:
         labels = (self.label_column, self.label_a, self.label_b)
@@ -296,8 +307,6 @@ class Domains:
             )
         if self.label_a is not None and self.label_a == self.label_b:
             raise UserError(f"label_a and label_b are both {self.label_a!r}: name two domains")
-        if self.domain_a == self.domain_b:
-            raise UserError(f"domain_a and domain_b are both {self.domain_a!r}: name them apart")
 
 
 @dataclass(frozen=True)
@@ -374,6 +383,19 @@ class CycleGANRecipe:
     discriminators: DiscriminatorOptimisation = field(default_factory=DiscriminatorOptimisation)
     output: Output = field(default_factory=Output)
 
+    @property
+    def domain_names(self) -> tuple[str, str]:
+        """What domain a and domain b are called.
+
+        Raises:
+            UserError: If both have one name.
+        """
+        found = _names_in(self.data, self.domains)
+        a, b = self.domains.domain_a or found[0], self.domains.domain_b or found[1]
+        if a == b:
+            raise UserError(f"domain_a and domain_b are both {a!r}: name them apart")
+        return a, b
+
 
 Recipe = VAERecipe | CycleGANRecipe
 T = TypeVar("T")
@@ -382,6 +404,9 @@ T = TypeVar("T")
 def recipe_as_json(recipe: Recipe) -> dict[str, Any]:
     """The recipe as nested plain values, for run.json."""
     values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(recipe), default=str))
+    if isinstance(recipe, CycleGANRecipe):
+        names = recipe.domain_names
+        values["domains"] |= {"domain_a": names[0], "domain_b": names[1]}
     return values
 
 
@@ -414,6 +439,26 @@ def _filled(like: T, values: dict[str, Any]) -> T:
             value = Path(value)
         changes[known.name] = value
     return dataclasses.replace(like, **changes)  # type: ignore[type-var]
+
+
+def _names_in(data: Data, domains: Domains) -> tuple[str, str]:
+    """What the data calls its two domains."""
+    if domains.label_a and domains.label_b:
+        return domains.label_a, domains.label_b
+    first = str(data.train_data_dir or data.dataset_name)
+    second = str(domains.train_data_dir_b or domains.dataset_name_b or first)
+    usual = ("anime", "cartoon") if "faces" in (first, second) else ("A", "B")
+    columns = (data.image_column or usual[0], domains.image_column_b or usual[1])
+    if first == second:
+        return columns
+    parts = [
+        (column,) if source == "faces" else Path(source).absolute().parts
+        for source, column in zip((first, second), columns, strict=True)
+    ]
+    # From the last on: of horses/train and zebras/train the names are horses and zebras.
+    differing = (pair for pair in zip(*map(reversed, parts), strict=False) if pair[0] != pair[1])
+    a, b = next(differing, columns)
+    return a, b
 
 
 def _at_least(name: str, value: int | None, least: int) -> None:

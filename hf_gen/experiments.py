@@ -161,7 +161,7 @@ def _translation(
         evaluate=evaluate,
         draw=draw,
         family=TRANSLATION,
-        names=(recipe.domains.domain_a, recipe.domains.domain_b),
+        names=recipe.domain_names,
         measure=measure,
         best="kid",
     )

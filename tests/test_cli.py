@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 
 def hf_gen(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", "from hf_gen.cli import main; main()", *arguments],
+        [sys.executable, "-m", "hf_gen", *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT), "HF_HOME": str(home)},
         capture_output=True,
         text=True,

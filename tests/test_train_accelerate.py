@@ -26,7 +26,7 @@ from tests.launching import (
     start,
     wait_for,
 )
-from train_accelerate import main
+from train_accelerate import main, set_num_threads
 
 SMALL = ("--max-train-samples", "150", "--train-batch-size", "16", "--report-to", "none")
 # Every stage of a run many times over in a few seconds.
@@ -272,6 +272,58 @@ def test_fine_tuning_takes_the_architecture_from_the_model(
     assert all(torch.allclose(before[key], after[key], atol=1e-9) for key in before)
     assert main(["conv-vae", *pretrained, "--latent-channels", "3"]) == 2
     assert "brings its own architecture" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flag", "told", "launcher", "threads"),
+    [
+        (None, "1", None, 1),
+        (None, "3", None, 3),
+        (2, "1", None, 2),
+        (2, "3", "ACCELERATE_MIXED_PRECISION", 2),
+        (None, "3", "TORCHELASTIC_RUN_ID", 3),
+        (None, "1", "ACCELERATE_MIXED_PRECISION", len(os.sched_getaffinity(0))),
+        (None, "1", "TORCHELASTIC_RUN_ID", len(os.sched_getaffinity(0))),
+        (None, None, None, len(os.sched_getaffinity(0))),
+    ],
+)
+def test_threads_are_those_that_were_asked_for(
+    flag: int | None,
+    told: str | None,
+    launcher: str | None,
+    threads: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = torch.get_num_threads()
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if told is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", told)
+    if launcher is not None:
+        monkeypatch.setenv(launcher, "no")
+    try:
+        torch.set_num_threads(int(told or 1))  # as a fresh process has it
+        set_num_threads(flag)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    is_overruled = flag is None and told == "1" and threads > 1
+    assert ("OMP_NUM_THREADS=1" in capsys.readouterr().err) == is_overruled
+
+
+def test_processes_that_would_train_alone_are_refused(
+    cache: tuple[str, str], tmp_path: Path
+) -> None:
+    launcher = (*ACCELERATE, "--multi_gpu", "--num_processes", "2")
+    launcher += ("--main_process_port", str(free_port()))
+    hidden = {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": ""}
+    run = str(tmp_path / "run")
+    process = start("conv-vae", *SMALL, *cache, "--output-dir", run, launcher=launcher, **hidden)
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode != 0
+    assert output.count("error: 2 processes were launched") == 1, output
+    assert "set ACCELERATE_USE_CPU=true before" in output
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The demo from code: four named endpoints, which are also the tools of its MCP server."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
@@ -28,10 +28,12 @@ def build(shelf: Shelf) -> None:
         return gr.File(label=label, type="filepath")
 
     def model(family: Family) -> gr.Dropdown:
-        names = shelf.names(family)
-        return gr.Dropdown(
-            names, value=names[0] if names else None, label="Model", allow_custom_value=True
-        )
+        return choice(shelf.names(family), "Model")
+
+    def choice(names: Sequence[str], label: str) -> gr.Dropdown:
+        # What is not among them gets the sentence of whoever knows what they are.
+        value = names[0] if names else None
+        return gr.Dropdown([*names], value=value, label=label, allow_custom_value=True)
 
     def faces(label: str) -> gr.Gallery:
         return gr.Gallery(label=label, format="png")
@@ -91,6 +93,8 @@ def build(shelf: Shelf) -> None:
         pipeline = shelf.get(model, "VAEPipeline")
         _check("count", count, 1, MOST_FACES)
         _check("seed", seed, 0, MOST_SEED)
+        if not isinstance(temperature, int | float):
+            raise UserError(f"temperature must be a number, got {temperature}: try 1")
         if prior not in pipeline.priors:
             raise UserError(f"{model} has no prior {prior!r}: it has {', '.join(pipeline.priors)}")
         codes, _ = draw(pipeline, int(count), int(seed), prior, temperature)
@@ -118,9 +122,12 @@ def build(shelf: Shelf) -> None:
             The faces along the walk.
         """
         _check("steps", steps, 2, _MOST_STEPS)
+        frozen = frozen_dims or []
+        if not isinstance(frozen, list) or any(type(dimension) is not int for dimension in frozen):
+            raise UserError(f"frozen_dims must be whole numbers, got {frozen_dims}: try [0, 3]")
         pipeline = shelf.get(model, "VAEPipeline")
         ends = _opened(first), _opened(second)
-        frames = walk(pipeline, *ends, int(steps), method, frozen_dims or [])
+        frames = walk(pipeline, *ends, int(steps), method, frozen)
         return [enlarge(face) for face in frames]
 
     def translate(
@@ -154,7 +161,7 @@ def build(shelf: Shelf) -> None:
                 model("VAEPipeline"),
                 gr.Number(4, label=f"Faces, 1 to {MOST_FACES}", precision=0),
                 gr.Number(0, label="Seed", precision=0),
-                gr.Radio([name for _, name in PRIORS], value="standard", label="Prior"),
+                choice([name for _, name in PRIORS], "Prior"),
                 gr.Number(1.0, label="Temperature, 1 as the prior is"),
             ],
             [faces("Faces")],
@@ -166,7 +173,7 @@ def build(shelf: Shelf) -> None:
                 image("The picture that it ends at"),
                 model("VAEPipeline"),
                 gr.Number(STEPS, label=f"Faces, 2 to {_MOST_STEPS}", precision=0),
-                gr.Radio(["linear", "spherical"], value="linear", label="Path"),
+                choice(["linear", "spherical"], "Path"),
                 gr.JSON([], label="Dimensions that stay as in the first picture"),
             ],
             [faces("Walk")],
@@ -176,7 +183,7 @@ def build(shelf: Shelf) -> None:
             [
                 image("A picture; its centre square is taken"),
                 model("TranslationPipeline"),
-                gr.Radio(["a_to_b", "b_to_a"], value="a_to_b", label="Direction"),
+                choice(["a_to_b", "b_to_a"], "Direction"),
             ],
             [made("Translation"), made("Back again"), gr.JSON(label="Measurements")],
         )
@@ -187,6 +194,6 @@ def _opened(path: str | None) -> Any:
     return image
 
 
-def _check(name: str, value: float, low: int, high: int) -> None:
-    if not low <= value <= high or value != int(value):
-        raise UserError(f"{name} must be a whole number from {low} to {high}, got {value:g}")
+def _check(name: str, value: float | None, low: int, high: int) -> None:
+    if value is None or not low <= value <= high or value != int(value):
+        raise UserError(f"{name} must be a whole number from {low} to {high}, got {value}")

@@ -1,5 +1,7 @@
 """The page: its tabs, what a link opens, and the limits that it is served with."""
 
+import os
+import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +22,7 @@ from hf_gen.demo.links import Linked, opened, wire_links
 from hf_gen.demo.shelf import Family, Shelf
 from hf_gen.demo.uploads import EXAMPLES
 from hf_gen.demo.visitor import Shown
+from hf_gen.errors import UserError
 
 _STYLE = Path(__file__).with_name("style.css")
 # gradio confines style.css to what is inside the frame; these are for the frame itself.
@@ -122,8 +125,12 @@ def serve(
         host: Where it can be reached from; this machine alone by default, or GRADIO_SERVER_NAME.
         share: Whether gradio makes a public address for it.
         once_open: What is done in the background as soon as the page can be seen.
+
+    Raises:
+        UserError: If there is no such host, or the port is taken or no port.
     """
     page.queue(max_size=IN_THE_QUEUE, default_concurrency_limit=4 * AT_ONCE)
+    _check_address(host or os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), port)
     _, address, _ = page.launch(
         server_name=host,
         server_port=port,
@@ -147,3 +154,29 @@ def serve(
     if wait:
         page.block_thread()
     return address
+
+
+def _check_address(host: str, port: int | None) -> None:
+    """Makes sure that the page can be served: gradio would try one port after the other."""
+    if port is not None and not 0 < port < 2**16:
+        raise UserError(f"port must be from 1 to {2**16 - 1}, got {port}: try 7860")
+    try:
+        family, *_, (name, *_) = socket.getaddrinfo(host.strip("[]"), None)[0]
+        _bind(family, name, 0)
+    except (OSError, UnicodeError) as error:
+        raise UserError(
+            f"this machine cannot serve at the host {host!r} ({error}): try 127.0.0.1, or 0.0.0.0 "
+            "for the network"
+        ) from error
+    if port is None:
+        return
+    try:
+        _bind(family, name, port)
+    except OSError as error:
+        raise UserError(f"port {port} cannot be had ({error}): try --port {port + 1}") from error
+
+
+def _bind(family: int, name: str | int, port: int) -> None:
+    with socket.socket(family) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((name, port))

@@ -129,7 +129,7 @@ class Shelf:
         Raises:
             UserError: If there is no such model, it cannot be loaded, or it is of another family.
         """
-        place = self._places.get(name)
+        place = self._places.get(name) if isinstance(name, str) else None
         if place is None:
             raise UserError(f"There is no model {name!r}: choose one of {', '.join(self._places)}")
         with place.lock:

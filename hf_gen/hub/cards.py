@@ -42,8 +42,8 @@ AUTOENCODER = Family(
     ),
     (
         ("samples", "Samples from each prior"),
-        ("reconstructions", "Held-out faces and their reconstructions"),
-        ("interpolation", "From one face to another"),
+        ("reconstructions", "Held-out images and their reconstructions"),
+        ("interpolation", "From one image to another"),
     ),
 )
 TRANSLATION = Family(
@@ -57,7 +57,7 @@ TRANSLATION = Family(
     (
         ("a_to_b", "From {0} to {1} and back"),
         ("b_to_a", "From {1} to {0} and back"),
-        ("training", "The same faces through the training"),
+        ("training", "The same images through the training"),
     ),
 )
 _SYNTHETIC_TERMS = (
@@ -110,12 +110,14 @@ def run_card(
     on_the_hub = [] if drawn else [name for name in sources if not _is_folder(name)]
     names = [name if name in on_the_hub else Path(name).name for name in sources]
     dataset = "the faces that hf_gen draws" if drawn else " and ".join(f"`{n}`" for n in names)
-    measured = Measured(dataset, run.results(), on_the_hub[0] if on_the_hub else "faces")
+    kind = "faces" if drawn else "imagefolder"
+    measured = Measured(dataset, run.results(), on_the_hub[0] if on_the_hub else kind)
     return _card(
         family,
         run.path.name,
         values,
         [measured],
+        subject="faces" if drawn else "images",
         license="apache-2.0" if drawn else None,
         datasets=on_the_hub or None,
         widget=_gallery(run, family, _domains(values)) if repo_id else None,
@@ -179,6 +181,7 @@ def _card(
     values: Mapping[str, Any],
     measured: Sequence[Measured],
     few: Measured | None = None,
+    subject: str = "faces",
     license: str | None = None,
     datasets: list[str] | None = None,
     widget: list[dict[str, Any]] | None = None,
@@ -198,7 +201,7 @@ def _card(
         pipeline_tag=family.pipeline_tag,
         license=license,
         datasets=datasets,
-        tags=["hf_gen", "faces", "anime"],
+        tags=["hf_gen", *(["faces", "anime"] if subject == "faces" else [])],
         metrics=sorted({key.rpartition("/")[2] for one in every for key in _shown(family, one)}),
         widget=widget,
         eval_results=[
@@ -219,6 +222,7 @@ def _card(
         data,
         template_path=str(TEMPLATES / family.template),
         model_name=model_name,
+        subject=subject,
         measured=[{"dataset": m.dataset, "images": m.images, "rows": rows(m)} for m in measured],
         few=few and {"images": few.images, "rows": rows(few)},
         **{key.replace(".", "_"): value for key, value in values.items()},

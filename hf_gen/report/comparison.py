@@ -1,4 +1,4 @@
-"""Figures over several autoencoders: the same faces, the same seeds, one row or curve a run.
+"""Figures over several autoencoders: the same images, the same seeds, one row or curve a run.
 
 Each function makes one figure, within the theme that `hf_gen.report.style.save` sets, and leaves
 out the runs that have nothing to show in it.
@@ -88,37 +88,37 @@ def curve_words(runs: Sequence[Shown]) -> list[str]:
 
 
 def reconstructions(runs: Sequence[Shown], count: int = 10) -> Figure:
-    """Held-out faces, and under them what each run makes of them.
+    """Held-out images, and under them what each run makes of them.
 
-    Runs on other data than those before begin with their own real faces.
+    Runs on other data than those before begin with their own real images.
 
     Args:
         runs: Of autoencoders.
-        count: Faces in a row.
+        count: Images in a row.
 
     Raises:
         ValueError: If there is no run.
     """
     _check(runs, "a run")
     rows: list[Row] = []
-    for group in _by_faces(runs):
+    for group in _by_images(runs):
         sharpest = max(group, key=lambda run: run.held_out[0].resolution)
-        rows.append(Row("real", _faces(sharpest, count), heading=" " if rows else ""))
+        rows.append(Row("real", _images(sharpest, count), heading=" " if rows else ""))
         for run in group:
-            made = run.pipeline.reconstruct(_faces(run, count), output_type="pt")
+            made = run.pipeline.reconstruct(_images(run, count), output_type="pt")
             rows.append(Row(run.name, made, _number(run.results, "psnr", "PSNR {:.1f} dB")))
-    return sheet("The same held-out faces, reconstructed by each run", rows)
+    return sheet("The same held-out images, reconstructed by each run", rows)
 
 
 def samples(
     runs: Sequence[Shown], prior: PriorName = "standard", count: int = 10, seed: int = 0
 ) -> Figure:
-    """New faces of each run from the same seed.
+    """New images of each run from the same seed.
 
     Args:
         runs: Of autoencoders; those without that prior are left out.
         prior: What the codes are drawn from.
-        count: Faces in a row.
+        count: Images in a row.
         seed: Each row's own.
 
     Raises:
@@ -136,11 +136,11 @@ def samples(
 
 
 def samples_of_priors(run: Shown, count: int = 20, seed: int = 0) -> Figure:
-    """New faces of one run from each of its priors, with the distances of each.
+    """New images of one run from each of its priors, with the distances of each.
 
     Args:
         run: Of an autoencoder.
-        count: Faces of each prior.
+        count: Images of each prior.
         seed: Each prior's own.
     """
     rows = [
@@ -153,11 +153,11 @@ def samples_of_priors(run: Shown, count: int = 20, seed: int = 0) -> Figure:
 
 
 def interpolations(runs: Sequence[Shown], count: int | None = None) -> Figure:
-    """Walks between the same held-out faces, straight and spherical, a row a run.
+    """Walks between the same held-out images, straight and spherical, a row a run.
 
     Args:
         runs: Of autoencoders.
-        count: Pairs of faces. Default: two for up to 3 runs, else one.
+        count: Pairs of images. Default: two for up to 3 runs, else one.
 
     Raises:
         ValueError: If there is no run.
@@ -174,7 +174,7 @@ def interpolations(runs: Sequence[Shown], count: int | None = None) -> Figure:
                 walk = run.pipeline.interpolate(first, second, _STEPS, method, output_type="pt")
                 rows.append(Row(run.name, torch.cat((first, walk.cpu(), second)), heading=heading))
                 heading = ""
-    title = "From one held-out face to another, by each run"
+    title = "From one held-out image to another, by each run"
     return sheet(title, rows, "The first and the last image of a row are real, the rest decoded.")
 
 
@@ -221,13 +221,13 @@ def _number(results: Mapping[str, Any], key: str, words: str) -> str:
     return words.format(results[key]) if key in results else ""
 
 
-def _faces(run: Shown, count: int) -> Tensor:
+def _images(run: Shown, count: int) -> Tensor:
     held_out = run.held_out[0]
     return held_out.images(torch.arange(min(len(held_out), count)))
 
 
-def _by_faces(runs: Sequence[Shown]) -> list[list[Shown]]:
-    """Runs that hold out the same faces, whatever their resolution, together."""
+def _by_images(runs: Sequence[Shown]) -> list[list[Shown]]:
+    """Runs that hold out the same images, whatever their resolution, together."""
     groups: list[tuple[Data, list[Shown]]] = []
     for run in runs:
         data = run.recipe.data

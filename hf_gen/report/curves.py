@@ -10,6 +10,7 @@ TERMS = {
     "reconstruction": "Reconstruction term",
     "kl": "KL term",
 }
+_POINT = {"marker": "o", "markersize": 3}
 _UNSETTLED = 20
 _FACTOR_FOR_LOG = 20
 _MOST_IN_LOG = 1e4
@@ -41,7 +42,7 @@ def draw_splits(
     for split, style in (("train", train), ("validation", held_out)):
         epochs, values = series(metrics, f"{split}/{name}")
         if values:
-            axes.plot(epochs, values, **style)
+            axes.plot(epochs, values, **(_POINT | style if len(values) == 1 else style))
         settled += values[len(values) // _UNSETTLED :]
     return settled
 
@@ -53,13 +54,21 @@ def limit(axes: Axes, values: list[float], is_linear: bool = False) -> bool:
         Whether the scale is logarithmic.
     """
     low, high = min(values), max(values)
+    # A single evaluation would be a window around it, with long numbers side by side.
+    axes.set_xlim(left=0)
     if not is_linear and low > 0 and high > _FACTOR_FOR_LOG * low:
         low = max(low, high / _MOST_IN_LOG)
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter("{x:,g}")
+        axes.yaxis.set_major_formatter(_tick)
+        axes.yaxis.set_minor_formatter("")
         axes.set_ylim(low / 1.5, high * 1.5)
         return True
-    axes.yaxis.set_major_formatter("{x:,g}")
+    axes.yaxis.set_major_formatter(_tick)
     margin = 0.06 * (high - low) or 0.06 * abs(high)
     axes.set_ylim((low - margin, high + margin) if margin else (-0.06, 1))
     return False
+
+
+def _tick(value: float, place: int | None) -> str:
+    """With as many digits as tell it from its neighbours."""
+    return f"{value:,.10g}"

@@ -46,7 +46,7 @@ def rate_distortion(runs: Sequence[Shown]) -> Figure:
 
 
 def kl_term(runs: Sequence[Shown]) -> Figure:
-    """What the weight of the KL term does: numbers as points, and under them the same faces.
+    """What the weight of the KL term does: numbers as points, and under them the same images.
 
     Args:
         runs: Of one autoencoder with different weights of the KL term, on the same data; they are
@@ -177,7 +177,7 @@ def _label_points(
 def _reconstructed(labels: Labels) -> list[Row]:
     first = labels[0][0].held_out[0]
     places = torch.arange(min(len(first), _COUNT))
-    rows = [Row("real", first.images(places), heading="The same held-out faces, reconstructed")]
+    rows = [Row("real", first.images(places), heading="The same held-out images, reconstructed")]
     for run, label in labels:
         made = run.pipeline.reconstruct(run.held_out[0].images(places), output_type="pt")
         facts = [_fact(run, "psnr", "PSNR {:.1f} dB")]
@@ -203,7 +203,7 @@ def _sampled(labels: Labels) -> list[Row]:
 
 def _walked(labels: Labels) -> list[Row]:
     rows = []
-    heading = "A straight walk between two held-out faces (first and last image: real)"
+    heading = "A straight walk between two held-out images (first and last image: real)"
     for run, label in labels:
         ((first, second),) = pairs(run.held_out[0], 1)
         walk = run.pipeline.interpolate(first, second, _STEPS, output_type="pt").cpu()

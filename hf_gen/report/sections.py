@@ -161,5 +161,5 @@ def _drawn(
 def _ways(run: Shown) -> dict[Direction, str]:
     if not isinstance(run.recipe, CycleGANRecipe):
         return {}
-    a, b = run.recipe.domains.domain_a, run.recipe.domains.domain_b
+    a, b = run.recipe.domain_names
     return {"a_to_b": f"{a} to {b}", "b_to_a": f"{b} to {a}"}

@@ -144,7 +144,7 @@ def collapse(run: Shown) -> list[str]:
     """When, each way, collapse was declared along a training, and where the numbers ended."""
     if not isinstance(run.recipe, CycleGANRecipe):
         return []
-    names = (run.recipe.domains.domain_a, run.recipe.domains.domain_b)
+    names = run.recipe.domain_names
     sentences = []
     for direction, way in (("a_to_b", names), ("b_to_a", names[::-1])):
         lines = [line for line in run.metrics if f"validation/{direction}/collapsed" in line]

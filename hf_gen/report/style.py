@@ -29,6 +29,7 @@ _SHARED: Any = {
     "figure.dpi": DPI,
     "savefig.dpi": "figure",
     "font.size": 9,
+    "text.parse_math": False,  # names of folders are words, whatever is in them
     "axes.titlesize": 9.5,
     "axes.titlelocation": "left",
     "figure.titlesize": 11,

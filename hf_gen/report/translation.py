@@ -104,7 +104,7 @@ def _translations(
     real = held_out.images(torch.arange(min(_SHOWN, len(held_out))))
     there, back = cycled(pipeline, real, direction)
     rows = [Row(f"real {way[0]}", real), Row(f"as {way[1]}", there), Row("and back", back)]
-    return partial(sheet, f"Held-out faces from {way[0]} to {way[1]} and back again", rows)
+    return partial(sheet, f"Held-out images from {way[0]} to {way[1]} and back again", rows)
 
 
 def _collapse(metrics: Metrics, name: str, names: Names) -> Figure:
@@ -163,7 +163,7 @@ def _truth(results: Mapping[str, float], name: str, names: Names) -> Figure:
 
 
 def _training(folder: Path, names: Names) -> partial[Figure]:
-    """The same faces through the training, from the pictures kept along the way."""
+    """The same images through the training, from the pictures kept along the way."""
     pictures = sorted(folder.glob("step-*.png"), key=lambda picture: int(picture.stem[5:]))
     places = np.linspace(0, len(pictures) - 1, min(len(pictures), _STEPS_OF_STRIP)).round()
     chosen = [pictures[int(place)] for place in places]
@@ -175,7 +175,7 @@ def _training(folder: Path, names: Names) -> partial[Figure]:
         for path in chosen:
             step = f"step {int(path.stem[5:]):,}"
             rows.append(Row(f"as {target}", strips[path][2 * domain + 1], step))
-    title = "The same held-out faces through the training"
+    title = "The same held-out images through the training"
     return partial(sheet, title, rows, cell=96, side_by_side=2)
 
 

@@ -60,12 +60,12 @@ def translation_curves(runs: Sequence[Shown]) -> Figure:
 
 
 def translations(runs: Sequence[Shown], direction: Direction, count: int = 8) -> Figure:
-    """Held-out faces, and for each run their translations and what those come back as.
+    """Held-out images, and for each run their translations and what those come back as.
 
     Args:
         runs: Of translations between the same two domains.
         direction: Which way.
-        count: Faces in a row.
+        count: Images in a row.
 
     Raises:
         ValueError: If there is no run.
@@ -84,7 +84,7 @@ def translations(runs: Sequence[Shown], direction: Direction, count: int = 8) ->
             detail = "" if kid is None else f"KID {kid:.3g}"
             rows.append(Row(f"as {target}", there, detail, heading=run.name))
             rows.append(Row("and back", back))
-    return sheet(f"The same held-out faces from {source} to {target} and back again", rows)
+    return sheet(f"The same held-out images from {source} to {target} and back again", rows)
 
 
 def collapse_timelines(runs: Sequence[Shown]) -> Figure:

@@ -47,7 +47,7 @@ def draw_vae_figures(run: RunFolder, pipeline: VAEPipeline, held_out: Pixels, se
     save(folder / "learning_curve.png", partial(_learning_curve, run.metrics(), name))
     draw_vae_pictures(folder, name, pipeline, held_out, seed)
     save(folder / "interpolation.png", _interpolation(pipeline, held_out))
-    _, channels, height, width = pipeline.encode(_faces(held_out, 1)).shape
+    _, channels, height, width = pipeline.encode(_images(held_out, 1)).shape
     if channels > 1:
         save(folder / "held.png", held_walks(pipeline, held_out, channels))
     if height == width == 1:
@@ -93,9 +93,9 @@ def sample_rows(pipeline: VAEPipeline, seed: int, count: int | None = None) -> l
 
 def samples_sheet(name: str, rows: Sequence[Row]) -> Figure:
     """The figure of what `sample_rows` made."""
-    subtitle = "New faces, decoded from random codes; every prior starts from the same seed."
+    subtitle = "New images, decoded from random codes; every prior starts from the same seed."
     if len(rows) == 1:
-        subtitle = "New faces, decoded from random codes."
+        subtitle = "New images, decoded from random codes."
     return sheet(f"{name}: samples", rows, subtitle, columns=COLUMNS)
 
 
@@ -119,7 +119,7 @@ def _learning_curve(metrics: Metrics, name: str) -> Figure:
 
 
 def _reconstructions(pipeline: VAEPipeline, held_out: Pixels) -> partial[Figure]:
-    real = _faces(held_out, 4 * COLUMNS)
+    real = _images(held_out, 4 * COLUMNS)
     made = pipeline.reconstruct(real, output_type="pt").cpu()
     rows: list[Row] = []
     for number, (ours, theirs) in enumerate(
@@ -127,8 +127,8 @@ def _reconstructions(pipeline: VAEPipeline, held_out: Pixels) -> partial[Figure]
     ):
         # A heading without words parts the pairs of rows.
         rows += [Row("real", ours, heading=" " if number else ""), Row("reconstructed", theirs)]
-    subtitle = "Each face stands above what the decoder makes of its code's mean."
-    return partial(sheet, "Held-out faces and their reconstructions", rows, subtitle)
+    subtitle = "Each image stands above what the decoder makes of its code's mean."
+    return partial(sheet, "Held-out images and their reconstructions", rows, subtitle)
 
 
 def _interpolation(pipeline: VAEPipeline, held_out: Pixels) -> partial[Figure]:
@@ -138,13 +138,13 @@ def _interpolation(pipeline: VAEPipeline, held_out: Pixels) -> partial[Figure]:
             walk = pipeline.interpolate(first, second, _STEPS, method, output_type="pt").cpu()
             heading = " " if rows and method == "linear" else ""
             rows.append(Row(label, torch.cat((first, walk, second)), heading=heading))
-    title = "From one held-out face to another"
+    title = "From one held-out image to another"
     subtitle = "Decoded codes along a straight line, and along the arc that keeps their length."
     return partial(sheet, title, rows, subtitle, column_labels=walk_labels(_STEPS))
 
 
 def held_walks(pipeline: VAEPipeline, held_out: Pixels, channels: int) -> partial[Figure]:
-    """Walks between held-out faces: all dimensions move, some are held, only those move.
+    """Walks between held-out images: all dimensions move, some are held, only those move.
 
     Args:
         pipeline: The autoencoder.
@@ -170,8 +170,8 @@ def held_walks(pipeline: VAEPipeline, held_out: Pixels, channels: int) -> partia
             rows.append(Row(label, torch.cat((first, walk, second)), heading=heading))
             heading = ""
     subtitle = (
-        f"Straight walks between the codes of two held-out faces, {channels} dimensions each, "
-        "counted from 0. What is held stays as in the left face."
+        f"Straight walks between the codes of two held-out images, {channels} dimensions each, "
+        "counted from 0. What is held stays as in the left image."
     )
     title = "Walks on which some dimensions are held"
     return partial(sheet, title, rows, subtitle, column_labels=walk_labels(_STEPS))
@@ -180,11 +180,11 @@ def held_walks(pipeline: VAEPipeline, held_out: Pixels, channels: int) -> partia
 def traversal(
     pipeline: VAEPipeline, held_out: Pixels, channels: int, kl: Sequence[float]
 ) -> partial[Figure]:
-    """What each dimension of a vector code does to one face, a row a dimension.
+    """What each dimension of a vector code does to one image, a row a dimension.
 
     Args:
         pipeline: The autoencoder.
-        held_out: Whose first image is the face.
+        held_out: Whose first image it is.
         channels: Of its codes.
         kl: Of each dimension, in nats: the largest first. Without it they come in order.
     """
@@ -193,7 +193,7 @@ def traversal(
         order.sort(key=lambda dimension: -kl[dimension])
     chosen = order[:_MOST_TRAVERSED]
     walks = pipeline.traverse(
-        _faces(held_out, 1), chosen, _SPAN, _TRAVERSAL_STEPS, output_type="pt"
+        _images(held_out, 1), chosen, _SPAN, _TRAVERSAL_STEPS, output_type="pt"
     ).cpu()
     rows = [
         Row(f"dimension {place}", walk, f"{kl[place]:.2f} nats" if len(kl) == channels else "")
@@ -201,7 +201,7 @@ def traversal(
     ]
     is_tall = len(rows) > _IN_ONE_COLUMN
     subtitle = (
-        f"One face; in each row one dimension of its code goes from -{_SPAN} to +{_SPAN} standard "
+        f"One image; in each row one dimension of its code goes from -{_SPAN} to +{_SPAN} standard "
         "deviations of the prior"
     )
     if len(kl) == channels:
@@ -227,7 +227,7 @@ def _named(held: Sequence[int], channels: int) -> str:
     return " and ".join(filter(None, (", ".join(map(str, held[:-1])), str(held[-1]))))
 
 
-def _faces(held_out: Pixels, count: int) -> Tensor:
+def _images(held_out: Pixels, count: int) -> Tensor:
     return held_out.images(torch.arange(min(len(held_out), count)))
 
 

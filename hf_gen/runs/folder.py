@@ -22,6 +22,7 @@ _FREE_TO_DIFFER = (
     *("domains.dataset_name_b", "domains.train_data_dir_b"),
     *("output.push_to_hub", "output.hub_model_id"),
     *("output.hub_private_repo", "output.hub_overwrite"),
+    *("domains.domain_a", "domains.domain_b"),
 )
 
 

@@ -37,7 +37,7 @@ class CycleGANTask:
 
     def __init__(self, recipe: CycleGANRecipe, device: torch.device) -> None:
         self.objective, self.resolution = recipe.objective, recipe.data.resolution
-        self.names = (recipe.domains.domain_a, recipe.domains.domain_b)
+        self.names = recipe.domain_names
         self.networks = _new_networks(recipe)
         self.turns: dict[str, tuple[str, ...]] = {
             "generators": ("a_to_b", "b_to_a"),

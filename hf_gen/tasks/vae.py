@@ -4,6 +4,7 @@ Source: Kingma and Welling, Auto-Encoding Variational Bayes, 2013; with a KL wei
 Higgins et al., beta-VAE, 2017.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -32,6 +33,7 @@ from hf_gen.pipelines import VAEPipeline
 from hf_gen.pipelines.networks import load_network
 
 _CPU = torch.device("cpu")
+_GROUPS = 32  # of a group normalisation, as many as all channels can be divided into
 
 
 class NegativeELBO(nn.Module):
@@ -153,6 +155,7 @@ def _new_network(model: VAEModel, objective: Objective, resolution: int) -> Mode
                 return AutoencoderKL(
                     down_block_types=("DownEncoderBlock2D",) * count,
                     up_block_types=("UpDecoderBlock2D",) * count,
+                    norm_num_groups=math.gcd(_GROUPS, *model.block_out_channels),
                     sample_size=resolution,
                     **asdict(model),
                 )
@@ -183,9 +186,10 @@ def _latent_shape(vae: ModelMixin, resolution: int) -> tuple[int, ...]:
     factor = 1 if isinstance(vae, VectorVAE) else 2 ** (len(_block_channels(vae)) - 1)
     if resolution % factor:
         below = resolution // factor * factor
+        tries = f"{below} or {below + factor}" if below else f"{factor}"
         raise UserError(
             f"resolution must be a multiple of {factor} for this network, got {resolution}: "
-            f"try {below or factor} or {below + factor}"
+            f"try {tries}"
         )
     takes = vae.config.sample_size if isinstance(vae, VectorVAE) else resolution
     if takes != resolution:

@@ -26,7 +26,11 @@ class Interrupted(Exception):
 
 @contextmanager
 def stop_signals() -> Iterator[list[int]]:
-    """Yields a list to which the first signal's number is appended; a second one acts as usual."""
+    """Yields a list to which the first signal's number is appended; a second one acts as usual.
+
+    Raises:
+        KeyboardInterrupt: If something failed after Ctrl-C, such as a compiler that it ended.
+    """
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield received
@@ -42,6 +46,10 @@ def stop_signals() -> Iterator[list[int]]:
         for wanted in (signal.SIGINT, signal.SIGTERM):
             usual[wanted] = signal.signal(wanted, note)
         yield received
+    except Exception as error:
+        if signal.SIGINT in received and not isinstance(error, Interrupted):
+            raise KeyboardInterrupt from error
+        raise
     finally:
         for number, handler in usual.items():
             signal.signal(number, handler)

@@ -95,6 +95,25 @@ def test_a_face_is_translated_and_comes_back(client: Client) -> None:
         ("/translate", [handle_file(FACE), "conv-vae"], "does not translate"),
         ("/reconstruct", [handle_file(__file__), "conv-vae"], "not an image of a known format"),
         ("/reconstruct", [None, "conv-vae"], "There is no image yet"),
+        ("/reconstruct", [handle_file(FACE), ["conv-vae"]], "There is no model ['conv-vae'] here"),
+        ("/sample", ["conv-vae", None], "Count must be a whole number from 1 to 36, got None"),
+        ("/sample", ["conv-vae", 1, 0, "standard", None], "Temperature must be a number, got None"),
+        ("/sample", ["conv-vae", 1, 0, "x"], "no prior 'x': it has standard, gaussian, mixture"),
+        (
+            "/translate",
+            [handle_file(FACE), "runs/lambda10", "there"],
+            "Direction must be a_to_b (anime to cartoon) or b_to_a (cartoon to anime), got 'there'",
+        ),
+        (
+            "/interpolate",
+            [handle_file(FACE), handle_file(OTHER), "conv-vae", 3, "cubic"],
+            "Method must be linear or spherical, got 'cubic'",
+        ),
+        (
+            "/interpolate",
+            [handle_file(FACE), handle_file(OTHER), "conv-vae", 3, "linear", ["x"]],
+            "Frozen_dims must be whole numbers, got ['x']: try [0, 3]",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_a_sentence(

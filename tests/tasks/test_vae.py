@@ -237,12 +237,13 @@ def test_a_resolution_that_the_network_cannot_take_is_a_sentence(
         (PatchVAEConfig, {"filters": (4096, 4096)}),
         (PatchVAEConfig, {"bottleneck_channels": 0}),
         (AutoencoderKLConfig, {"block_out_channels": ()}),
-        (AutoencoderKLConfig, {"block_out_channels": (33, 33)}),
         (AutoencoderKLConfig, {"block_out_channels": (32, 0)}),
         (AutoencoderKLConfig, {"latent_channels": 0}),
         (AutoencoderKLConfig, {"layers_per_block": -1}),
         (AutoencoderTinyConfig, {"block_out_channels": ()}),
         (AutoencoderTinyConfig, {"num_blocks": (1, 1)}),
+        (AutoencoderTinyConfig, {"block_out_channels": (16, 32, 64)}),
+        (AutoencoderTinyConfig, {"block_out_channels": (16, 32), "num_blocks": (1, 1)}),
         (AutoencoderTinyConfig, {"num_blocks": (1, 1, 1, 1)}),
         (AutoencoderTinyConfig, {"block_out_channels": (4, 0, 4)}),
         (AutoencoderTinyConfig, {"latent_channels": 0}),
@@ -254,6 +255,22 @@ def test_values_that_make_no_network_are_a_sentence(
 ) -> None:
     with pytest.raises(UserError):
         VAETask(recipe(model(**values), 32, likelihood="laplace"))
+
+
+@pytest.mark.parametrize(
+    ("channels", "groups"),
+    [((16, 32), 16), ((32, 64), 32), ((33, 33), 1), ((20, 30), 2), ((5,), 1)],
+)
+def test_channels_are_normalised_in_as_many_groups_as_divide_them(
+    channels: tuple[int, ...], groups: int, tmp_path: Path
+) -> None:
+    task = VAETask(recipe(AutoencoderKLConfig(channels), 32, likelihood="laplace"))
+    pipeline = task.pipeline(task.networks)
+    assert pipeline.vae.config.norm_num_groups == groups
+    pipeline.save_pretrained(tmp_path)
+    images = torch.zeros(1, 3, 32, 32)
+    made = VAEPipeline.from_pretrained(tmp_path).reconstruct(images, output_type="pt")
+    torch.testing.assert_close(made, pipeline.reconstruct(images, output_type="pt"))
 
 
 @pytest.mark.parametrize("model", [KL, TINY])
