@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from hf_gen.config import (
+    CycleGANRecipe,
     Data,
+    Domains,
     Objective,
     Optimisation,
     Output,
@@ -99,6 +101,46 @@ def test_a_recipe_comes_back_from_plain_values(name: str) -> None:
     assert recipe_as_json(recipe_from_json(recipe, values)) == values
     if isinstance(recipe, VAERecipe):
         assert recipe_from_json(recipe, values) == changed
+
+
+def images(path: str, path_b: str | None = None, **columns: str) -> tuple[Data, Domains]:
+    of_b = {name: value for name, value in columns.items() if name != "image_column"}
+    second = None if path_b is None else Path(path_b)
+    data = Data(train_data_dir=Path(path), image_column=columns.get("image_column"))
+    return data, Domains(train_data_dir_b=second, **of_b)
+
+
+@pytest.mark.parametrize(
+    ("data", "domains", "names"),
+    [
+        (Data(), Domains(), ("anime", "cartoon")),
+        (Data(), Domains(dataset_name_b="faces"), ("anime", "cartoon")),
+        (Data(image_column="cartoon"), Domains(image_column_b="anime"), ("cartoon", "anime")),
+        (Data(), Domains(domain_b="drawing"), ("anime", "drawing")),
+        (Data(), Domains(train_data_dir_b=Path("photos/")), ("anime", "photos")),
+        (*images("horses", dataset_name_b="faces"), ("horses", "cartoon")),
+        (*images("/pictures/horses/", "zebras"), ("horses", "zebras")),
+        (*images("horses/train", "zebras/train"), ("horses", "zebras")),
+        (Data(dataset_name="user/dogs"), Domains(dataset_name_b="user/cats"), ("dogs", "cats")),
+        (Data(dataset_name="one/dogs"), Domains(dataset_name_b="two/dogs"), ("one", "two")),
+        (*images("horse2zebra"), ("A", "B")),
+        (*images("both", image_column="photo", image_column_b="sketch"), ("photo", "sketch")),
+        (*images("both", label_column="kind", label_a="cat", label_b="dog"), ("cat", "dog")),
+        (*images("horses", "zebras", domain_a="h", domain_b="z"), ("h", "z")),
+    ],
+)
+def test_domains_are_called_as_their_data_is(
+    data: Data, domains: Domains, names: tuple[str, str]
+) -> None:
+    recipe = CycleGANRecipe(data=data, domains=domains)
+    assert recipe.domain_names == names
+    values = recipe_as_json(recipe)
+    assert (values["domains"]["domain_a"], values["domains"]["domain_b"]) == names
+
+
+def test_two_domains_of_one_name_are_refused() -> None:
+    with pytest.raises(UserError, match="domain_a and domain_b are both 'anime'"):
+        recipe_as_json(CycleGANRecipe(domains=Domains(domain_b="anime")))
 
 
 def test_a_field_that_came_later_has_its_default() -> None:

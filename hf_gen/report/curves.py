@@ -69,6 +69,6 @@ def limit(axes: Axes, values: list[float], is_linear: bool = False) -> bool:
     return False
 
 
-def _tick(value: float, place: int | None) -> str:
+def _tick(value: float, place: float) -> str:
     """With as many digits as tell it from its neighbours."""
     return f"{value:,.10g}"

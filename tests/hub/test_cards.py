@@ -79,6 +79,30 @@ def test_card_names_no_folder_of_this_machine(tmp_path: Path) -> None:
     assert card.data.datasets is None
 
 
+@pytest.mark.parametrize("family", [VAERecipe, CycleGANRecipe])
+@pytest.mark.parametrize(
+    ("data", "subject", "tags"),
+    [
+        (Data(), "faces", ["hf_gen", "faces", "anime"]),
+        (Data(train_data_dir=Path("/pictures/of/horses")), "images", ["hf_gen"]),
+        (Data(dataset_name="huggan/horse2zebra"), "images", ["hf_gen"]),
+    ],
+)
+def test_a_card_says_what_the_images_are(
+    family: type[Recipe], data: Data, subject: str, tags: list[str], tmp_path: Path
+) -> None:
+    run = run_of(tmp_path, family(data=data), "samples", "reconstructions", "training")
+    card = run_card(run, family_of(family(data=data)), NAME)
+    assert card.data.tags == tags
+    kind = " {}, the recipe" if family is VAERecipe else "CycleGAN between [^`]* {} of"
+    assert re.search(kind.format(subject), card.text)
+    if subject == "images":
+        words = str(card).replace(NAME, "").replace("`faces`", "")  # its name, and the recipe's
+        assert not re.search(r"\b(face|anime|cartoon)", words, re.IGNORECASE)
+        types = {result.dataset_type for result in card.data.eval_results or []}
+        assert types <= {"imagefolder", "huggan/horse2zebra"}
+
+
 def run_of(folder: Path, recipe: Recipe, *figures: str) -> RunFolder:
     """A run folder as one that has ended, with empty figures."""
     run = RunFolder(folder / "run")
@@ -100,7 +124,7 @@ def run_of(folder: Path, recipe: Recipe, *figures: str) -> RunFolder:
             ("interpolation", "interpolation-dark", "learning_curve", "samples"),
             {
                 "Samples from each prior": "figures/samples.png",
-                "From one face to another": "figures/interpolation.png",
+                "From one image to another": "figures/interpolation.png",
             },
         ),
         (
