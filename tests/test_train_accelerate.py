@@ -316,7 +316,7 @@ def test_processes_that_would_train_alone_are_refused(
 ) -> None:
     launcher = (*ACCELERATE, "--multi_gpu", "--num_processes", "2")
     launcher += ("--main_process_port", str(free_port()))
-    hidden = {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": ""}
+    hidden = {"CUDA_VISIBLE_DEVICES": ""}
     run = str(tmp_path / "run")
     process = start("conv-vae", *SMALL, *cache, "--output-dir", run, launcher=launcher, **hidden)
     output, _ = process.communicate(timeout=240)
