@@ -95,7 +95,7 @@ def test_a_face_is_translated_and_comes_back(client: Client) -> None:
         ("/translate", [handle_file(FACE), "conv-vae"], "does not translate"),
         ("/reconstruct", [handle_file(__file__), "conv-vae"], "not an image of a known format"),
         ("/reconstruct", [None, "conv-vae"], "There is no image yet"),
-        ("/reconstruct", [handle_file(FACE), ["conv-vae"]], "There is no model ['conv-vae'] here"),
+        ("/reconstruct", [handle_file(FACE), ["conv-vae"]], "There is no model ['conv-vae']"),
         ("/sample", ["conv-vae", None], "Count must be a whole number from 1 to 36, got None"),
         ("/sample", ["conv-vae", 1, 0, "standard", None], "Temperature must be a number, got None"),
         ("/sample", ["conv-vae", 1, 0, "x"], "no prior 'x': it has standard, gaussian, mixture"),
