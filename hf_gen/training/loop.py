@@ -23,7 +23,7 @@ from hf_gen.runs.folder import RunFolder
 from hf_gen.training.compilation import compiler_error, pays_off
 from hf_gen.training.signals import Interrupted, stop_signals
 from hf_gen.training.state import Stateful, TrainState
-from hf_gen.training.tracking import MetricWindow, start_tracker
+from hf_gen.training.tracking import MetricWindow, log_preview, start_tracker
 
 PREVIEWED = 16
 _log = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ def train(
         (line.get(f"validation/{best}", math.inf) for line in run.metrics()), default=math.inf
     )
     identity = run.identity() if accelerator.is_main_process else {}
-    start_tracker(accelerator, output.report_to, first, identity)
+    start_tracker(accelerator, output.report_to, run.path.name, first, identity)
     bar = tqdm(
         initial=first * loader.total,
         total=steps * loader.total,
@@ -163,7 +163,9 @@ def train(
                     if share is not None:
                         share(pipeline, done)
                     preview = task.preview(state.ema(), loader.first_held_out(PREVIEWED))
-                    run.save_progress(grid(preview, task.preview_columns, enlarge=2), done)
+                    image = grid(preview, task.preview_columns, enlarge=2)
+                    run.save_progress(image, done)
+                    log_preview(accelerator, image, done)
             if metrics:
                 accelerator.log(metrics, step=done)
                 if accelerator.is_main_process:

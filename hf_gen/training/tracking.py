@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
+from PIL import Image
 from torch import Tensor
 
 
@@ -62,19 +63,38 @@ class MetricWindow:
 
 
 def start_tracker(
-    accelerator: Accelerator, report_to: str, first_step: int, identity: dict[str, Any]
+    accelerator: Accelerator, report_to: str, name: str, first_step: int, identity: dict[str, Any]
 ) -> None:
     """Starts the tracker that the accelerator was made with, if there is one.
 
     Args:
         accelerator: Made with `log_with=report_to`.
         report_to: The name of a tracker, or "none".
-        first_step: Steps already logged: what TensorBoard has of later steps is purged.
+        name: Of the run, where the tracker has a project of several.
+        first_step: Steps already logged. TensorBoard purges what it has of later steps, and trackio
+            appends to the run of that name.
         identity: Flat values of the run, for trackers that show them.
     """
     if report_to == "tensorboard":
         # Its hyperparameters would be a second, nameless run in the same folder.
-        options = {"tensorboard": {"purge_step": first_step}}
-        accelerator.init_trackers("tensorboard", init_kwargs=options)
+        accelerator.init_trackers(
+            "tensorboard", init_kwargs={"tensorboard": {"purge_step": first_step}}
+        )
+    elif report_to == "trackio":
+        resume = "allow" if first_step else "never"
+        accelerator.init_trackers(
+            "hf_gen",
+            config=identity,
+            init_kwargs={"trackio": {"name": name, "resume": resume, "embed": False}},
+        )
     elif report_to != "none":
         accelerator.init_trackers("hf_gen", config=identity)
+
+
+def log_preview(accelerator: Accelerator, image: Image.Image, step: int) -> None:
+    """Sends an image of the progress to trackio, if that is the tracker."""
+    for tracker in accelerator.trackers:
+        if tracker.name == "trackio":
+            import trackio
+
+            tracker.log({"preview": trackio.Image(image)}, step=step)
