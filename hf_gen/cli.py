@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
-from hf_gen.errors import UserError
+from hf_gen.errors import UserError, translate_os_errors
 
 if TYPE_CHECKING:
     from hf_gen.report.compare import Compared
@@ -25,11 +25,12 @@ def main() -> None:
         "draw-faces": draw_faces,
     }
     try:
-        tyro.extras.subcommand_cli_from_dict(
-            commands,
-            prog="hf-gen",
-            description="Sample, evaluate, compare and push models; draw synthetic faces.",
-        )
+        with translate_os_errors():
+            tyro.extras.subcommand_cli_from_dict(
+                commands,
+                prog="hf-gen",
+                description="Sample, evaluate, compare and push models; draw synthetic faces.",
+            )
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -59,7 +60,6 @@ def sample(
     """
     import torch
 
-    from hf_gen.errors import translate_os_errors
     from hf_gen.images import grid
     from hf_gen.pipelines import VAEPipeline, load
 
@@ -72,7 +72,7 @@ def sample(
         faces = pipeline.sample(count, generator, "pt", chosen, temperature)
     except ValueError as error:
         raise UserError(str(error)) from error
-    with translate_os_errors(output.parent):
+    with translate_os_errors(output):
         output.parent.mkdir(parents=True, exist_ok=True)
         grid(faces, columns=min(count, 8), enlarge=-(-96 // faces.shape[-1])).save(output, "PNG")
     print(f"{output}: {count} faces of {model}, {chosen} prior, seed {seed}")

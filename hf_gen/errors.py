@@ -20,6 +20,9 @@ _OS_ERRORS = {
     errno.ENOLCK: "{path} is on a disk without locks: choose a folder on a disk of this machine",
     errno.ENOTSUP: "{path} is on a disk without locks: choose a folder on a disk of this machine",
     errno.EFBIG: "a file of {path} may not grow further: raise the limit (ulimit -f) and try again",
+    errno.EISDIR: "{path} is a folder where a file is needed: name a file",
+    errno.ENAMETOOLONG: "{path} is too long a name for this disk: choose a shorter one",
+    errno.ELOOP: "{path} is a link that leads in a circle: remove it",
     errno.EEXIST: "{path} is a file where a folder is needed: choose another folder",
 }
 _LOG_IN = "log in with `hf auth login` or set HF_TOKEN"

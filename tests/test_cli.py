@@ -1,6 +1,7 @@
 """The `hf-gen` command, started as its users start it."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +10,11 @@ import datasets
 import pytest
 from PIL import Image
 
-from hf_gen.cli import sample
+from hf_gen.cli import main, sample
+from hf_gen.config import recipe_as_json
 from hf_gen.errors import UserError
 from hf_gen.faces import FACTORS, STYLES
+from hf_gen.recipes import RECIPES
 from hf_gen.runs.folder import RunFolder
 from tools.released import manifest
 
@@ -82,3 +85,102 @@ def test_what_a_run_of_a_stranger_reads_is_said_before(tmp_path: Path, command: 
     said, *others = refused.stderr.splitlines()
     assert said == f"{run.path}/run.json names {tmp_path / 'private'}"
     assert others[-1].startswith("error: ")
+
+
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "sample": ("sample", "{}"),
+    "evaluate": ("evaluate", "{}"),
+    "report": ("report", "{}"),
+    "report two": ("report", "{}", "{}"),
+    "push": ("push", "{}", "--repo-id", "user/name"),
+}
+NO_MODEL = "holds no (run|pipeline)"
+INPUTS = {
+    "./nowhere": "no folder",
+    "./nowhere/": "no folder",
+    "/nowhere/at/all": "no folder",
+    "empty": NO_MODEL,
+    "empty/": NO_MODEL,
+    "file": "no folder",
+    "file/": "no folder",
+    "unfinished": "has not ended|" + NO_MODEL,
+    "unfinished/": "has not ended|" + NO_MODEL,
+    "./damaged": "is damaged|" + NO_MODEL,
+    "folder-of-runs": NO_MODEL,
+    "./dangling": "no folder",
+    ".": NO_MODEL,
+    "./" + 300 * "x": "too long a name",
+}
+OUTPUTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
+    "sample": (
+        ("sample", "conv-vae", "--count", "1", "--output", "{}"),
+        {"empty": "empty is a folder", "empty/": "empty is a folder", "file/x.png": "is a file"},
+    ),
+    "report": (
+        ("report", "unfinished", "--output-dir", "{}"),
+        {"file": "holds no report", "empty/": "holds no report|nothing to compare"},
+    ),
+    "reproduce": (
+        ("reproduce", "--output-dir", "{}"),
+        {"file": "is a file", "file/x": "is a file"},
+    ),
+    "draw-faces": (("draw-faces", "{}", "--train", "1"), {"file/": "exists", "empty/": "exists"}),
+}
+
+
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with what may be named by mistake, as the current one."""
+    monkeypatch.chdir(tmp_path)
+    identity = {"recipe": "conv-vae", "processes": 1, **recipe_as_json(RECIPES["conv-vae"][1])}
+    for place in ("unfinished", "folder-of-runs/run"):
+        RunFolder(Path(place)).start(identity, "the command", "1 x cpu", {})
+    for place in ("empty", "damaged"):
+        Path(place).mkdir()
+    Path("damaged/run.json").write_text("{")
+    Path("file").write_text("text")
+    Path("dangling").symlink_to("nowhere")
+    return tmp_path
+
+
+def said(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> str:
+    """The last line of a command that fails as one does which knows why."""
+    monkeypatch.setattr(sys, "argv", ["hf-gen", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    *_, last = capsys.readouterr().err.splitlines()
+    return last
+
+
+@pytest.mark.usefixtures("folders")
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("name", INPUTS)
+def test_a_wrong_input_is_a_sentence(
+    command: str, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    last = said(tuple(word.format(name) for word in COMMANDS[command]), monkeypatch, capsys)
+    assert re.match(f"error: .*({INPUTS[name]})", last)
+
+
+@pytest.mark.usefixtures("folders")
+@pytest.mark.parametrize(
+    ("command", "name"), [(command, name) for command in OUTPUTS for name in OUTPUTS[command][1]]
+)
+def test_a_wrong_output_is_a_sentence(
+    command: str, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words, sentences = OUTPUTS[command]
+    last = said(tuple(word.format(name) for word in words), monkeypatch, capsys)
+    assert re.match(f"error: .*({sentences[name]})", last)
+    assert Path("file").read_text() == "text"
+
+
+@pytest.mark.parametrize("name", ["conv-vae/", "user/name/", "a/b/c", "-"])
+def test_a_name_that_is_no_id_is_a_sentence(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    last = said(("sample", name), monkeypatch, capsys)
+    assert last.startswith(f"error: '{name}' is neither a folder nor the id of a Hub model")

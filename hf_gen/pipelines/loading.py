@@ -171,6 +171,8 @@ def local_folder(name: str | Path) -> Path | None:
 def _read_index(path: Path, name: str | Path) -> tuple[_Kind, dict[str, Any]]:
     """Which pipeline lies in a folder, and what its index says, with a resolution in bounds."""
     file = path / _INDEX
+    if not path.is_dir():
+        raise UserError(f"{str(name)!r} is no folder: name a run folder, a pipeline or a Hub id")
     if not file.is_file():
         raise UserError(
             f"{name} holds no pipeline: there is no {_INDEX} in it or in its folder pipeline; name "

@@ -56,6 +56,8 @@ def load_run(path: Path) -> LoadedRun:
     """
     folder = RunFolder(path.resolve())
     run_file = path / "run.json"
+    if not path.is_dir():
+        raise UserError(f"{path} is no folder: name a run folder, such as runs/conv-vae")
     if not run_file.is_file():
         raise UserError(f"{path} holds no run: there is no run.json in it")
     described = read_json(run_file)

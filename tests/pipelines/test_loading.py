@@ -146,7 +146,9 @@ def test_loading_and_casting_warn_of_nothing(
 
 def test_a_folder_without_a_pipeline_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run" / "pipeline").mkdir(parents=True)
-    for path in (tmp_path / "nothing", tmp_path, tmp_path / "run"):
+    with pytest.raises(UserError, match=rf"^'{tmp_path}/nothing' is no folder: name a run folder"):
+        load(tmp_path / "nothing")
+    for path in (tmp_path, tmp_path / "run"):
         with pytest.raises(UserError, match=rf"^{path} holds no pipeline.*no model_index\.json"):
             load(path)
 
