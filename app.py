@@ -23,8 +23,8 @@ if os.environ.get("SPACES_ZERO_GPU"):
 
 import tyro
 
+from hf_gen.demo.models import ModelCache, find_models
 from hf_gen.demo.page import build_page, serve
-from hf_gen.demo.shelf import Shelf, find_models
 from hf_gen.training.memory import return_freed_memory
 
 _LISTED = Path(__file__).with_name("models.txt")
@@ -51,11 +51,11 @@ def main(
     """
     return_freed_memory()
     listed = _LISTED.read_text(encoding="utf-8").split() if _LISTED.exists() else []
-    shelf = Shelf(find_models(runs, [*listed, *models]))
-    page = build_page(shelf)
+    cache = ModelCache(find_models(runs, [*listed, *models]))
+    page = build_page(cache)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # gradio closes what it has opened
     try:
-        serve(page, port, mcp, host=host, share=share, once_open=shelf.load_all)
+        serve(page, port, mcp, host=host, share=share, once_open=cache.load_all)
     except KeyboardInterrupt:
         print(WORDS, file=sys.stderr)
     except UserError as error:

@@ -35,10 +35,10 @@ def test_the_page_of_the_demo_needs_neither_torch_nor_diffusers() -> None:
     loaded = _loaded_by(
         "from pathlib import Path\n"
         "from hf_gen.demo.page import build_page\n"
-        "from hf_gen.demo.shelf import Shelf, find_models\n"
-        "shelf = Shelf(find_models(Path('runs'), []))\n"
-        "build_page(shelf)\n"
-        "assert len(shelf.names('VAEPipeline')) > 5"
+        "from hf_gen.demo.models import ModelCache, find_models\n"
+        "cache = ModelCache(find_models(Path('runs'), []))\n"
+        "build_page(cache)\n"
+        "assert len(cache.names('VAEPipeline')) > 5"
     )
     assert not {"torch", "diffusers", "torchmetrics", "matplotlib"} & loaded
 

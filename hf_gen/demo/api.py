@@ -1,18 +1,18 @@
-"""The demo from code: four named endpoints, which are also the tools of its MCP server."""
+"""The API: four named endpoints, which are also the tools of the MCP server."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
 
-from hf_gen.demo.answers import COMPUTES, answered, on_the_accelerator
 from hf_gen.demo.limits import MOST_FACES
-from hf_gen.demo.pictures import enlarge
+from hf_gen.demo.models import Family, ModelCache
+from hf_gen.demo.pixels import enlarge
 from hf_gen.demo.reconstruct import STEPS, Method, walk
 from hf_gen.demo.reconstruct import reconstruct as through
+from hf_gen.demo.requests import QUEUE, on_the_accelerator, user_errors
 from hf_gen.demo.sample import MOST_SEED, PRIORS, draw
-from hf_gen.demo.shelf import Family, Shelf
-from hf_gen.demo.translate import translate as there_and_back
+from hf_gen.demo.translate import translate as translate_and_back
 from hf_gen.demo.uploads import open_uploads
 from hf_gen.errors import UserError
 from hf_gen.metrics import Direction, PriorName
@@ -20,7 +20,7 @@ from hf_gen.metrics import Direction, PriorName
 _MOST_STEPS = 64
 
 
-def build(shelf: Shelf) -> None:
+def build(cache: ModelCache) -> None:
     """Adds the endpoints to the page; nothing of them is seen there."""
 
     def image(label: str) -> gr.File:
@@ -28,7 +28,7 @@ def build(shelf: Shelf) -> None:
         return gr.File(label=label, type="filepath")
 
     def model(family: Family) -> gr.Dropdown:
-        return choice(shelf.names(family), "Model")
+        return choice(cache.names(family), "Model")
 
     def choice(names: Sequence[str], label: str) -> gr.Dropdown:
         # What is not among them gets the sentence of whoever knows what they are.
@@ -43,11 +43,11 @@ def build(shelf: Shelf) -> None:
 
     def offer(function: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> None:
         gr.Button().click(
-            answered(on_the_accelerator(function)),
+            user_errors(on_the_accelerator(function)),
             inputs,
             outputs,
             api_name=function.__name__,
-            **COMPUTES,
+            **QUEUE,
         )
 
     def reconstruct(image: str, model: str) -> tuple[Any, dict[str, float | None]]:
@@ -61,7 +61,7 @@ def build(shelf: Shelf) -> None:
             The reconstruction, and "psnr" in decibels, "ssim", "bits_per_dimension" (null where
             the model has no likelihood) and "milliseconds".
         """
-        one = through(shelf.get(model, "VAEPipeline"), _opened(image))
+        one = through(cache.get(model, "VAEPipeline"), _opened(image))
         measured = {
             "psnr": one.psnr,
             "ssim": one.ssim,
@@ -85,12 +85,12 @@ def build(shelf: Shelf) -> None:
             seed: 0 to 2147483647.
             prior: Where codes come from: "standard" (normal), "gaussian" or "mixture", which are
                 fitted to the codes of the training faces.
-            temperature: Multiplies the prior's standard deviations; below 1 for more usual faces.
+            temperature: Multiplies the prior's standard deviations; below 1 for more typical faces.
 
         Returns:
             The faces.
         """
-        pipeline = shelf.get(model, "VAEPipeline")
+        pipeline = cache.get(model, "VAEPipeline")
         _check("count", count, 1, MOST_FACES)
         _check("seed", seed, 0, MOST_SEED)
         if not isinstance(temperature, int | float):
@@ -125,7 +125,7 @@ def build(shelf: Shelf) -> None:
         frozen = frozen_dims or []
         if not isinstance(frozen, list) or any(type(dimension) is not int for dimension in frozen):
             raise UserError(f"frozen_dims must be whole numbers, got {frozen_dims}: try [0, 3]")
-        pipeline = shelf.get(model, "VAEPipeline")
+        pipeline = cache.get(model, "VAEPipeline")
         ends = _opened(first), _opened(second)
         frames = walk(pipeline, *ends, int(steps), method, frozen)
         return [enlarge(face) for face in frames]
@@ -141,11 +141,11 @@ def build(shelf: Shelf) -> None:
             direction: "a_to_b" for anime to cartoon, "b_to_a" for cartoon to anime.
 
         Returns:
-            The translation, what it is translated back to, and "cycle_error", the mean absolute
-            difference of picture and return in [0, 2], with "milliseconds".
+            The translation, its cycle reconstruction, and "cycle_error", the mean absolute
+            difference of the image and that in [0, 2], with "milliseconds".
         """
-        pipeline = shelf.get(model, "TranslationPipeline")
-        (one,) = there_and_back(pipeline, [_opened(image)], direction)
+        pipeline = cache.get(model, "TranslationPipeline")
+        (one,) = translate_and_back(pipeline, [_opened(image)], direction)
         measured = {"cycle_error": one.error, "milliseconds": one.milliseconds}
         return enlarge(one.made), enlarge(one.back), measured
 
@@ -185,7 +185,7 @@ def build(shelf: Shelf) -> None:
                 model("TranslationPipeline"),
                 choice(["a_to_b", "b_to_a"], "Direction"),
             ],
-            [made("Translation"), made("Back again"), gr.JSON(label="Measurements")],
+            [made("Translation"), made("Cycle reconstruction"), gr.JSON(label="Measurements")],
         )
 
 

@@ -1,4 +1,4 @@
-"""One card a model: an image beside what the model makes of it, with its numbers below."""
+"""One card a model: input and output with a slider between them, and metrics below."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import gradio as gr
 from PIL import Image
 
-from hf_gen.demo import markup
+from hf_gen.demo import html
 from hf_gen.demo.limits import MOST_MODELS
-from hf_gen.demo.pictures import enlarge
+from hf_gen.demo.pixels import enlarge
 
 # As many as are chosen when the page opens, so that nothing moves then.
 _AT_FIRST = 3
@@ -67,7 +67,7 @@ class Cards:
             instead: HTML that the first place shows where there is no card.
         """
         empty = MOST_MODELS - len(cards)
-        titles = [markup.title(card.title, card.subtitle) for card in cards]
+        titles = [html.title(card.title, card.subtitle) for card in cards]
         sliders = [
             gr.ImageSlider((enlarge(card.before), enlarge(card.after)), visible=True)
             for card in cards

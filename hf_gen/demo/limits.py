@@ -1,4 +1,4 @@
-"""What one visitor may ask for, so that all the others are still served."""
+"""Limits of one visitor, so that all others are still served."""
 
 MOST_IMAGES = 16
 """In one upload."""

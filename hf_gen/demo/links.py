@@ -1,4 +1,4 @@
-"""Links that open the page as it is: the tab, the models and the knobs, in the address."""
+"""Links that restore the page: tab, models and controls in the address."""
 
 import json
 from collections.abc import Mapping
@@ -6,9 +6,9 @@ from typing import Any
 
 import gradio as gr
 
-from hf_gen.demo.answers import OWN
 from hf_gen.demo.limits import MOST_MODELS
-from hf_gen.demo.shelf import Family, Shelf
+from hf_gen.demo.models import Family, ModelCache
+from hf_gen.demo.requests import PRIVATE
 
 Linked = Mapping[str, gr.components.Component]
 _COPY = """
@@ -28,32 +28,32 @@ _COPY = """
 """
 
 
-def wire_links(button: gr.Button, linked: Linked) -> None:
+def on_copy_link(button: gr.Button, linked: Linked) -> None:
     """Lets a button copy the address of the page as it is now, which also becomes its address.
 
     Args:
         button: To click on.
         linked: Name in the address -> what has the value.
     """
-    button.click(None, [*linked.values()], button, js=_COPY % json.dumps([*linked]), **OWN)
+    button.click(None, [*linked.values()], button, js=_COPY % json.dumps([*linked]), **PRIVATE)
 
 
-def opened(
-    query: Mapping[str, str], linked: Linked, families: Mapping[str, Family], shelf: Shelf
+def parse_link(
+    query: Mapping[str, str], linked: Linked, families: Mapping[str, Family], cache: ModelCache
 ) -> list[Any]:
     """What the values in an address make of the page; those that it cannot have are left out.
 
     Args:
         query: The part of an address after "?".
-        linked: As for `wire_links`.
+        linked: As for `on_copy_link`.
         families: Which of them choose models, and of which family: they get the choices of today.
-        shelf: Has the models.
+        cache: Has the models.
 
     Returns:
         An update for each of `linked`.
     """
     return [
-        _models(query.get(name), component, shelf.names(families[name]))
+        _models(query.get(name), component, cache.names(families[name]))
         if name in families
         else _knob(query.get(name), component)
         for name, component in linked.items()

@@ -1,4 +1,4 @@
-"""The page: its tabs, what a link opens, and the limits that it is served with."""
+"""The page: its tabs, links into it, and how it is served."""
 
 import os
 import socket
@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from hf_gen.demo import api, reconstruct, sample, translate
-from hf_gen.demo.answers import COMPUTES, OWN
+from hf_gen.demo.inputs import Shown
 from hf_gen.demo.limits import (
     AT_ONCE,
     FORGET_AFTER,
@@ -18,10 +18,10 @@ from hf_gen.demo.limits import (
     MOST_BYTES_OF_A_FILE,
     SESSIONS,
 )
-from hf_gen.demo.links import Linked, opened, wire_links
-from hf_gen.demo.shelf import Family, Shelf
+from hf_gen.demo.links import Linked, on_copy_link, parse_link
+from hf_gen.demo.models import Family, ModelCache
+from hf_gen.demo.requests import PRIVATE, QUEUE
 from hf_gen.demo.uploads import EXAMPLES
-from hf_gen.demo.visitor import Shown
 from hf_gen.errors import UserError
 
 _STYLE = Path(__file__).with_name("style.css")
@@ -34,8 +34,7 @@ _FRAME = """
 </style>
 """
 _ABOUT = (
-    "# hf_gen\n"
-    "Faces through autoencoders and CycleGANs, side by side. Choose a face, choose models, look."
+    "# hf_gen\nAutoencoders and CycleGANs on anime faces, side by side. Choose a face and models."
 )
 _FAMILIES: dict[str, Family] = {
     "reconstruct": "VAEPipeline",
@@ -44,11 +43,11 @@ _FAMILIES: dict[str, Family] = {
 }
 
 
-def build_page(shelf: Shelf) -> gr.Blocks:
+def build_page(cache: ModelCache) -> gr.Blocks:
     """The demo of some models, to be launched by `serve`.
 
     Args:
-        shelf: The models.
+        cache: The models.
     """
     with gr.Blocks(
         title="hf_gen: faces through VAEs and CycleGAN",
@@ -60,23 +59,23 @@ def build_page(shelf: Shelf) -> gr.Blocks:
             link = gr.Button("Copy link", size="sm", scale=0, min_width=110)
         with gr.Tabs() as tabs:
             with gr.Tab("Reconstruct", id="reconstruct"):
-                first = reconstruct.build(shelf)
+                first = reconstruct.build(cache)
             with gr.Tab("Sample", id="sample") as sampling:
-                second = sample.build(shelf)
+                second = sample.build(cache)
             with gr.Tab("Translate", id="translate") as translating:
-                third = translate.build(shelf)
-        api.build(shelf)
+                third = translate.build(cache)
+        api.build(cache)
         linked: Linked = {**first.linked, **second.linked, **third.linked}
-        wire_links(link, linked)
+        on_copy_link(link, linked)
 
         def open_link(request: gr.Request) -> list[Any]:
             query = dict(request.query_params)
             selected = query.get("tab")
             chosen = gr.Tabs(selected=selected) if selected in _FAMILIES else gr.skip()
-            return [chosen, *opened(query, linked, _FAMILIES, shelf)]
+            return [chosen, *parse_link(query, linked, _FAMILIES, cache)]
 
-        loaded = page.load(open_link, None, [tabs, *linked.values()], queue=False, **OWN)
-        loaded.then(first.show, first.inputs, first.outputs, **COMPUTES, **OWN)
+        loaded = page.load(open_link, None, [tabs, *linked.values()], queue=False, **PRIVATE)
+        loaded.then(first.show, first.inputs, first.outputs, **QUEUE, **PRIVATE)
         # The other tabs are computed when they are looked at for the first time.
         for opener, shown in ((sampling, second), (translating, third)):
             _show_once(opener, shown)
@@ -95,8 +94,8 @@ def _show_once(tab: gr.Tab, shown: Shown) -> None:
         [is_shown, *shown.outputs],
         show_progress="minimal",
         show_progress_on=shown.outputs[-1],
-        **COMPUTES,
-        **OWN,
+        **QUEUE,
+        **PRIVATE,
     )
 
 

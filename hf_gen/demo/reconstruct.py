@@ -1,4 +1,4 @@
-"""The tab in which a face goes through several autoencoders, and walks to another face."""
+"""The Reconstruct tab: a face through several autoencoders, and interpolation to another."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any, Literal
 import gradio as gr
 from PIL import Image
 
-from hf_gen.demo import markup
-from hf_gen.demo.answers import COMPUTES, OWN, answered, on_the_accelerator
+from hf_gen.demo import html
 from hf_gen.demo.cards import Card, Cards
-from hf_gen.demo.pictures import heat_map, sheet
-from hf_gen.demo.shelf import Shelf
-from hf_gen.demo.uploads import example_faces, open_uploads
-from hf_gen.demo.visitor import (
-    FaceChoice,
+from hf_gen.demo.inputs import (
+    FaceInput,
     Faces,
     Shown,
-    check_choice,
-    choose_faces,
-    choose_models,
+    check_count,
+    face_input,
     files,
-    wire_examples,
+    model_input,
+    on_example_click,
 )
+from hf_gen.demo.models import ModelCache
+from hf_gen.demo.pixels import heat_map, sheet
+from hf_gen.demo.requests import PRIVATE, QUEUE, on_the_accelerator, user_errors
+from hf_gen.demo.uploads import example_faces, open_uploads
 from hf_gen.images import square, to_tensor
 
 if TYPE_CHECKING:
@@ -36,17 +36,17 @@ STEPS = 9
 _DRAWS = 8
 # One click each; a button is there if its models are.
 PRESETS = {
-    "one of each": ("face-vae", "conv-vae", "dense-vae-z10"),
+    "three kinds": ("face-vae", "conv-vae", "dense-vae-z10"),
     "KL ×0, ×1, ×100": ("conv-vae-kl0", "conv-vae", "conv-vae-kl100"),
     "5 or 10 latents": ("dense-vae-z5", "dense-vae-z10"),
 }
-FIRST = PRESETS["one of each"]
-_NO_WALK = markup.note("Choose a second face, and the walk to it appears here.")
+FIRST = PRESETS["three kinds"]
+_NO_WALK = html.note("Choose a second face to interpolate to.")
 
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """What an autoencoder makes of an image.
+    """An image and its reconstruction.
 
     Attributes:
         seen: The square crop of the image at the model's resolution.
@@ -126,31 +126,31 @@ def _bits(pipeline: "VAEPipeline", images: "Tensor") -> float | None:
     return bits_per_dimension((nll.mean() + kl).item(), images.shape[-1], config.likelihood)
 
 
-def build(shelf: Shelf) -> Shown:
+def build(cache: ModelCache) -> Shown:
     """Lays the tab out and wires it."""
     with gr.Row():
         with gr.Column(scale=1, min_width=280, elem_classes="controls"):
-            choice = choose_faces("anime", "Your faces")
+            choice = face_input("anime", "Your faces")
             with gr.Row(elem_classes="presets"):
                 presets = [gr.Button(words, size="sm", min_width=120) for words in PRESETS]
-            models = choose_models(shelf, "VAEPipeline", FIRST)
-            _wire_presets(presets, shelf.names("VAEPipeline"), models)
+            models = model_input(cache, "VAEPipeline", FIRST)
+            _wire_presets(presets, cache.names("VAEPipeline"), models)
         with gr.Column(scale=3, min_width=280):
             cards = Cards()
             together = gr.HTML(padding=False)
-            with gr.Accordion("Walk to a second face", open=False):
-                _build_walk(shelf, choice, models)
+            with gr.Accordion("Interpolate to a second face", open=False):
+                _build_walk(cache, choice, models)
 
-    @answered
+    @user_errors
     @on_the_accelerator
     def show(faces: Faces, names: list[str]) -> list[Any]:
         if not faces or not names:
             what = "a face" if not faces else "a model"
-            return [*cards.fill([], markup.note(f"Choose {what} to see it reconstructed.")), ""]
-        check_choice(names)
+            return [*cards.fill([], html.note(f"Choose {what} to see it reconstructed.")), ""]
+        check_count(names)
         images = open_uploads(files(faces))
         made = {
-            name: [reconstruct(shelf.get(name, "VAEPipeline"), image) for image in images]
+            name: [reconstruct(cache.get(name, "VAEPipeline"), image) for image in images]
             for name in names
         }
         shown = [_card(name, reconstructions[0]) for name, reconstructions in made.items()]
@@ -165,10 +165,10 @@ def build(shelf: Shelf) -> Shown:
         trigger_mode="always_last",
         show_progress="minimal",
         show_progress_on=cards.sliders[0],
-        **COMPUTES,
-        **OWN,
+        **QUEUE,
+        **PRIVATE,
     )
-    wire_examples(choice, example_faces("anime"))
+    on_example_click(choice, example_faces("anime"))
     return shown
 
 
@@ -179,51 +179,51 @@ def _wire_presets(
         there = [name for name in preset if name in names]
         button.visible = len(there) > 1
         button.click(
-            lambda there=there: there, None, models, queue=False, show_progress="hidden", **OWN
+            lambda there=there: there, None, models, queue=False, show_progress="hidden", **PRIVATE
         )
 
 
-def _build_walk(shelf: Shelf, choice: FaceChoice, models: gr.CheckboxGroup) -> None:
+def _build_walk(cache: ModelCache, choice: FaceInput, models: gr.CheckboxGroup) -> None:
     with gr.Row():
         with gr.Column(scale=1, min_width=260):
-            other = choose_faces("anime", "Second face", first=None)
+            other = face_input("anime", "Second face", first=None)
         with gr.Column(scale=1, min_width=260):
             method = gr.Radio(
                 [("straight", "linear"), ("spherical", "spherical")],
                 value="linear",
                 label="Path",
-                info="A spherical one keeps the code as long as usual codes are.",
+                info="Spherical interpolation keeps the norm of the latents.",
             )
             frozen_dims = gr.Dropdown(
                 [],
                 multiselect=True,
                 label="Frozen latents",
-                info="These stay as in the first face. Those that change it most come first.",
+                info="Latents that keep the values of the first face, the most influential first.",
             )
     walks = gr.HTML(_NO_WALK, padding=False)
 
-    @answered
+    @user_errors
     @on_the_accelerator
     def show(
         faces: Faces, others: Faces, names: list[str], method: Method, frozen_dims: list[int]
     ) -> str:
         if not faces or not others or not names:
             return _NO_WALK
-        check_choice(names)
+        check_count(names)
         first, last = open_uploads([files(faces)[0], files(others)[0]])
         return "".join(
             _strip(
-                name, walk(shelf.get(name, "VAEPipeline"), first, last, STEPS, method, frozen_dims)
+                name, walk(cache.get(name, "VAEPipeline"), first, last, STEPS, method, frozen_dims)
             )
             for name in names
         )
 
-    @answered
+    @user_errors
     @on_the_accelerator
     def dimensions(names: list[str], frozen_dims: list[int]) -> gr.Dropdown:
         if not names:
             return gr.Dropdown([], value=[])
-        order = _by_influence(shelf.get(names[0], "VAEPipeline"))
+        order = _by_influence(cache.get(names[0], "VAEPipeline"))
         choices = [(f"latent {place}", place) for place in order]
         return gr.Dropdown(choices, value=[place for place in frozen_dims if place in order])
 
@@ -235,8 +235,8 @@ def _build_walk(shelf: Shelf, choice: FaceChoice, models: gr.CheckboxGroup) -> N
         walks,
         trigger_mode="always_last",
         show_progress="minimal",
-        **COMPUTES,
-        **OWN,
+        **QUEUE,
+        **PRIVATE,
     )
     gr.on(
         [models.change, frozen_dims.focus],
@@ -245,10 +245,10 @@ def _build_walk(shelf: Shelf, choice: FaceChoice, models: gr.CheckboxGroup) -> N
         frozen_dims,
         trigger_mode="always_last",
         show_progress="hidden",
-        **COMPUTES,
-        **OWN,
+        **QUEUE,
+        **PRIVATE,
     )
-    wire_examples(other, example_faces("anime"))
+    on_example_click(other, example_faces("anime"))
 
 
 def _by_influence(pipeline: "VAEPipeline") -> list[int]:
@@ -264,18 +264,18 @@ def _card(name: str, one: Reconstruction) -> Card:
     if one.bits is not None:
         shown[f"bits per dimension, {one.likelihood}"] = f"{one.bits:.2f}"
     shown["took"] = f"{one.milliseconds:.0f} ms"
-    errors = markup.picture(heat_map(one.seen, one.made), "where it errs", "small")
+    errors = html.picture(heat_map(one.seen, one.made), "error map", "small")
     details = (
-        f'<div class="beside">{errors}<div><small>where it errs</small>'
-        f"{markup.numbers(shown)}</div></div>"
+        f'<div class="beside">{errors}<div><small>error map</small>'
+        f"{html.numbers(shown)}</div></div>"
     )
-    seen = f"sees {one.seen.width}×{one.seen.height} pixels"
+    seen = f"{one.seen.width}×{one.seen.height} pixels"
     return Card(name, seen, one.seen, one.made, details)
 
 
 def _strip(name: str, frames: Sequence[Image.Image]) -> str:
-    film = markup.animation(frames, f"a walk through {name}", f"{markup.file_name(name)}-walk.webp")
-    return markup.sheet(sheet([frames], 64), [name], "the walk, step by step", film)
+    film = html.animation(frames, f"a walk through {name}", f"{html.file_name(name)}-walk.webp")
+    return html.sheet(sheet([frames], 64), [name], "interpolation, step by step", film)
 
 
 def _all_of_them(made: Mapping[str, Sequence[Reconstruction]]) -> str:
@@ -289,4 +289,4 @@ def _all_of_them(made: Mapping[str, Sequence[Reconstruction]]) -> str:
     means = [
         f"{name}, {sum(one.psnr for one in each) / len(each):.1f} dB" for name, each in made.items()
     ]
-    return markup.sheet(sheet(rows), ["yours", *means], "all faces")
+    return html.sheet(sheet(rows), ["input", *means], "all faces")

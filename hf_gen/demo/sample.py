@@ -1,4 +1,4 @@
-"""The tab of new faces: sampled by several models from one seed, and changed number by number."""
+"""The Sample tab: new images of several models from one seed, edited latent by latent."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import gradio as gr
 from PIL import Image
 
-from hf_gen.demo import markup
-from hf_gen.demo.answers import COMPUTES, OWN, answered, on_the_accelerator
+from hf_gen.demo import html
+from hf_gen.demo.inputs import Shown, check_count, model_input
 from hf_gen.demo.limits import FORGET_AFTER, MOST_FACES, MOST_MODELS
-from hf_gen.demo.pictures import enlarge, sheet
-from hf_gen.demo.shelf import Shelf
-from hf_gen.demo.visitor import Shown, check_choice, choose_models
+from hf_gen.demo.models import ModelCache
+from hf_gen.demo.pixels import enlarge, sheet
+from hf_gen.demo.requests import PRIVATE, QUEUE, on_the_accelerator, user_errors
 from hf_gen.errors import UserError
 from hf_gen.metrics import PriorName
 
@@ -37,8 +37,8 @@ _ONE = "**One face**"
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """What a visitor sees in this tab, and changes.
+class Samples:
+    """The samples that a visitor sees and edits.
 
     Attributes:
         codes: Of each model's faces, (count, channels, height, width).
@@ -91,8 +91,8 @@ def random_walk(pipeline: "VAEPipeline", seed: int, prior: PriorName) -> list[Im
     return pipeline.decode(torch.cat([cosine * start + sine * end for start, end in legs]))
 
 
-class Knobs(NamedTuple):
-    """What a visitor turns; in the order in which the functions of this tab take them."""
+class Controls(NamedTuple):
+    """The controls, in the order in which the listeners take them."""
 
     models: gr.CheckboxGroup
     faces: gr.Slider
@@ -109,27 +109,27 @@ class _Explorer(NamedTuple):
     walk: gr.Button
 
 
-def build(shelf: Shelf) -> Shown:
+def build(cache: ModelCache) -> Shown:
     """Lays the tab out and wires it."""
     drawn = gr.State(None, time_to_live=FORGET_AFTER)
     with gr.Row():
         with gr.Column(scale=1, min_width=280, elem_classes="controls"):
-            knobs = _build_knobs(shelf)
+            controls = _build_knobs(cache)
         with gr.Column(scale=3, min_width=280):
             with gr.Row(elem_classes="cards wide"):
                 columns, titles, galleries = _build_galleries()
             save = gr.HTML(padding=False)
             explorer = _build_explorer()
 
-    @answered
+    @user_errors
     @on_the_accelerator
     def show(
         names: list[str], count: float, seed: float, prior: PriorName, temperature: float
     ) -> list[Any]:
-        check_choice(names)
+        check_count(names)
         codes, priors, faces = {}, {}, {}
         for name in names:
-            pipeline = shelf.get(name, "VAEPipeline")
+            pipeline = cache.get(name, "VAEPipeline")
             codes[name], priors[name] = draw(
                 pipeline, int(count), int(seed or 0), prior, temperature
             )
@@ -137,15 +137,15 @@ def build(shelf: Shelf) -> Shown:
         empty = MOST_MODELS - len(names)
         shown = [
             *(gr.Column(visible=place < len(names)) for place in range(MOST_MODELS)),
-            *(markup.title(name, _from(priors[name], prior)) for name in names),
+            *(html.title(name, _from(priors[name], prior)) for name in names),
             *[""] * empty,
             *([enlarge(face, 256) for face in faces[name]] for name in names),
             *[None] * empty,
         ]
         if not names:
-            return [*shown, markup.note("Choose a model to see its faces."), None, *_unexplored()]
-        seen = Drawn(codes, names[0], 0, _dimensions(shelf, names[0]))
-        return [*shown, _save(faces), seen, *_explored(shelf, seen)]
+            return [*shown, html.note("Choose a model to see its faces."), None, *_unexplored()]
+        seen = Samples(codes, names[0], 0, _dimensions(cache, names[0]))
+        return [*shown, _save(faces), seen, *_explored(cache, seen)]
 
     outputs = [
         *columns,
@@ -157,51 +157,51 @@ def build(shelf: Shelf) -> Shown:
         explorer.face,
         *explorer.sliders,
     ]
-    linked = knobs._asdict()
+    linked = controls._asdict()
     linked["sample"] = linked.pop("models")
-    shown = Shown(show, [*knobs], outputs, linked)
+    shown = Shown(show, [*controls], outputs, linked)
     gr.on(
-        [knob.change for knob in knobs],
+        [control.change for control in controls],
         shown.show,
         shown.inputs,
         shown.outputs,
         trigger_mode="always_last",
         show_progress="minimal",
         show_progress_on=galleries[0],
-        **COMPUTES,
-        **OWN,
+        **QUEUE,
+        **PRIVATE,
     )
-    _wire_explorer(shelf, explorer, galleries, drawn, knobs)
+    _wire_explorer(cache, explorer, galleries, drawn, controls)
     return shown
 
 
-def _build_knobs(shelf: Shelf) -> Knobs:
-    models = choose_models(shelf, "VAEPipeline", FIRST)
+def _build_knobs(cache: ModelCache) -> Controls:
+    models = model_input(cache, "VAEPipeline", FIRST)
     count = gr.Slider(4, MOST_FACES, 12, step=4, label="Faces", info="From each model.")
     with gr.Row(elem_classes="seed"):
         seed = gr.Number(
             7,
             label="Seed",
-            info="The same one, the same faces.",
+            info="The same seed gives the same faces.",
             precision=0,
             minimum=0,
             maximum=MOST_SEED,
             min_width=120,
         )
-        dice = gr.Button("Roll the dice", size="sm", min_width=90)
+        dice = gr.Button("Random seed", size="sm", min_width=90)
     prior = gr.Radio(
         PRIORS,
         value="mixture",
         label="Prior",
-        info="Where codes come from: the textbook's, or fitted to the codes of real faces.",
+        info="Standard normal, or fitted to the latents of the training images.",
     )
     temperature = gr.Slider(
-        0, 1.5, 1.0, step=0.05, label="Temperature", info="Below 1: more usual faces."
+        0, 1.5, 1.0, step=0.05, label="Temperature", info="Below 1: more typical faces."
     )
     dice.click(
-        lambda: random.randrange(10_000), None, seed, queue=False, show_progress="hidden", **OWN
+        lambda: random.randrange(10_000), None, seed, queue=False, show_progress="hidden", **PRIVATE
     )
-    return Knobs(models, count, seed, prior, temperature)
+    return Controls(models, count, seed, prior, temperature)
 
 
 def _build_galleries() -> tuple[list[gr.Column], list[gr.HTML], list[gr.Gallery]]:
@@ -226,17 +226,17 @@ def _build_galleries() -> tuple[list[gr.Column], list[gr.HTML], list[gr.Gallery]
 
 
 def _from(used: PriorName, wanted: PriorName) -> str:
-    return "" if used == wanted else "from the standard normal, its only prior"
+    return "" if used == wanted else "standard normal, its only prior"
 
 
 def _save(faces: Mapping[str, Sequence[Image.Image]]) -> str:
     files = {}
     for name, images in faces.items():
-        folder = markup.file_name(name)
+        folder = html.file_name(name)
         rows = [images[start : start + _COLUMNS] for start in range(0, len(images), _COLUMNS)]
         files[f"{folder}/grid.png"] = sheet(rows)
         files |= {f"{folder}/{place:02d}.png": image for place, image in enumerate(images)}
-    return markup.download(files, "faces.zip", "Download all: grids and single faces (ZIP)")
+    return html.download(files, "faces.zip", "Download all: grids and single faces (ZIP)")
 
 
 def _build_explorer() -> _Explorer:
@@ -249,34 +249,32 @@ def _build_explorer() -> _Explorer:
                 show_label=False,
                 buttons=["download", "fullscreen"],
             )
-            gr.HTML(markup.note("Click on any other face, and it comes here."), padding=False)
+            gr.HTML(html.note("Click on another face to edit it."), padding=False)
         with gr.Column(scale=1, min_width=240):
-            gr.Markdown("**The numbers that change it most**")
+            gr.Markdown("**The latents that change it most**")
             sliders = [
                 gr.Slider(-_SPAN, _SPAN, 0, step=0.05, label=f"{place}", buttons=["reset"])
                 for place in range(_SLIDERS)
             ]
         with gr.Column(scale=1, min_width=240):
             walk = gr.Button("Random walk", size="sm")
-            film = gr.HTML(
-                markup.note("Faces of this model that turn into each other."), padding=False
-            )
+            film = gr.HTML(html.note("An animation through faces of this model."), padding=False)
     return _Explorer(title, face, sliders, film, walk)
 
 
 def _wire_explorer(
-    shelf: Shelf,
+    cache: ModelCache,
     explorer: _Explorer,
     galleries: Sequence[gr.Gallery],
     drawn: gr.State,
-    knobs: Knobs,
+    controls: Controls,
 ) -> None:
-    @answered
+    @user_errors
     @on_the_accelerator
-    def move(seen: Drawn | None, *values: float) -> Any:
+    def move(seen: Samples | None, *values: float) -> Any:
         if seen is None:
             return gr.skip()
-        return _front(shelf, seen, values)
+        return _front(cache, seen, values)
 
     gr.on(
         [slider.input for slider in explorer.sliders],
@@ -285,21 +283,21 @@ def _wire_explorer(
         explorer.face,
         trigger_mode="always_last",
         show_progress="hidden",
-        **COMPUTES,
-        **OWN,
+        **QUEUE,
+        **PRIVATE,
     )
 
     def pick(number: int) -> Any:
-        @answered
+        @user_errors
         @on_the_accelerator
-        def picked(seen: Drawn | None, event: gr.SelectData) -> Any:
+        def picked(seen: Samples | None, event: gr.SelectData) -> Any:
             if seen is None or number >= len(seen.codes):
                 return gr.skip()
             model = list(seen.codes)[number]
             seen = replace(
-                seen, model=model, place=event.index, dimensions=_dimensions(shelf, model)
+                seen, model=model, place=event.index, dimensions=_dimensions(cache, model)
             )
-            return [seen, *_explored(shelf, seen)]
+            return [seen, *_explored(cache, seen)]
 
         return picked
 
@@ -309,32 +307,34 @@ def _wire_explorer(
             drawn,
             [drawn, explorer.title, explorer.face, *explorer.sliders],
             show_progress="hidden",
-            **COMPUTES,
-            **OWN,
+            **QUEUE,
+            **PRIVATE,
         )
 
-    @answered
+    @user_errors
     @on_the_accelerator
-    def film(seen: Drawn | None, seed: float, prior: PriorName) -> str:
+    def film(seen: Samples | None, seed: float, prior: PriorName) -> str:
         if seen is None:
-            return markup.note("Choose a model to see it walk.")
-        frames = random_walk(shelf.get(seen.model, "VAEPipeline"), int(seed or 0), prior)
-        name = f"{markup.file_name(seen.model)}-random-walk.webp"
-        return markup.animation(frames, f"a random walk of {seen.model}", name, closed=True)
+            return html.note("Choose a model to see it walk.")
+        frames = random_walk(cache.get(seen.model, "VAEPipeline"), int(seed or 0), prior)
+        name = f"{html.file_name(seen.model)}-random-walk.webp"
+        return html.animation(frames, f"a random walk of {seen.model}", name, closed=True)
 
-    explorer.walk.click(film, [drawn, knobs.seed, knobs.prior], explorer.film, **COMPUTES, **OWN)
+    explorer.walk.click(
+        film, [drawn, controls.seed, controls.prior], explorer.film, **QUEUE, **PRIVATE
+    )
 
 
-def _dimensions(shelf: Shelf, name: str) -> tuple[int, ...]:
-    influence = shelf.get(name, "VAEPipeline").influence()
+def _dimensions(cache: ModelCache, name: str) -> tuple[int, ...]:
+    influence = cache.get(name, "VAEPipeline").influence()
     return tuple(influence.argsort(descending=True)[:_SLIDERS].tolist())
 
 
-def _front(shelf: Shelf, seen: Drawn, values: Sequence[float] = ()) -> Image.Image:
-    return enlarge(shelf.get(seen.model, "VAEPipeline").decode(seen.code(values))[0])
+def _front(cache: ModelCache, seen: Samples, values: Sequence[float] = ()) -> Image.Image:
+    return enlarge(cache.get(seen.model, "VAEPipeline").decode(seen.code(values))[0])
 
 
-def _explored(shelf: Shelf, seen: Drawn) -> list[Any]:
+def _explored(cache: ModelCache, seen: Samples) -> list[Any]:
     code = seen.code()[0].mean((1, 2)).tolist()
     shown = [
         gr.Slider(
@@ -346,7 +346,7 @@ def _explored(shelf: Shelf, seen: Drawn) -> list[Any]:
     ]
     hidden = [gr.Slider(visible=False)] * (_SLIDERS - len(shown))
     title = f"**A face of {seen.model}**"
-    return [title, _front(shelf, seen), *shown, *hidden]
+    return [title, _front(cache, seen), *shown, *hidden]
 
 
 def _unexplored() -> list[Any]:

@@ -1,4 +1,4 @@
-"""The tab in which faces cross from one domain to the other, and come back."""
+"""The Translate tab: faces into the other domain, and their cycle reconstruction."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -9,21 +9,21 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
-from hf_gen.demo import markup
-from hf_gen.demo.answers import COMPUTES, OWN, answered, on_the_accelerator
+from hf_gen.demo import html
 from hf_gen.demo.cards import Card, Cards
-from hf_gen.demo.pictures import sheet
-from hf_gen.demo.shelf import Shelf
-from hf_gen.demo.uploads import example_faces, open_uploads
-from hf_gen.demo.visitor import (
+from hf_gen.demo.inputs import (
     Faces,
     Shown,
-    check_choice,
-    choose_faces,
-    choose_models,
+    check_count,
+    face_input,
     files,
     fill,
+    model_input,
 )
+from hf_gen.demo.models import ModelCache
+from hf_gen.demo.pixels import sheet
+from hf_gen.demo.requests import PRIVATE, QUEUE, on_the_accelerator, user_errors
+from hf_gen.demo.uploads import example_faces, open_uploads
 from hf_gen.images import square
 from hf_gen.metrics import Direction
 
@@ -32,19 +32,22 @@ if TYPE_CHECKING:
 
 FIRST = ("cyclegan", "cyclegan-lambda10", "cyclegan-lambda5")
 STYLES: dict[Direction, str] = {"a_to_b": "anime", "b_to_a": "cartoon"}
-WAYS: list[tuple[str, Direction]] = [("anime → cartoon", "a_to_b"), ("cartoon → anime", "b_to_a")]
+DIRECTION_LABELS: list[tuple[str, Direction]] = [
+    ("anime → cartoon", "a_to_b"),
+    ("cartoon → anime", "b_to_a"),
+]
 
 
 @dataclass(frozen=True)
 class Translation:
-    """A face in the other domain, and back.
+    """An image, its translation and its cycle reconstruction.
 
     Attributes:
         seen: The square crop of the image at the model's resolution.
         made: Its translation.
-        back: What that is translated back to.
+        back: The cycle reconstruction.
         error: Mean absolute difference between `seen` and `back`, in [0, 2].
-        milliseconds: That both ways took.
+        milliseconds: Of both translations.
     """
 
     seen: Image.Image
@@ -57,7 +60,7 @@ class Translation:
 def translate(
     pipeline: "TranslationPipeline", images: Sequence[Image.Image], direction: Direction
 ) -> list[Translation]:
-    """Sends RGB images there and back."""
+    """Translates RGB images to the other domain and back."""
     seen = [square(image, pipeline.config.resolution) for image in images]
     began = time.perf_counter()
     made, back = pipeline.cycle(seen, direction)
@@ -72,27 +75,29 @@ def _error(first: Image.Image, second: Image.Image) -> float:
     return float(np.abs(np.asarray(first, np.float64) - np.asarray(second)).mean() / 127.5)
 
 
-def build(shelf: Shelf) -> Shown:
+def build(cache: ModelCache) -> Shown:
     """Lays the tab out and wires it."""
     with gr.Row():
         with gr.Column(scale=1, min_width=280, elem_classes="controls"):
-            direction = gr.Radio(WAYS, value="a_to_b", label="Way", elem_classes="ways")
-            choice = choose_faces("anime", "Your faces")
-            models = choose_models(shelf, "TranslationPipeline", FIRST)
+            direction = gr.Radio(
+                DIRECTION_LABELS, value="a_to_b", label="Direction", elem_classes="ways"
+            )
+            choice = face_input("anime", "Your faces")
+            models = model_input(cache, "TranslationPipeline", FIRST)
         with gr.Column(scale=3, min_width=280):
             cards = Cards()
             together = gr.HTML(padding=False)
 
-    @answered
+    @user_errors
     @on_the_accelerator
     def show(faces: Faces, names: list[str], direction: Direction) -> list[Any]:
         if not faces or not names:
             what = "a face" if not faces else "a model"
-            return [*cards.fill([], markup.note(f"Choose {what} to see it translated.")), ""]
-        check_choice(names)
+            return [*cards.fill([], html.note(f"Choose {what} to see it translated.")), ""]
+        check_count(names)
         images = open_uploads(files(faces))
         made = {
-            name: translate(shelf.get(name, "TranslationPipeline"), images, direction)
+            name: translate(cache.get(name, "TranslationPipeline"), images, direction)
             for name in names
         }
         shown = [_card(name, translations[0]) for name, translations in made.items()]
@@ -108,13 +113,13 @@ def build(shelf: Shelf) -> Shown:
         [direction, choice.faces, choice.fillings],
         [choice.faces, choice.fillings, choice.examples],
         show_progress="hidden",
-        **OWN,
+        **PRIVATE,
     )
     shown = Shown(
         show,
         [choice.faces, models, direction],
         [*cards.outputs, together],
-        {"translate": models, "way": direction},
+        {"translate": models, "direction": direction},
     )
     gr.on(
         [*choice.changes, models.change],
@@ -124,8 +129,8 @@ def build(shelf: Shelf) -> Shown:
         trigger_mode="always_last",
         show_progress="minimal",
         show_progress_on=cards.sliders[0],
-        **COMPUTES,
-        **OWN,
+        **QUEUE,
+        **PRIVATE,
     )
     choice.examples.click(
         lambda place, direction, faces, fillings: fill(
@@ -134,35 +139,35 @@ def build(shelf: Shelf) -> Shown:
         [choice.examples, direction, choice.faces, choice.fillings],
         [choice.faces, choice.fillings],
         show_progress="hidden",
-        **OWN,
+        **PRIVATE,
     )
     return shown
 
 
 def _card(name: str, one: Translation) -> Card:
-    shown = {"there and back, error": f"{one.error:.3f}", "took": f"{one.milliseconds:.0f} ms"}
-    back = markup.picture(one.back, "the way back", "small")
+    shown = {"cycle-consistency L1": f"{one.error:.3f}", "took": f"{one.milliseconds:.0f} ms"}
+    back = html.picture(one.back, "cycle reconstruction", "small")
     details = (
-        f'<div class="beside">{back}<div><small>and back again</small>'
-        f"{markup.numbers(shown)}</div></div>"
+        f'<div class="beside">{back}<div><small>cycle reconstruction</small>'
+        f"{html.numbers(shown)}</div></div>"
     )
-    seen = f"sees {one.seen.width}×{one.seen.height} pixels"
+    seen = f"{one.seen.width}×{one.seen.height} pixels"
     return Card(name, seen, one.seen, one.made, details)
 
 
 def _all_of_them(made: Mapping[str, Sequence[Translation]]) -> str:
     """All images in rows, for more than one; and the ZIP for any number."""
     files = {
-        f"{markup.file_name(name)}/{place:02d}-{part}.png": getattr(one, part)
+        f"{html.file_name(name)}/{place:02d}-{part}.png": getattr(one, part)
         for name, translations in made.items()
         for place, one in enumerate(translations)
         for part in ("seen", "made", "back")
     }
-    zipped = markup.download(files, "translations.zip", "Download all (ZIP)")
+    zipped = html.download(files, "translations.zip", "Download all (ZIP)")
     first = next(iter(made.values()))
     if len(first) == 1:
         return zipped
     rows = [[one.seen for one in first]]
     for translations in made.values():
         rows.append([one.made for one in translations])
-    return markup.sheet(sheet(rows), ["yours", *made], "all faces") + zipped
+    return html.sheet(sheet(rows), ["input", *made], "all faces") + zipped

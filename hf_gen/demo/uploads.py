@@ -1,4 +1,4 @@
-"""What visitors send: opened with care, or answered with a sentence."""
+"""Uploads, opened as untrusted files."""
 
 import warnings
 from collections.abc import Sequence

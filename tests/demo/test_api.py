@@ -16,9 +16,9 @@ from PIL import Image
 
 import hf_gen
 from hf_gen.demo import page as pages
+from hf_gen.demo.models import ModelCache
 from hf_gen.demo.page import build_page, serve
-from hf_gen.demo.pictures import enlarge
-from hf_gen.demo.shelf import Shelf
+from hf_gen.demo.pixels import enlarge
 from hf_gen.demo.uploads import example_faces
 from hf_gen.pipelines import WEIGHTS
 from tests.demo.conftest import Demo
@@ -141,11 +141,11 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
     opened: list[gr.Blocks] = []
 
-    def start(**settings: Any) -> tuple[str, Shelf]:
-        shelf = Shelf({"conv-vae": WEIGHTS / "conv-vae"})
-        page = build_page(shelf)
+    def start(**settings: Any) -> tuple[str, ModelCache]:
+        cache = ModelCache({"conv-vae": WEIGHTS / "conv-vae"})
+        page = build_page(cache)
         opened.append(page)
-        return serve(page, wait=False, **settings), shelf
+        return serve(page, wait=False, **settings), cache
 
     yield start
     for page in opened:
@@ -178,14 +178,14 @@ def test_a_full_queue_says_so_and_serves_the_others(
     served: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pages, "IN_THE_QUEUE", 1)
-    url, shelf = served()
-    go_on, get = threading.Event(), shelf.get
+    url, cache = served()
+    go_on, get = threading.Event(), cache.get
 
     def slow(*arguments: Any) -> Any:
         assert go_on.wait(60)
         return get(*arguments)
 
-    monkeypatch.setattr(shelf, "get", slow)
+    monkeypatch.setattr(cache, "get", slow)
     client = Client(url, verbose=False)
     jobs = [client.submit("conv-vae", 1, api_name="/sample") for _ in range(8)]
     deadline = time.monotonic() + 60

@@ -21,7 +21,7 @@ if find_spec("playwright") is None and not os.environ.get("HF_GEN_REQUIRE_ALL"):
 
 from playwright.sync_api import FilePayload, Locator, Page, expect
 
-from tests.demo.looking import (
+from tests.demo.browsing import (
     check_width,
     choose_models,
     clear,
@@ -83,7 +83,7 @@ def test_every_tab_shows_something_before_a_click(
     _look(page, f"sample-{size[0]}-{theme}", tmp_path)
 
     panel = open_tab(page, "Translate")
-    expect(measured(panel, "there and back, error").first).to_have_text(re.compile(r"^\d\.\d+$"))
+    expect(measured(panel, "cycle-consistency L1").first).to_have_text(re.compile(r"^\d\.\d+$"))
     _look(page, f"translate-{size[0]}-{theme}", tmp_path)
 
     assert str(demo.folder) not in page.content()
@@ -121,7 +121,7 @@ def test_faces_that_are_sent_together_stand_on_one_sheet(
     shown = pictures(page, panel.locator(".card:visible .image-container img"))
     send(panel, TWO)
     sheet = panel.locator(".sheet", has=page.get_by_alt_text("all faces"))
-    expect(sheet.locator("li")).to_contain_text(["yours", *FIRST])
+    expect(sheet.locator("li")).to_contain_text(["input", *FIRST])
     # Four rows of two, and not of three: the example has given way.
     image = sheet.get_by_alt_text("all faces")
     expect(image).to_have_js_property("naturalWidth", 2 * 130 + 2)
@@ -138,10 +138,10 @@ def test_faces_that_are_sent_together_stand_on_one_sheet(
 def test_a_walk_leads_to_a_second_face(visit: Visit, size: tuple[int, int], tmp_path: Path) -> None:
     page = visit(size=size)
     panel = _reconstructed(page)
-    panel.get_by_role("button", name="Walk to a second face").click()
-    expect(panel.get_by_text("Choose a second face, and the walk")).to_be_visible()
+    panel.get_by_role("button", name="Interpolate to a second face").click()
+    expect(panel.get_by_text("Choose a second face to interpolate")).to_be_visible()
     panel.locator(".examples").nth(1).locator(".gallery-item").nth(2).click()
-    films, strips = panel.locator(".film img"), panel.get_by_alt_text("the walk, step by step")
+    films, strips = panel.locator(".film img"), panel.get_by_alt_text("interpolation, step by step")
     expect(films).to_have_count(3)
     expect(strips).to_have_count(3)
     _look(page, f"walk-{size[0]}", tmp_path)
@@ -231,7 +231,7 @@ def test_a_seed_always_gives_the_same_faces(visit: Visit) -> None:
     faces, seed = panel.locator(".samples:visible img"), panel.get_by_label("Seed")
     first, place = pictures(page, faces), sources(faces)[0]
     assert len(set(first)) == 24
-    panel.get_by_role("button", name="Roll the dice").click()
+    panel.get_by_role("button", name="Random seed").click()
     expect(seed).not_to_have_value("7")
     expect(faces.first).not_to_have_attribute("src", place)
     assert not set(first) & set(pictures(page, faces))
@@ -300,10 +300,10 @@ def test_faces_are_translated_there_and_back(
     panel = open_tab(page, "Translate")
     choose_models(panel, *CYCLEGANS)
     expect(titles(panel)).to_contain_text(CYCLEGANS)
-    errors = measured(panel, "there and back, error")
+    errors = measured(panel, "cycle-consistency L1")
     expect(errors).to_have_text([re.compile(r"^\d\.\d+$")] * 2)
     expect(panel.locator(".card:visible .image-container img")).to_have_count(4)
-    expect(panel.get_by_alt_text("the way back")).to_have_count(2)
+    expect(panel.get_by_alt_text("cycle reconstruction")).to_have_count(2)
     anime, drawn = errors.all_inner_texts(), panel.locator(".examples img")
     faces = sources(drawn)
     panel.get_by_label("cartoon → anime").check()
@@ -342,14 +342,16 @@ def test_a_copied_link_opens_the_same_page(visit: Visit) -> None:
 
 
 def test_a_link_opens_any_tab(visit: Visit) -> None:
-    panel = opened_tab(visit("tab=translate&way=b_to_a"), "Translate")
+    panel = opened_tab(visit("tab=translate&direction=b_to_a"), "Translate")
     expect(panel.get_by_label("cartoon → anime")).to_be_checked()
-    expect(measured(panel, "there and back, error").first).to_be_visible()
+    expect(measured(panel, "cycle-consistency L1").first).to_be_visible()
     expect(panel.locator(".examples img").first).to_have_attribute("src", re.compile("cartoon-"))
 
 
 def test_nonsense_in_a_link_is_left_out(visit: Visit) -> None:
-    nonsense = "tab=<script>&seed=abc&count=1e99&temperature=nan&prior=x&sample=../../etc&way=up"
+    nonsense = (
+        "tab=<script>&seed=abc&count=1e99&temperature=nan&prior=x&sample=../../etc&direction=up"
+    )
     page = visit(f"{nonsense}&reconstruct=nobody,%3Cb%3E")
     expect(titles(_reconstructed(page))).to_contain_text(FIRST)
     open_tab(page, "Sample")
@@ -366,7 +368,7 @@ def test_a_model_of_the_hub_that_the_operator_names_is_a_choice(visit: Visit) ->
         page.reload()
         _reconstructed(page)
     choose_models(opened_tab(page, "Reconstruct"), HUB_MODEL)
-    expect(titles(page.locator("body"))).to_contain_text([f"{HUB_MODEL} sees 16×16 pixels"])
+    expect(titles(page.locator("body"))).to_contain_text([f"{HUB_MODEL} 16×16 pixels"])
 
 
 if os.environ.get("HF_GEN_README_PICTURES"):

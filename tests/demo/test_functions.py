@@ -14,8 +14,8 @@ from gradio.processing_utils import save_pil_to_cache
 from PIL import Image
 
 import hf_gen
-from hf_gen.demo import markup
-from hf_gen.demo.pictures import enlarge, heat_map, sheet
+from hf_gen.demo import html
+from hf_gen.demo.pixels import enlarge, heat_map, sheet
 from hf_gen.demo.reconstruct import reconstruct, walk
 from hf_gen.demo.sample import draw, random_walk
 from hf_gen.demo.translate import translate
@@ -25,7 +25,7 @@ from hf_gen.evaluation.likelihood import evaluate_likelihood
 from hf_gen.images import square
 from hf_gen.pipelines import VAEPipeline
 from hf_gen.recipes import RECIPES
-from tests.demo.test_shelf import save_translation
+from tests.demo.test_models import save_translation
 
 
 @pytest.fixture(scope="module")
@@ -134,17 +134,17 @@ def test_enlarged_pixels_are_whole() -> None:
 
 
 def test_pictures_in_the_page_are_exact(faces: list[Image.Image]) -> None:
-    html = markup.picture(faces[0], 'a "quoted" <face>')
-    assert "<face>" not in html
-    (content,) = re.findall(r'src="data:image/png;base64,([^"]+)"', html)
+    page = html.picture(faces[0], 'a "quoted" <face>')
+    assert "<face>" not in page
+    (content,) = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
     assert Image.open(io.BytesIO(base64.b64decode(content))).tobytes() == faces[0].tobytes()
 
 
 def test_a_film_runs_to_the_end_and_back(faces: list[Image.Image]) -> None:
     frames = [face.resize((16, 16)) for face in faces[:4]]
     for closed, order in ((True, [0, 1, 2, 3]), (False, [0, 1, 2, 3, 2, 1])):
-        html = markup.animation(frames, "a walk", "walk.webp", closed)
-        content = re.findall(r"data:image/webp;base64,([^\"]+)", html)
+        page = html.animation(frames, "a walk", "walk.webp", closed)
+        content = re.findall(r"data:image/webp;base64,([^\"]+)", page)
         film = Image.open(io.BytesIO(base64.b64decode(content[0])))
         assert film.n_frames == len(order)
         for place, frame in enumerate(order):
@@ -153,8 +153,8 @@ def test_a_film_runs_to_the_end_and_back(faces: list[Image.Image]) -> None:
 
 
 def test_a_download_holds_the_images(faces: list[Image.Image]) -> None:
-    html = markup.download({"a/0.png": faces[0], "a/1.png": faces[1]}, "all.zip", "All")
-    (content,) = re.findall(r"data:application/zip;base64,([^\"]+)", html)
+    page = html.download({"a/0.png": faces[0], "a/1.png": faces[1]}, "all.zip", "All")
+    (content,) = re.findall(r"data:application/zip;base64,([^\"]+)", page)
     with zipfile.ZipFile(io.BytesIO(base64.b64decode(content))) as packed:
         assert packed.namelist() == ["a/0.png", "a/1.png"]
         assert Image.open(packed.open("a/1.png")).tobytes() == faces[1].tobytes()

@@ -19,8 +19,8 @@ from uuid import uuid4
 import pytest
 
 from hf_gen.demo.limits import SESSIONS
+from hf_gen.demo.models import ModelCache, find_models
 from hf_gen.demo.page import build_page, serve
-from hf_gen.demo.shelf import Shelf, find_models
 from hf_gen.demo.uploads import example_faces
 from tests.benchmarks.demo import megabytes, serving
 from tests.reliability import FAULTS
@@ -157,7 +157,7 @@ def _demo() -> Iterator[tuple[str, int]]:
         with serving() as (url, process, _):
             yield url, process
         return
-    page = build_page(Shelf(find_models(Path("none"), [])))
+    page = build_page(ModelCache(find_models(Path("none"), [])))
     try:
         yield serve(page, wait=False).rstrip("/"), os.getpid()
     finally:

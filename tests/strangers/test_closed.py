@@ -20,7 +20,7 @@ from huggingface_hub import HfApi, ModelCard
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from hf_gen.demo.shelf import Shelf
+from hf_gen.demo.models import ModelCache
 from hf_gen.demo.translate import Translation, _all_of_them
 from hf_gen.errors import UserError
 from hf_gen.hub.push import push_run
@@ -36,7 +36,7 @@ _LOADS: dict[str, Callable[[Path], object]] = {
     "the pipeline's class": VAEPipeline.from_pretrained,
     "the network's class": lambda folder: ConvVAE.from_pretrained(folder, subfolder="vae"),
     "the network": lambda folder: load_network(str(folder), "vae"),
-    "the demo": lambda folder: Shelf({"it": folder}).get("it"),
+    "the demo": lambda folder: ModelCache({"it": folder}).get("it"),
 }
 
 
@@ -188,7 +188,7 @@ def test_a_component_cannot_have_a_place_outside(folder: Path) -> None:
 @pytest.mark.parametrize("name", ["../a", "/etc", "a/../b", "~/x", ".", "..", "user/..", "a\0/b"])
 def test_a_visitor_cannot_name_a_place_on_the_disk(name: str) -> None:
     with pytest.raises(UserError, match="There is no model"):
-        Shelf({}).get(name)
+        ModelCache({}).get(name)
 
 
 def test_a_run_is_not_pushed_with_files_of_elsewhere(folder: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from hf_gen import cli
 from hf_gen.config import recipe_as_json
-from hf_gen.demo.shelf import Shelf, find_models
+from hf_gen.demo.models import ModelCache, find_models
 from hf_gen.errors import UserError
 from hf_gen.hub.cards import family_of, run_card
 from hf_gen.recipes import RECIPES
@@ -142,7 +142,7 @@ def test_models_of_broken_runs_are_named_and_the_others_shown(tmp_path: Path) ->
     for name, index in (("list", "[]"), ("deep", "[" * 100_000), ("class", '{"_class_name": {}}')):
         (tmp_path / name / "pipeline").mkdir(parents=True)
         (tmp_path / name / "pipeline" / "model_index.json").write_text(index)
-    shelf = Shelf(find_models(tmp_path, []))
+    cache = ModelCache(find_models(tmp_path, []))
     for name in ("list", "deep", "class"):
         with pytest.raises(UserError):
-            shelf.get(f"runs/{name}")
+            cache.get(f"runs/{name}")

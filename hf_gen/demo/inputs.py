@@ -1,4 +1,4 @@
-"""What every tab asks first: which faces, and which models."""
+"""The inputs that all tabs share: faces and models."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from hf_gen.demo.answers import OWN
 from hf_gen.demo.limits import MOST_MODELS
-from hf_gen.demo.shelf import Family, Shelf
+from hf_gen.demo.models import Family, ModelCache
+from hf_gen.demo.requests import PRIVATE
 from hf_gen.demo.uploads import EXAMPLES, example_faces
 from hf_gen.errors import UserError
 
@@ -31,7 +31,7 @@ class Shown(NamedTuple):
     linked: dict[str, Any]
 
 
-class FaceChoice(NamedTuple):
+class FaceInput(NamedTuple):
     """Where a visitor gives faces.
 
     Attributes:
@@ -50,7 +50,7 @@ class FaceChoice(NamedTuple):
         return [self.faces.change, self.fillings.change]
 
 
-def choose_faces(style: str, label: str, first: int | None = 0) -> FaceChoice:
+def face_input(style: str, label: str, first: int | None = 0) -> FaceInput:
     """Faces by upload, paste or webcam, and synthetic examples of a style, one of them preselected.
 
     A gallery gives its files as they came, so that nothing decodes them before `open_uploads`.
@@ -75,11 +75,11 @@ def choose_faces(style: str, label: str, first: int | None = 0) -> FaceChoice:
         components=[gr.Image(render=False)],
         samples=[[str(path)] for path in drawn],
         type="index",
-        label="Or one of these",
+        label="Examples",
         elem_classes="examples",
     )
-    faces.upload(_without_example, faces, faces, queue=False, show_progress="hidden", **OWN)
-    return FaceChoice(faces, examples, gr.State(0))
+    faces.upload(_without_example, faces, faces, queue=False, show_progress="hidden", **PRIVATE)
+    return FaceInput(faces, examples, gr.State(0))
 
 
 def _without_example(faces: Faces) -> Any:
@@ -88,14 +88,14 @@ def _without_example(faces: Faces) -> Any:
     return others if others and (EXAMPLES / Path(first).name).exists() else gr.skip()
 
 
-def wire_examples(choice: FaceChoice, drawn: Sequence[Path]) -> None:
+def on_example_click(choice: FaceInput, drawn: Sequence[Path]) -> None:
     """Lets a click on an example take the place of the faces."""
     choice.examples.click(
         lambda place, faces, fillings: fill(faces, fillings, drawn[place]),
         [choice.examples, choice.faces, choice.fillings],
         [choice.faces, choice.fillings],
         show_progress="hidden",
-        **OWN,
+        **PRIVATE,
     )
 
 
@@ -108,9 +108,9 @@ def fill(faces: Faces, fillings: int, face: Path) -> tuple[list[str], int]:
     return [str(face)], fillings if faces else fillings + 1
 
 
-def choose_models(shelf: Shelf, family: Family, first: Sequence[str]) -> gr.CheckboxGroup:
-    """Checkboxes of the shelf's models of one family."""
-    names = shelf.names(family)
+def model_input(cache: ModelCache, family: Family, first: Sequence[str]) -> gr.CheckboxGroup:
+    """Checkboxes of the cache's models of one family."""
+    names = cache.names(family)
     return gr.CheckboxGroup(
         names,
         value=[name for name in first if name in names] or names[:1],
@@ -125,7 +125,7 @@ def files(faces: Faces) -> list[str]:
     return [path for path, _ in faces or []]
 
 
-def check_choice(names: Sequence[str]) -> None:
+def check_count(names: Sequence[str]) -> None:
     """Raises a `UserError` if these are more models than stand side by side."""
     if len(names) > MOST_MODELS:
         raise UserError(f"{len(names)} models do not fit side by side: choose up to {MOST_MODELS}")

@@ -1,7 +1,7 @@
-"""The models of a demo: found, loaded once and in the background, dropped when memory is needed.
+"""The models of the demo: found, loaded in the background, evicted when memory is needed.
 
-What they need, torch and diffusers, is imported with the first of them: half of what the demo takes
-to start, which its page need not wait for.
+torch and diffusers are imported with the first model: half of the start-up time, for which the page
+need not wait.
 """
 
 import json
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass
-class _Place:
+class _Entry:
     """Where a model comes from.
 
     Attributes:
@@ -62,7 +62,7 @@ def find_models(runs: Path, ids: Iterable[str]) -> dict[str, str | Path]:
     return dict(sorted(shipped.items()) + sorted(trained.items())) | {name: name for name in ids}
 
 
-class Shelf:
+class ModelCache:
     """Pipelines by name, shared by all visitors and safe to use from several threads.
 
     Args:
@@ -80,7 +80,7 @@ class Shelf:
     ) -> None:
         self._wanted = device
         self.most_bytes = most_bytes or int(_memory() * SHARE_OF_THE_MEMORY)
-        self._places = {name: _Place(source, _family_in(source)) for name, source in places.items()}
+        self._places = {name: _Entry(source, _family_in(source)) for name, source in places.items()}
         self._loaded: OrderedDict[str, DiffusionPipeline] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -123,7 +123,7 @@ class Shelf:
         """The pipeline of a name, loaded now if it is not there.
 
         Args:
-            name: One of those of the shelf.
+            name: One of those of the cache.
             family: Which it has to be.
 
         Raises:
@@ -145,7 +145,7 @@ class Shelf:
             raise UserError(f"{name} does not {job}: choose another model")
         return pipeline
 
-    def _load(self, name: str, place: _Place) -> "DiffusionPipeline":
+    def _load(self, name: str, place: _Entry) -> "DiffusionPipeline":
         with self._lock:  # two threads that import the same at once may both get half of it
             load_any = pipelines.load_any
         try:

@@ -1,4 +1,4 @@
-"""Small pieces of the page as HTML: pictures whose pixels stay crisp, numbers, downloads.
+"""Pieces of HTML: images with crisp pixels, metrics, downloads.
 
 These pictures travel inside the page, in their own size; the browser enlarges them pixel by pixel.
 """

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from hf_gen import pipelines
-from hf_gen.demo.answers import sentence
-from hf_gen.demo.shelf import Shelf, find_models
+from hf_gen.demo.models import ModelCache, find_models
+from hf_gen.demo.requests import as_gradio_error
 from hf_gen.errors import UserError
 from hf_gen.models.cyclegan import ResnetGenerator
 from hf_gen.models.vae import ConvVAE
@@ -42,14 +42,14 @@ def test_shipped_models_runs_and_ids_are_found(tmp_path: Path) -> None:
 
 
 def test_families_are_known_before_anything_is_loaded(tmp_path: Path) -> None:
-    shelf = Shelf({"a": save_vae(tmp_path / "a"), "b": save_translation(tmp_path / "b")})
-    assert shelf.bytes == 0
-    assert shelf.names("VAEPipeline") == ["a"]
-    assert shelf.names("TranslationPipeline") == ["b"]
+    cache = ModelCache({"a": save_vae(tmp_path / "a"), "b": save_translation(tmp_path / "b")})
+    assert cache.bytes == 0
+    assert cache.names("VAEPipeline") == ["a"]
+    assert cache.names("TranslationPipeline") == ["b"]
     with pytest.raises(UserError, match="b does not reconstruct and sample: choose another"):
-        shelf.get("b", "VAEPipeline")
+        cache.get("b", "VAEPipeline")
     with pytest.raises(UserError, match="There is no model 'c': choose one of a, b"):
-        shelf.get("c")
+        cache.get("c")
 
 
 def test_a_model_is_loaded_once_by_many_threads(
@@ -60,9 +60,9 @@ def test_a_model_is_loaded_once_by_many_threads(
     monkeypatch.setattr(
         pipelines, "load_any", lambda *given, **named: loads.append(given) or load(*given, **named)
     )
-    shelf = Shelf({"a": save_vae(tmp_path / "a")})
+    cache = ModelCache({"a": save_vae(tmp_path / "a")})
     got: list[Any] = []
-    threads = [threading.Thread(target=lambda: got.append(shelf.get("a"))) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: got.append(cache.get("a"))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -74,40 +74,42 @@ def test_a_model_is_loaded_once_by_many_threads(
 
 def test_the_least_recently_used_goes_first(tmp_path: Path) -> None:
     places = {name: save_vae(tmp_path / name) for name in "abc"}
-    one = Shelf({"a": places["a"]})
+    one = ModelCache({"a": places["a"]})
     one.get("a")
-    shelf = Shelf(places, most_bytes=2 * one.bytes)
-    first, second = shelf.get("a"), shelf.get("b")
-    assert shelf.get("a") is first
-    shelf.get("c")
-    assert shelf.bytes == 2 * one.bytes
-    assert shelf.get("a") is first
-    assert shelf.get("b") is not second
+    cache = ModelCache(places, most_bytes=2 * one.bytes)
+    first, second = cache.get("a"), cache.get("b")
+    assert cache.get("a") is first
+    cache.get("c")
+    assert cache.bytes == 2 * one.bytes
+    assert cache.get("a") is first
+    assert cache.get("b") is not second
 
 
 def test_a_damaged_model_is_left_out_and_names_no_folder(tmp_path: Path) -> None:
     places = {"good": save_vae(tmp_path / "good"), "bad": save_vae(tmp_path / "bad")}
     weights = places["bad"] / "vae" / "diffusion_pytorch_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:100])
-    shelf = Shelf(places)
-    shelf.load_all()
-    assert shelf.names("VAEPipeline") == ["good"]
-    assert list(shelf.failures) == ["bad"]
-    assert str(tmp_path) not in str(sentence(shelf.failures["bad"]))
+    cache = ModelCache(places)
+    cache.load_all()
+    assert cache.names("VAEPipeline") == ["good"]
+    assert list(cache.failures) == ["bad"]
+    assert str(tmp_path) not in str(as_gradio_error(cache.failures["bad"]))
 
 
 @pytest.mark.parametrize("index", ["", "[]", "{}", "{"])
 def test_a_damaged_index_does_not_keep_the_others_from_starting(tmp_path: Path, index: str) -> None:
     places = {"good": save_vae(tmp_path / "good"), "bad": save_vae(tmp_path / "bad")}
     (places["bad"] / "model_index.json").write_text(index)
-    shelf = Shelf(places)
-    shelf.load_all()
-    assert shelf.names("VAEPipeline") == ["good"]
-    assert list(shelf.failures) == ["bad"]
+    cache = ModelCache(places)
+    cache.load_all()
+    assert cache.names("VAEPipeline") == ["good"]
+    assert list(cache.failures) == ["bad"]
 
 
 def test_no_path_and_no_token_is_in_a_sentence() -> None:
-    said = str(sentence("/srv/app/runs/x/vae/config.json of user/name with hf_abcdefghijkl fails"))
+    said = str(
+        as_gradio_error("/srv/app/runs/x/vae/config.json of user/name with hf_abcdefghijkl fails")
+    )
     assert said == "'... of user/name with hf_... fails'"
 
 
@@ -117,6 +119,6 @@ def test_every_shipped_model_is_whole_and_listed() -> None:
             "VAEPipeline",
             "TranslationPipeline",
         )
-        shelf = Shelf({"it": index.parent})
-        shelf.load_all()
-        assert not shelf.failures
+        cache = ModelCache({"it": index.parent})
+        cache.load_all()
+        assert not cache.failures

@@ -1,4 +1,4 @@
-"""Images for people to look at: crisp when enlarged, side by side, and where two of them differ."""
+"""Images for display: enlarged by whole pixels, in sheets, and error maps."""
 
 import uuid
 from collections.abc import Sequence
