@@ -20,6 +20,7 @@ from hf_gen.features import FEATURES
 from hf_gen.metrics import PRIORS, PriorName
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline
 from hf_gen.report.curves import TERMS, draw_splits, limit
+from hf_gen.report.fonts import legible
 from hf_gen.report.sheet import Row, sheet
 from hf_gen.report.style import PALETTE, charts, legend_below, legend_height, look
 from hf_gen.report.vae import METHODS, pairs, sample_rows, samples_sheet
@@ -194,6 +195,7 @@ def priors(runs: Sequence[Shown]) -> Figure:
     height = 1.3 + 0.16 * len(PRIORS) * len(kept) + 0.12 * len(kept)
     title = f"Distance of samples to held-out images (features: {FEATURES})"
     figure, panels = charts(title, 1, len(scores), height)
+    names = [legible(run.name)[0] for run in kept]
     for axes, score in zip(panels, scores, strict=True):
         for place, (prior, label) in enumerate(PRIORS.items()):
             found = [
@@ -204,7 +206,7 @@ def priors(runs: Sequence[Shown]) -> Figure:
             where, values = [row for row, _ in found], [value for _, value in found]
             bars = axes.barh(where, values, 0.24, color=PALETTE[place], label=label)
             axes.bar_label(bars, fmt="{:,.3g}", padding=2, fontsize=7)
-        axes.set_yticks(range(len(kept)), [run.name for run in kept] if axes is panels[0] else [])
+        axes.set_yticks(range(len(kept)), names if axes is panels[0] else [])
         axes.set(title=f"{SAMPLE_SCORES[score]} (0 is best)", ylim=(len(kept) - 0.5, -0.5))
         axes.grid(visible=False, axis="y")
         axes.margins(x=0.12)

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from hf_gen.images import to_pixels
+from hf_gen.report.fonts import legible
 from hf_gen.report.style import DPI, MUTED
 
 CELL = 128
@@ -170,7 +171,7 @@ def _enlarged(images: Tensor, cell: int) -> np.ndarray:
 
 
 def _wrapped(label: str) -> list[str]:
-    return textwrap.wrap(label, _LONGEST_LABEL) or [""]
+    return textwrap.wrap(legible(label)[0], _LONGEST_LABEL) or [""]
 
 
 def _label_width(row: Row) -> int:
@@ -180,8 +181,9 @@ def _label_width(row: Row) -> int:
 
 
 def _text_width(text: str, size: float) -> int:
-    font = FontProperties(size=size)
-    width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
+    words, families = legible(text)
+    font = FontProperties(family=families, size=size)
+    width, _, _ = text_to_path.get_text_width_height_descent(words, font, ismath=False)
     return int(width * DPI / 72) + 1
 
 

@@ -12,6 +12,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from hf_gen.errors import translate_os_errors
 from hf_gen.metrics import PALETTE as PALETTE
+from hf_gen.report.fonts import make_legible
 
 WIDTH = 9.0
 """Of a figure, in inches: 900 pixels of a page, drawn at twice that."""
@@ -79,6 +80,7 @@ def save(path: Path, draw: Callable[[], Figure]) -> None:
     for suffix, theme in THEMES.items():
         with _lock, rc_context(theme):
             figure = draw()
+            make_legible(figure)
             with translate_os_errors(path.parent):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 figure.savefig(path.with_stem(path.stem + suffix), pil_kwargs={"compress_level": 4})

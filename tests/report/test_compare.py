@@ -62,7 +62,7 @@ def test_report_holds_every_run_and_says_what_was_left_out(compared: Path) -> No
     assert set(results["runs"]) == {
         *AUTOENCODERS, "laplace", "cyclegan-lambda10", "cyclegan-lambda5",
     }  # fmt: skip
-    assert "holds no run" in results["left_out"]["nowhere"]
+    assert "is no folder" in results["left_out"]["nowhere"]
     assert "has not ended" in results["left_out"]["unfinished"]
     overview = sections(compared)["The runs"]
     assert "**unfinished**: " in overview
@@ -126,7 +126,7 @@ def test_a_report_replaces_a_report_and_nothing_else(runs: Path, tmp_path: Path)
 
 
 def test_nothing_to_compare_is_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"nothing to compare: .*holds no run"):
+    with pytest.raises(UserError, match=r"nothing to compare: .*is no folder"):
         compare([tmp_path / "nowhere"], tmp_path / "report")
     assert not (tmp_path / "report").exists()
 

@@ -1,10 +1,14 @@
 """Curves: what the axis shows, and what it leaves out."""
 
+import itertools
+
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from hf_gen.report.curves import draw_splits, limit, series
+from hf_gen.report.style import charts
 
 METRICS = [
     {"epoch": epoch / 10, "train/kl": 1e6 if epoch < 2 else 40 + epoch} for epoch in range(60)
@@ -65,3 +69,28 @@ def test_a_constant_has_an_axis_of_some_height() -> None:
         limit(axes, [value, value])
         low, high = axes.get_ylim()
         assert low < value < high
+
+
+@pytest.mark.parametrize("epoch", [0.0123, 1 / 3, 12345.67])
+@pytest.mark.parametrize(
+    ("train", "held_out"), [(1682.3, 1682.31), (1234567.9, 1234567.8), (3e4, 1e3)]
+)
+def test_labels_of_one_evaluation_do_not_collide(
+    epoch: float, train: float, held_out: float
+) -> None:
+    figure, panels = charts("one", 1, 3, 3.2)
+    for axes in panels:
+        metrics = [{"epoch": epoch, "train/kl": train, "validation/kl": held_out}]
+        limit(axes, draw_splits(axes, metrics, "kl", {}, {}))
+        assert all(line.get_marker() == "o" for line in axes.lines)  # a line of one point is none
+    FigureCanvasAgg(figure).draw()
+    for axes in panels:
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            shown = [
+                tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high
+            ]
+            words = [label.get_text() for label in shown]
+            assert len({*words}) == len(words) > 1
+            boxes = [label.get_window_extent() for label in shown]
+            assert not any(one.overlaps(two) for one, two in itertools.pairwise(boxes)), words
