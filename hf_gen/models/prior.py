@@ -7,126 +7,19 @@ This file imports torch, diffusers and safetensors only: it is also the remote c
 on the Hub. A code is (batch, channels, height, width), a vector code (batch, channels, 1, 1).
 """
 
-import json
 import math
-from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal
 
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
+from diffusers.configuration_utils import register_to_config
 from diffusers.utils.torch_utils import randn_tensor
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-_SOURCE_NAME = "modeling_hf_gen_prior"  # format: what this file is called beside its weights
+from hf_gen.models.pretrained import MOST_CHANNELS, StrictModel, check_count
+
 PriorName = Literal["standard", "gaussian", "mixture"]
-_LARGEST = 4096
 _MOST_COMPONENTS = 256
 _MOST_NUMBERS = 2**24
-
-
-class StrictModel(ModelMixin, ConfigMixin):
-    """A network that loads exactly what was saved of it, or not at all.
-
-    Attributes:
-        source_name: What the file that defines it is called beside its weights.
-    """
-
-    source_name = _SOURCE_NAME
-    _where_to_look = ("subfolder", "revision", "cache_dir", "local_files_only", "token", "proxies")
-
-    @classmethod
-    def from_pretrained(
-        cls, pretrained_model_name_or_path: str, **kwargs: Any
-    ) -> Self | tuple[Self, dict[str, Any]]:
-        """Loads a model that `save_pretrained` or `push_to_hub` wrote, or refuses it.
-
-        Takes what diffusers' `from_pretrained` takes. Weights are read from safetensors only.
-
-        Raises:
-            ValueError: If the config names another class, or the weights are of other shapes,
-                incomplete, more than the network has, or not finite.
-            OSError: If there is no config or no safetensors file, or one is damaged.
-        """
-        name = f"{pretrained_model_name_or_path}/{kwargs.get('subfolder') or ''}".rstrip("/")
-        where = {key: kwargs[key] for key in cls._where_to_look if key in kwargs}
-        try:
-            saved_class = cls.load_config(pretrained_model_name_or_path, **where)["_class_name"]
-        except (KeyError, TypeError, IndexError, RecursionError) as error:
-            raise ValueError(
-                f"the config.json in {name} describes no network ({error!r}): download it again"
-            ) from error
-        if saved_class != cls.__name__:
-            raise ValueError(
-                f"{name} holds a {saved_class}, not a {cls.__name__}: "
-                f"load it with {saved_class}.from_pretrained"
-            )
-        wants_information = kwargs.pop("output_loading_info", False)
-        try:
-            model, information = super().from_pretrained(
-                pretrained_model_name_or_path,
-                **{**kwargs, "use_safetensors": True, "output_loading_info": True},
-            )
-        except (SafetensorError, RuntimeError, KeyError, AttributeError, TypeError) as error:
-            raise ValueError(
-                f"the weights in {name} cannot be loaded ({error}): download or export them again"
-            ) from error
-        for key in ("missing_keys", "unexpected_keys", "mismatched_keys"):
-            if information[key]:
-                raise ValueError(
-                    f"the weights in {name} do not fit its config: {key.replace('_', ' ')} "
-                    f"{sorted(map(str, information[key]))[:3]}: download or export them again"
-                )
-        for key, weight in model.state_dict().items():
-            # Both ends are NaN if one number is; this takes no memory, as isfinite does.
-            if weight.element_size() > 1 and not torch.stack(weight.aminmax()).isfinite().all():
-                raise ValueError(
-                    f"the weights in {name} are not all finite numbers, {key} for one: download or "
-                    "export them again"
-                )
-        return (model, information) if wants_information else model
-
-    @classmethod
-    def _load_pretrained_model(
-        cls, model: Any, state_dict: Any, resolved_model_file: list[str], *args: Any, **kwargs: Any
-    ) -> Any:
-        """As diffusers does, but for shards: an index may name pickles, or weights not in them."""
-        if state_dict is None:
-            found: set[str] = set()
-            for file in resolved_model_file:
-                if not file.endswith(".safetensors"):
-                    raise ValueError(f"{file} can run code and is never read: export it again")
-                with safe_open(file, "pt") as weights:
-                    found.update(weights.keys())
-            missing = sorted(model.state_dict().keys() - found)
-            if missing:
-                raise ValueError(f"{resolved_model_file} lack {missing[:3]}: export them again")
-        return super()._load_pretrained_model(
-            model, state_dict, resolved_model_file, *args, **kwargs
-        )
-
-    @classmethod
-    def extract_init_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
-        """As diffusers does, but for `auto_map`, which tells others where this class is."""
-        known = {key: value for key, value in config_dict.items() if key != "auto_map"}
-        return super().extract_init_dict(known, **kwargs)
-
-    def to_json_string(self) -> str:
-        """The config, and where diffusers' `AutoModel` finds the class."""
-        config = json.loads(super().to_json_string())
-        config.pop("_name_or_path", None)  # it may be a path of this machine
-        config["auto_map"] = {"AutoModel": f"{self.source_name}.{type(self).__name__}"}
-        return json.dumps(config, indent=2, sort_keys=True) + "\n"
-
-    def save_config(
-        self, save_directory: str | Path, push_to_hub: bool = False, **kwargs: Any
-    ) -> None:
-        """Writes the config and this file beside it, so that the model loads without hf_gen."""
-        copy = Path(save_directory, f"{self.source_name}.py")
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(Path(__file__).read_bytes())
-        super().save_config(save_directory, push_to_hub, **kwargs)
 
 
 class LatentPrior(StrictModel):
@@ -149,6 +42,7 @@ class LatentPrior(StrictModel):
         ValueError: If the arguments do not make a prior.
     """
 
+    source_name = "modeling_hf_gen_prior"
     mean: Tensor
     deviation: Tensor
     weights: Tensor
@@ -286,18 +180,13 @@ def _check_config(latent_shape: tuple[int, int, int], num_components: int) -> No
     if (
         not isinstance(latent_shape, list | tuple)
         or len(latent_shape) != 3
-        or any(type(size) is not int or not 1 <= size <= _LARGEST for size in latent_shape)
+        or any(type(size) is not int or not 1 <= size <= MOST_CHANNELS for size in latent_shape)
     ):
         raise ValueError(
-            f"latent_shape must be three whole numbers from 1 to {_LARGEST}, channels, height and "
-            f"width, got {latent_shape!r}: try (50, 1, 1)"
+            f"latent_shape must be three whole numbers from 1 to {MOST_CHANNELS} (channels, "
+            f"height, width), got {latent_shape!r}: try (50, 1, 1)"
         )
-    if type(num_components) is not int or not 0 <= num_components <= _MOST_COMPONENTS:
-        raise ValueError(
-            f"num_components must be a whole number from 0 to {_MOST_COMPONENTS}, "
-            f"got {num_components!r}: try 10, or 0 for no mixture"
-        )
-    # A stranger's config.json must not ask for more memory than a machine has.
+    check_count("num_components", num_components, 0, _MOST_COMPONENTS)
     latents = math.prod(latent_shape)
     count = latents + num_components * latents**2
     if count > _MOST_NUMBERS:

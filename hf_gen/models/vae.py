@@ -8,28 +8,28 @@ of latents, (batch, latent_channels, 1, 1), so that what takes an `AutoencoderKL
 """
 
 import itertools
-import json
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal
 
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.configuration_utils import register_to_config
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from diffusers.models.modeling_outputs import AutoencoderKLOutput
-from diffusers.models.modeling_utils import ModelMixin
 from diffusers.utils.outputs import BaseOutput
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-_SOURCE_NAME = "modeling_hf_gen_vae"  # format: what this file is called beside its weights
+from hf_gen.models.pretrained import (
+    MOST_BLOCKS,
+    MOST_CHANNELS,
+    StrictModel,
+    check_choice,
+    check_count,
+    check_memory,
+)
+
 _LIKELIHOODS = ("bernoulli", "gaussian", "laplace")
-_LARGEST = 4096
-_MOST_WEIGHTS = 2**27
-_MOST_BLOCKS = 64
 _DOWNSAMPLINGS = ("stride", "max_pool")
 
 
@@ -47,109 +47,6 @@ class VAEDecoderOutput(BaseOutput):
     logits: Tensor
 
 
-class StrictModel(ModelMixin, ConfigMixin):
-    """A network that loads exactly what was saved of it, or not at all.
-
-    Attributes:
-        source_name: What the file that defines it is called beside its weights.
-    """
-
-    source_name = _SOURCE_NAME
-    _where_to_look = ("subfolder", "revision", "cache_dir", "local_files_only", "token", "proxies")
-
-    @classmethod
-    def from_pretrained(
-        cls, pretrained_model_name_or_path: str, **kwargs: Any
-    ) -> Self | tuple[Self, dict[str, Any]]:
-        """Loads a model that `save_pretrained` or `push_to_hub` wrote, or refuses it.
-
-        Takes what diffusers' `from_pretrained` takes. Weights are read from safetensors only.
-
-        Raises:
-            ValueError: If the config names another class, or the weights are of other shapes,
-                incomplete, more than the network has, or not finite.
-            OSError: If there is no config or no safetensors file, or one is damaged.
-        """
-        name = f"{pretrained_model_name_or_path}/{kwargs.get('subfolder') or ''}".rstrip("/")
-        where = {key: kwargs[key] for key in cls._where_to_look if key in kwargs}
-        try:
-            saved_class = cls.load_config(pretrained_model_name_or_path, **where)["_class_name"]
-        except (KeyError, TypeError, IndexError, RecursionError) as error:
-            raise ValueError(
-                f"the config.json in {name} describes no network ({error!r}): download it again"
-            ) from error
-        if saved_class != cls.__name__:
-            raise ValueError(
-                f"{name} holds a {saved_class}, not a {cls.__name__}: "
-                f"load it with {saved_class}.from_pretrained"
-            )
-        wants_information = kwargs.pop("output_loading_info", False)
-        try:
-            model, information = super().from_pretrained(
-                pretrained_model_name_or_path,
-                **{**kwargs, "use_safetensors": True, "output_loading_info": True},
-            )
-        except (SafetensorError, RuntimeError, KeyError, AttributeError, TypeError) as error:
-            raise ValueError(
-                f"the weights in {name} cannot be loaded ({error}): download or export them again"
-            ) from error
-        for key in ("missing_keys", "unexpected_keys", "mismatched_keys"):
-            if information[key]:
-                raise ValueError(
-                    f"the weights in {name} do not fit its config: {key.replace('_', ' ')} "
-                    f"{sorted(map(str, information[key]))[:3]}: download or export them again"
-                )
-        for key, weight in model.state_dict().items():
-            # Both ends are NaN if one number is; this takes no memory, as isfinite does.
-            if weight.element_size() > 1 and not torch.stack(weight.aminmax()).isfinite().all():
-                raise ValueError(
-                    f"the weights in {name} are not all finite numbers, {key} for one: download or "
-                    "export them again"
-                )
-        return (model, information) if wants_information else model
-
-    @classmethod
-    def _load_pretrained_model(
-        cls, model: Any, state_dict: Any, resolved_model_file: list[str], *args: Any, **kwargs: Any
-    ) -> Any:
-        """As diffusers does, but for shards: an index may name pickles, or weights not in them."""
-        if state_dict is None:
-            found: set[str] = set()
-            for file in resolved_model_file:
-                if not file.endswith(".safetensors"):
-                    raise ValueError(f"{file} can run code and is never read: export it again")
-                with safe_open(file, "pt") as weights:
-                    found.update(weights.keys())
-            missing = sorted(model.state_dict().keys() - found)
-            if missing:
-                raise ValueError(f"{resolved_model_file} lack {missing[:3]}: export them again")
-        return super()._load_pretrained_model(
-            model, state_dict, resolved_model_file, *args, **kwargs
-        )
-
-    @classmethod
-    def extract_init_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
-        """As diffusers does, but for `auto_map`, which tells others where this class is."""
-        known = {key: value for key, value in config_dict.items() if key != "auto_map"}
-        return super().extract_init_dict(known, **kwargs)
-
-    def to_json_string(self) -> str:
-        """The config, and where diffusers' `AutoModel` finds the class."""
-        config = json.loads(super().to_json_string())
-        config.pop("_name_or_path", None)  # it may be a path of this machine
-        config["auto_map"] = {"AutoModel": f"{self.source_name}.{type(self).__name__}"}
-        return json.dumps(config, indent=2, sort_keys=True) + "\n"
-
-    def save_config(
-        self, save_directory: str | Path, push_to_hub: bool = False, **kwargs: Any
-    ) -> None:
-        """Writes the config and this file beside it, so that the model loads without hf_gen."""
-        copy = Path(save_directory, f"{self.source_name}.py")
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(Path(__file__).read_bytes())
-        super().save_config(save_directory, push_to_hub, **kwargs)
-
-
 class VectorVAE(StrictModel):
     """A variational autoencoder whose code is one vector: diffusers' autoencoder protocol.
 
@@ -157,6 +54,7 @@ class VectorVAE(StrictModel):
     the log variances after, and `decoder`, codes to logits of images.
     """
 
+    source_name = "modeling_hf_gen_vae"
     encoder: nn.Module
     decoder: nn.Module
 
@@ -253,8 +151,7 @@ class ConvVAE(VectorVAE):
                 raise ValueError(
                     f"kernel_sizes must be odd, got {kernel_size}: try {kernel_size + 1}"
                 )
-        if downsample not in _DOWNSAMPLINGS:
-            raise ValueError(f"downsample must be one of {_DOWNSAMPLINGS}, got {downsample!r}")
+        check_choice("downsample", downsample, _DOWNSAMPLINGS)
         _check_shared(sample_size, latent_channels, likelihood, likelihood_scale, scaling_factor)
         factor = math.prod(strides)
         _check_divides(sample_size, factor, f"strides {list(strides)}")
@@ -371,9 +268,9 @@ class PatchVAE(VectorVAE):
         scaling_factor: float = 1.0,
     ) -> None:
         super().__init__()
-        _check_size("patch_size", patch_size)
+        check_count("patch_size", patch_size, 1, MOST_CHANNELS)
         _check_sizes("filters", filters)
-        _check_size("bottleneck_channels", bottleneck_channels)
+        check_count("bottleneck_channels", bottleneck_channels, 1, MOST_CHANNELS)
         _check_blocks(num_blocks, len(filters))
         _check_shared(sample_size, latent_channels, likelihood, likelihood_scale, scaling_factor)
         factor = patch_size * 2 ** (len(filters) - 1)
@@ -419,7 +316,8 @@ class _Map(nn.Unflatten):
     """To a map with its channels last: convolutions are faster with those, and keep them so."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return _channels_last(super().forward(input))
+        # `contiguous(memory_format=...)` is unknown to `torch.func.vmap`.
+        return super().forward(input).permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
 
 
 class _ResidualBlock(nn.Module):
@@ -437,98 +335,6 @@ class _ResidualBlock(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         change: Tensor = self.layers(features)
         return features + change
-
-
-class _Enlarging(nn.ConvTranspose2d):
-    """`nn.ConvTranspose2d` to stride times the size, without what makes it slow on a CPU.
-
-    With gradients outside of training it is that very layer: what transforms and exports networks
-    knows no operators of ours.
-    """
-
-    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
-        stride, with_gradients = self.stride[0], torch.is_grad_enabled()
-        outside = with_gradients and not self.training
-        if input.device.type != "cpu" or self.bias is None or outside:
-            return super().forward(input, output_size)
-        if not with_gradients:
-            return _channels_last(_enlarged(input, self.weight, self.bias, stride))
-        tensors: tuple[Tensor, ...] = (input, self.weight, self.bias)
-        if torch.is_autocast_enabled("cpu"):
-            tensors = tuple(tensor.to(torch.get_autocast_dtype("cpu")) for tensor in tensors)
-        enlarged: Tensor = _enlarged_with_gradients(*tensors, stride)
-        return enlarged
-
-
-def _enlarged(input: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
-    """A transposed convolution; one to an image is an ordinary one, five times as fast."""
-    kernel_size, outgoing = weight.shape[2], weight.shape[1]
-    if outgoing > 3 or stride == 1:
-        enlarged = nn.functional.conv_transpose2d(
-            input, weight, bias, stride, kernel_size // 2, stride - 1
-        )
-    else:  # each place makes the stride x stride pixels over it
-        reach = (kernel_size // 2 + stride - 1) // stride  # of a place, in places
-        before = stride * reach - kernel_size // 2
-        after = stride * (2 * reach + 1) - kernel_size - before
-        weight = nn.functional.pad(weight, (before, after) * 2)
-        weight = weight.unflatten(3, (-1, stride)).unflatten(2, (-1, stride))
-        weight = weight.permute(1, 3, 5, 0, 2, 4).flatten(0, 2).flip(2, 3)
-        bias = bias.repeat_interleave(stride**2)
-        places = nn.functional.conv2d(input, weight, bias, padding=reach)
-        enlarged = nn.functional.pixel_shuffle(places, stride)
-    return enlarged
-
-
-def _channels_last(features: Tensor) -> Tensor:
-    """`contiguous(memory_format=torch.channels_last)`, which `torch.func.vmap` does not know."""
-    return features.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
-
-
-# An operator, or else the compiler computes a loss pixel by pixel in the order of the shuffle. Of
-# its own name in each copy of this file, since names of operators are those of the whole process.
-@torch.library.custom_op(f"{re.sub(r'[^a-zA-Z0-9]', '_', __name__)}::enlarged", mutates_args=())
-def _enlarged_with_gradients(input: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
-    enlarged = _enlarged(input, weight, bias, stride)
-    return enlarged.contiguous(memory_format=torch.channels_last)
-
-
-@_enlarged_with_gradients.register_fake
-def _of_its_shape(input: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
-    batch, _, height, width = input.shape
-    enlarged = input.new_empty(batch, weight.shape[1], stride * height, stride * width)
-    return enlarged.contiguous(memory_format=torch.channels_last)
-
-
-def _remember(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor, int], output: Tensor) -> None:
-    input, weight, _, ctx.stride = inputs
-    ctx.save_for_backward(input, weight)
-
-
-def _gradients(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-    input, weight = ctx.saved_tensors
-    outgoing, kernel_size = weight.shape[1:3]
-    gradient = gradient.contiguous(memory_format=torch.channels_last)
-    of_input, of_weight, _ = torch.ops.aten.convolution_backward(
-        gradient,
-        input,
-        weight,
-        [outgoing],
-        stride=[ctx.stride] * 2,
-        padding=[kernel_size // 2] * 2,
-        dilation=[1, 1],
-        transposed=True,
-        output_padding=[ctx.stride - 1] * 2,
-        groups=1,
-        output_mask=[*ctx.needs_input_grad[:2], False],
-    )
-    # The bias's would take as long there as everything else.
-    places = gradient.permute(0, 2, 3, 1).flatten(1)
-    of_bias = (places.new_ones(1, len(places)) @ places).view(-1, outgoing).sum(0)
-    return of_input, of_weight, of_bias, None
-
-
-_enlarged_with_gradients.register_autograd(_gradients, setup_context=_remember)
 
 
 def _shrink(
@@ -552,7 +358,7 @@ def _grow(incoming: int, outgoing: int, kernel_size: int, stride: int) -> nn.Mod
     """(batch, incoming, height, width) -> (batch, outgoing, height x stride, width x stride)."""
     return nn.Sequential(
         nn.ReLU(inplace=True),
-        _Enlarging(
+        nn.ConvTranspose2d(
             incoming,
             outgoing,
             kernel_size,
@@ -568,22 +374,14 @@ def _dense(incoming: int, outgoing: int) -> nn.Module:
 
 
 def _linear(incoming: int, outgoing: int) -> nn.Linear:
-    # A stranger's config.json must not ask for more memory than a machine has.
-    if incoming * outgoing > _MOST_WEIGHTS:
-        raise ValueError(
-            f"a layer from {incoming:,} to {outgoing:,} numbers has more than {_MOST_WEIGHTS:,} "
-            "weights: lower sample_size, hidden, filters or latent_channels"
-        )
+    count = incoming * outgoing
+    check_memory("weights in a layer", count, "sample_size, hidden, filters or latent_channels")
     return nn.Linear(incoming, outgoing)
 
 
 def _convolution(incoming: int, outgoing: int, kernel_size: int, stride: int = 1) -> nn.Conv2d:
     count = incoming * outgoing * kernel_size**2
-    if count > _MOST_WEIGHTS:
-        raise ValueError(
-            f"a convolution from {incoming:,} to {outgoing:,} channels has more than "
-            f"{_MOST_WEIGHTS:,} weights: lower filters or patch_size"
-        )
+    check_memory("weights in a convolution", count, "filters or patch_size")
     return nn.Conv2d(incoming, outgoing, kernel_size, stride=stride, padding=kernel_size // 2)
 
 
@@ -595,15 +393,12 @@ def _check_images(images: Tensor, size: int) -> None:
 
 
 def _check_blocks(num_blocks: Sequence[int], levels: int) -> None:
-    if (
-        not isinstance(num_blocks, list | tuple)
-        or len(num_blocks) != levels
-        or any(type(blocks) is not int or not 0 <= blocks <= _MOST_BLOCKS for blocks in num_blocks)
-    ):
+    if not isinstance(num_blocks, list | tuple) or len(num_blocks) != levels:
         raise ValueError(
-            f"num_blocks must be a whole number from 0 to {_MOST_BLOCKS} for each of the {levels} "
-            f"filters, got {num_blocks!r}"
+            f"num_blocks must have a number for each of the {levels} filters, got {num_blocks!r}"
         )
+    for blocks in num_blocks:
+        check_count("num_blocks", blocks, 0, MOST_BLOCKS)
 
 
 def _check_divides(sample_size: int, factor: int, because: str) -> None:
@@ -620,12 +415,7 @@ def _check_sizes(name: str, sizes: Sequence[int]) -> None:
     if not isinstance(sizes, list | tuple) or not sizes:
         raise ValueError(f"{name} must name at least one layer, got none: try {name}=(64, 32)")
     for size in sizes:
-        _check_size(name, size)
-
-
-def _check_size(name: str, size: int) -> None:
-    if type(size) is not int or not 1 <= size <= _LARGEST:
-        raise ValueError(f"{name} must be whole numbers from 1 to {_LARGEST}, got {size!r}")
+        check_count(name, size, 1, MOST_CHANNELS)
 
 
 def _check_shared(
@@ -635,10 +425,9 @@ def _check_shared(
     likelihood_scale: float,
     scaling_factor: float,
 ) -> None:
-    _check_size("sample_size", sample_size)
-    _check_size("latent_channels", latent_channels)
-    if likelihood not in _LIKELIHOODS:
-        raise ValueError(f"likelihood must be one of {_LIKELIHOODS}, got {likelihood!r}")
+    check_count("sample_size", sample_size, 1, MOST_CHANNELS)
+    check_count("latent_channels", latent_channels, 1, MOST_CHANNELS)
+    check_choice("likelihood", likelihood, _LIKELIHOODS)
     positive = {"likelihood_scale": likelihood_scale, "scaling_factor": scaling_factor}
     for name, value in positive.items():
         if not isinstance(value, int | float) or not 0 < value < math.inf:

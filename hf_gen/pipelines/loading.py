@@ -16,6 +16,7 @@ from hf_gen.pipelines import WEIGHTS
 from hf_gen.pipelines.blueprint import check_image
 from hf_gen.pipelines.download import MOST_BYTES, download_pipeline
 from hf_gen.pipelines.inside import check_no_symlink_escape
+from hf_gen.pipelines.kernels import use_fast_layers
 from hf_gen.pipelines.networks import (
     AUTOENCODERS,
     GENERATORS,
@@ -128,6 +129,7 @@ def load(
             check_image(network, resolution, f"{path}/{key}")
         if isinstance(network, PRIORS):
             _check_shares(network, f"{path}/{key}")
+    use_fast_layers(saved.values())
     networks = dict(components) | saved
     options = {key: index[key] for key in kind.options if key in index}
     try:

@@ -16,8 +16,9 @@ from safetensors import SafetensorError, safe_open
 
 from hf_gen.errors import UserError
 from hf_gen.models.cyclegan import ResnetGenerator
+from hf_gen.models.pretrained import StrictModel
 from hf_gen.models.prior import LatentPrior
-from hf_gen.models.vae import ConvVAE, DenseVAE, PatchVAE, StrictModel
+from hf_gen.models.vae import ConvVAE, DenseVAE, PatchVAE
 from hf_gen.pipelines.blueprint import check_size
 from hf_gen.pipelines.download import MOST_BYTES_OF_JSON, download_network, network_files
 from hf_gen.pipelines.inside import check_no_symlink_escape

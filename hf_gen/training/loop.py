@@ -21,6 +21,7 @@ from hf_gen.images import grid
 from hf_gen.runs.atomic import atomic_dir
 from hf_gen.runs.folder import RunFolder
 from hf_gen.training.compilation import compiler_error, pays_off
+from hf_gen.training.kernels import fast_training
 from hf_gen.training.signals import Interrupted, stop_signals
 from hf_gen.training.state import Stateful, TrainState
 from hf_gen.training.tracking import MetricWindow, log_preview, start_tracker
@@ -97,93 +98,96 @@ def train(
         Interrupted: After SIGTERM or Ctrl-C.
     """
     steps = total_steps(optimisation, loader)
-    state = TrainState.prepare(
-        task.networks, task.turns, task.averaged, task.state, task.optimisations, accelerator
-    )
-    window = MetricWindow(accelerator.device)
-    first = state.restore(run.checkpoint_to_resume(output.resume_from_checkpoint), window)
-    _check_same_step(first, run)
-    if accelerator.is_main_process:
-        run.roll_back(first)
-    lowest = min(
-        (line.get(f"validation/{best}", math.inf) for line in run.metrics()), default=math.inf
-    )
-    identity = run.identity() if accelerator.is_main_process else {}
-    start_tracker(accelerator, output.report_to, run.path.name, first, identity)
-    bar = tqdm(
-        initial=first * loader.total,
-        total=steps * loader.total,
-        desc=run.path.name,
-        unit=" images",
-        unit_scale=True,
-        disable=not accelerator.is_main_process,
-    )
-    since = time.monotonic()
-    with bar, stop_signals() as received:
-        for step in range(first, steps):
-            rates = {
-                turn: learning_rate(step, steps, own) for turn, own in task.optimisations.items()
-            }
-            state.set_learning_rates(rates)
-            for batch in loader.training_batches(step):
-                with accelerator.accumulate(*state.nets.values()):
-                    for turn, losses in task.losses(state.nets, batch):
-                        accelerator.backward(losses["objective"])
-                        state.step(turn, optimisation.max_grad_norm)
-                        window.add(_named(turn, losses, task), step + 1)
-            overflows = state.update_loss_scale()
-            if overflows is not None:
-                window.add({"overflows": overflows}, step + 1)
-            state.update_ema(step, optimisation.ema_decay)
-            bar.update(loader.total)
+    on_cpu = accelerator.device.type == "cpu"
+    with fast_training(task.networks.values() if on_cpu else ()):
+        state = TrainState.prepare(
+            task.networks, task.turns, task.averaged, task.state, task.optimisations, accelerator
+        )
+        window = MetricWindow(accelerator.device)
+        first = state.restore(run.checkpoint_to_resume(output.resume_from_checkpoint), window)
+        _check_same_step(first, run)
+        if accelerator.is_main_process:
+            run.roll_back(first)
+        lowest = min(
+            (line.get(f"validation/{best}", math.inf) for line in run.metrics()), default=math.inf
+        )
+        identity = run.identity() if accelerator.is_main_process else {}
+        start_tracker(accelerator, output.report_to, run.path.name, first, identity)
+        bar = tqdm(
+            initial=first * loader.total,
+            total=steps * loader.total,
+            desc=run.path.name,
+            unit=" images",
+            unit_scale=True,
+            disable=not accelerator.is_main_process,
+        )
+        since = time.monotonic()
+        with bar, stop_signals() as received:
+            for step in range(first, steps):
+                rates = {
+                    turn: learning_rate(step, steps, own)
+                    for turn, own in task.optimisations.items()
+                }
+                state.set_learning_rates(rates)
+                for batch in loader.training_batches(step):
+                    with accelerator.accumulate(*state.nets.values()):
+                        for turn, losses in task.losses(state.nets, batch):
+                            accelerator.backward(losses["objective"])
+                            state.step(turn, optimisation.max_grad_norm)
+                            window.add(_named(turn, losses, task), step + 1)
+                overflows = state.update_loss_scale()
+                if overflows is not None:
+                    window.add({"overflows": overflows}, step + 1)
+                state.update_ema(step, optimisation.ema_decay)
+                bar.update(loader.total)
 
-            done = step + 1
-            last = done == steps
-            logs = last or done % output.logging_steps == 0
-            validates = last or done % output.validation_steps == 0
-            # All processes must stop at the same step, so several agree only now and then.
-            agrees = logs or accelerator.num_processes == 1
-            stopped_by = _agreed(received) if agrees else 0
-            saves = last or stopped_by or done % output.checkpointing_steps == 0
-            if logs or validates or saves:
-                _check_finite(window, state.modules if saves else {}, run)
-            metrics = window.means("train") if logs else {}
-            if logs:
-                bar.set_postfix_str(f"objective {_objective(metrics):,.1f}")
-            if validates:
-                metrics |= evaluate(task, state.ema(), loader)
-                if accelerator.is_main_process:
-                    pipeline = task.pipeline(state.ema())
-                    measured = {} if measure is None else measure(pipeline)
-                    metrics |= {f"validation/{name}": value for name, value in measured.items()}
-                    if best is not None and measured[best] < lowest:
-                        lowest = measured[best]
-                        bar.write(f"step {done:,}: lowest {best} so far, {lowest:.4g}, exported")
-                        _export(pipeline, run)
-                    if share is not None:
-                        share(pipeline, done)
-                    preview = task.preview(state.ema(), loader.first_held_out(PREVIEWED))
-                    image = grid(preview, task.preview_columns, enlarge=2)
-                    run.save_progress(image, done)
-                    log_preview(accelerator, image, done)
-            if metrics:
-                accelerator.log(metrics, step=done)
-                if accelerator.is_main_process:
-                    epoch = done * loader.total / loader.images_per_epoch
-                    rate = next(iter(rates.values()))
-                    run.log({"step": done, "epoch": epoch, "learning_rate": rate} | metrics)
-            if saves:
-                state.save(run.checkpoint(done), done, window)
-                if accelerator.is_main_process:
-                    run.keep_last_checkpoints(output.checkpoints_total_limit)
-                    now = time.monotonic()
-                    run.add_seconds(now - since)
-                    since = now
-            if stopped_by and not last:
-                raise Interrupted(stopped_by, done, run.path)
-    if best is None and accelerator.is_main_process:
-        _export(task.pipeline(state.ema()), run)
-    accelerator.wait_for_everyone()
+                done = step + 1
+                last = done == steps
+                logs = last or done % output.logging_steps == 0
+                validates = last or done % output.validation_steps == 0
+                # All processes must stop at the same step, so several agree only now and then.
+                agrees = logs or accelerator.num_processes == 1
+                stopped_by = _agreed(received) if agrees else 0
+                saves = last or stopped_by or done % output.checkpointing_steps == 0
+                if logs or validates or saves:
+                    _check_finite(window, state.modules if saves else {}, run)
+                metrics = window.means("train") if logs else {}
+                if logs:
+                    bar.set_postfix_str(f"objective {_objective(metrics):,.1f}")
+                if validates:
+                    metrics |= evaluate(task, state.ema(), loader)
+                    if accelerator.is_main_process:
+                        pipeline = task.pipeline(state.ema())
+                        measured = {} if measure is None else measure(pipeline)
+                        metrics |= {f"validation/{name}": value for name, value in measured.items()}
+                        if best is not None and measured[best] < lowest:
+                            lowest = measured[best]
+                            bar.write(f"step {done:,}: lowest {best} so far, {lowest:.4g}")
+                            _export(pipeline, run)
+                        if share is not None:
+                            share(pipeline, done)
+                        preview = task.preview(state.ema(), loader.first_held_out(PREVIEWED))
+                        image = grid(preview, task.preview_columns, enlarge=2)
+                        run.save_progress(image, done)
+                        log_preview(accelerator, image, done)
+                if metrics:
+                    accelerator.log(metrics, step=done)
+                    if accelerator.is_main_process:
+                        epoch = done * loader.total / loader.images_per_epoch
+                        rate = next(iter(rates.values()))
+                        run.log({"step": done, "epoch": epoch, "learning_rate": rate} | metrics)
+                if saves:
+                    state.save(run.checkpoint(done), done, window)
+                    if accelerator.is_main_process:
+                        run.keep_last_checkpoints(output.checkpoints_total_limit)
+                        now = time.monotonic()
+                        run.add_seconds(now - since)
+                        since = now
+                if stopped_by and not last:
+                    raise Interrupted(stopped_by, done, run.path)
+        if best is None and accelerator.is_main_process:
+            _export(task.pipeline(state.ema()), run)
+        accelerator.wait_for_everyone()
 
 
 def total_steps(optimisation: Optimisation, loader: Loader) -> int:

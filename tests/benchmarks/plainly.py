@@ -7,8 +7,6 @@ from hf_gen.models import cyclegan, vae
 
 
 def as_most_write_it() -> None:
-    """From here on this process has PyTorch's layers in our networks, in PyTorch's layout."""
-    vae._Enlarging.forward = nn.ConvTranspose2d.forward  # type: ignore[method-assign]
+    """From here on our networks in this process are in PyTorch's layout."""
     vae._Map.forward = nn.Unflatten.forward  # type: ignore[method-assign]
-    cyclegan._ImageConvolution.forward = nn.Conv2d.forward  # type: ignore[method-assign]
     cyclegan._InstanceNorm.forward = lambda _, features: instance_norm(features)  # type: ignore[method-assign]

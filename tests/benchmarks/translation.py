@@ -47,7 +47,9 @@ def ours(steps: int, precision: str = "no", compiled: str = "on") -> None:
     """The step of the loop, compiled as in any long run."""
     from accelerate import Accelerator
 
+    from hf_gen.pipelines.kernels import use_fast_layers
     from hf_gen.training.compilation import compile_networks
+    from hf_gen.training.kernels import TrainedConv2d, TrainedConvTranspose2d
     from hf_gen.training.memory import keep_freed_memory
     from hf_gen.training.state import TrainState
 
@@ -55,6 +57,7 @@ def ours(steps: int, precision: str = "no", compiled: str = "on") -> None:
     gate = Gate(BATCH, steps)
     torch.manual_seed(0)
     task = CycleGANTask(recipe(), torch.device("cpu"))
+    use_fast_layers(task.networks.values(), TrainedConvTranspose2d, TrainedConv2d)
     if compiled == "on":
         compile_networks(task.networks.values())
     accelerator = Accelerator(mixed_precision=precision)

@@ -73,7 +73,9 @@ def train_gated(gate: Gate, batch: int, precision: str, torch_compile: str) -> N
 
 def in_memory(steps: int, precision: str = "no") -> None:
     """The bare step by hand on one batch in memory: what the loop could reach at the most."""
+    from hf_gen.pipelines.kernels import use_fast_layers
     from hf_gen.training.compilation import compile_networks
+    from hf_gen.training.kernels import TrainedConv2d, TrainedConvTranspose2d
     from hf_gen.training.memory import keep_freed_memory
 
     keep_freed_memory()
@@ -81,6 +83,7 @@ def in_memory(steps: int, precision: str = "no") -> None:
     tell_losses(gate, domain, precision)
     started = task()
     net = started.networks["vae"].to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    use_fast_layers([net], TrainedConvTranspose2d, TrainedConv2d)
     compile_networks([net])
     adam = torch.optim.AdamW(net.parameters(), lr=LEARNING_RATE, weight_decay=0.0, fused=True)
     images, noise = first_images(domain), torch.randn(BATCH, *started.latent_shape)

@@ -1,13 +1,9 @@
 """The networks of the paper by their layers and patches; weights load exactly or not at all."""
 
-import ast
-import inspect
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from hf_gen.models import cyclegan, vae
+from hf_gen.models import cyclegan
 from hf_gen.models.cyclegan import PatchDiscriminator, ResnetGenerator
 from hf_gen.models.vae import ConvVAE
 
@@ -214,34 +210,6 @@ def test_instance_normalisation_is_that_of_pytorch(dtype: torch.dtype) -> None:
     torch.testing.assert_close(ours.grad, theirs.grad, atol=tolerance, rtol=tolerance)
 
 
-@pytest.mark.parametrize("width", [8, 9])
-@pytest.mark.parametrize(("incoming", "outgoing", "bias"), [(3, 5, False), (6, 3, True)])
-def test_a_convolution_of_images_is_that_of_pytorch_and_so_are_its_gradients(
-    incoming: int, outgoing: int, bias: bool, width: int
-) -> None:
-    torch.manual_seed(0)
-    ours = cyclegan._ImageConvolution(incoming, outgoing, bias).double()
-    maps = torch.randn(2, incoming, 8, width, dtype=torch.float64, requires_grad=True)
-    expected = nn.Conv2d.forward(ours, maps)
-    made = ours(maps)
-    torch.testing.assert_close(made, expected)
-    with torch.no_grad():
-        torch.testing.assert_close(ours(maps), expected)
-    leaves, gradient = (maps, *ours.parameters()), torch.randn_like(expected)
-    found = torch.autograd.grad(made, leaves, gradient)
-    for one, other in zip(found, torch.autograd.grad(expected, leaves, gradient), strict=True):
-        torch.testing.assert_close(one, other)
-    if width % 2 == 0:
-        operands = (maps, ours.weight, ours.bias)
-        torch.library.opcheck(cyclegan._convolved_with_gradients, operands)
-
-
-def test_outside_of_training_nothing_of_it_is_an_operator_of_ours() -> None:
-    generator, seen = ResnetGenerator(16, 4, 1, 1).eval(), torch.rand(2, 3, 16, 16)
-    assert "convolved" not in str(torch.export.export(generator, (seen,)).graph)
-    assert torch.func.grad(lambda some: generator(some).sample.sum())(seen).shape == seen.shape
-
-
 @pytest.mark.parametrize("name", SMALL)
 def test_bf16_follows_float32(name: str) -> None:
     exact = run(small(name), images())
@@ -385,21 +353,6 @@ def test_images_that_a_network_cannot_take_are_refused() -> None:
     for sentence, network, pixels in refused:
         with pytest.raises(ValueError, match=sentence):
             network(pixels)
-
-
-def test_both_files_of_networks_load_by_the_same_text() -> None:
-    here, there = inspect.getsource(cyclegan.StrictModel), inspect.getsource(vae.StrictModel)
-    assert here == there
-
-
-@pytest.mark.parametrize("file", [cyclegan, vae])
-def test_a_file_of_networks_needs_no_other_file(file: ModuleType) -> None:
-    found = list(ast.walk(ast.parse(inspect.getsource(file))))
-    names = {alias.name for node in found if isinstance(node, ast.Import) for alias in node.names}
-    names |= {str(node.module) for node in found if isinstance(node, ast.ImportFrom)}
-    packages = {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names)
-    assert packages == {"torch", "diffusers", "safetensors"}
-    assert hasattr(file, "ModelMixin")  # by which diffusers knows a component
 
 
 @pytest.fixture

@@ -21,8 +21,6 @@ from hf_gen.models.vae import (
     DenseVAE,
     PatchVAE,
     VectorVAE,
-    _enlarged_with_gradients,
-    _Enlarging,
 )
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -66,35 +64,6 @@ def images(count: int = 3, size: int = 16) -> Tensor:
 
 def shapes(network: torch.nn.Module) -> dict[str, tuple[int, ...]]:
     return {name: tuple(weight.shape) for name, weight in network.named_parameters()}
-
-
-@pytest.mark.parametrize("outgoing", [3, 8])
-@pytest.mark.parametrize(
-    ("kernel_size", "stride"), [(5, 2), (3, 2), (1, 2), (3, 4), (7, 3), (3, 1)]
-)
-def test_enlarging_is_a_transposed_convolution_and_so_are_its_gradients(
-    kernel_size: int, stride: int, outgoing: int
-) -> None:
-    torch.manual_seed(0)
-    ours = _Enlarging(
-        6, outgoing, kernel_size, stride, padding=kernel_size // 2, output_padding=stride - 1
-    ).double()
-    maps = torch.randn(4, 6, 5, 7, dtype=torch.float64, requires_grad=True)
-    expected = torch.nn.ConvTranspose2d.forward(ours, maps)
-    enlarged = ours(maps)
-    torch.testing.assert_close(enlarged, expected)
-    with torch.no_grad():
-        torch.testing.assert_close(ours(maps), expected)
-    leaves, gradient = (maps, *ours.parameters()), torch.randn_like(expected)
-    found = torch.autograd.grad(enlarged, leaves, gradient)
-    for one, other in zip(found, torch.autograd.grad(expected, leaves, gradient), strict=True):
-        torch.testing.assert_close(one, other)
-    torch.library.opcheck(_enlarged_with_gradients, (*leaves, stride))
-
-
-def test_outside_of_training_nothing_of_it_is_an_operator_of_ours() -> None:
-    decoder, codes = ConvVAE().eval().decoder, torch.randn(2, 50, 1, 1)
-    assert "enlarged" not in str(torch.export.export(decoder, (codes,)).graph)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -333,27 +302,27 @@ def test_diffusers_own_options_of_loading_work(tmp_path: Path) -> None:
             r"sample_size must be a multiple of 4 .*got 30: try 28 or 32",
         ),
         (ConvVAE, {"sample_size": 3}, "sample_size must be a multiple of 4 .*got 3: try 4"),
-        (ConvVAE, {"sample_size": 0}, "sample_size must be whole numbers from 1 to 4096, got 0"),
-        (ConvVAE, {"sample_size": 32.0}, "sample_size must be whole numbers .*got 32.0"),
-        (ConvVAE, {"sample_size": 8192}, "sample_size must be whole numbers .*got 8192"),
+        (ConvVAE, {"sample_size": 0}, "sample_size must be a whole number from 1 to 4096, got 0"),
+        (ConvVAE, {"sample_size": 32.0}, "sample_size must be a whole number .*got 32.0"),
+        (ConvVAE, {"sample_size": 8192}, "sample_size must be a whole number .*got 8192"),
         (ConvVAE, {"filters": ()}, "filters must name at least one layer"),
         (ConvVAE, {"filters": (64,)}, "must have the same length, got 1, 2 and 2"),
-        (ConvVAE, {"filters": (64, 0)}, "filters must be whole numbers .*got 0"),
-        (ConvVAE, {"filters": (64, -1)}, "filters must be whole numbers .*got -1"),
-        (ConvVAE, {"filters": ("a", 1)}, "filters must be whole numbers .*got 'a'"),
+        (ConvVAE, {"filters": (64, 0)}, "filters must be a whole number .*got 0"),
+        (ConvVAE, {"filters": (64, -1)}, "filters must be a whole number .*got -1"),
+        (ConvVAE, {"filters": ("a", 1)}, "filters must be a whole number .*got 'a'"),
         (ConvVAE, {"filters": 64}, "filters must"),
         (ConvVAE, {"kernel_sizes": (4, 3)}, "kernel_sizes must be odd, got 4: try 5"),
-        (ConvVAE, {"strides": (2, 0)}, "strides must be whole numbers .*got 0"),
+        (ConvVAE, {"strides": (2, 0)}, "strides must be a whole number .*got 0"),
         (ConvVAE, {"downsample": "average"}, "downsample must be one of .*got 'average'"),
-        (ConvVAE, {"latent_channels": 0}, "latent_channels must be whole numbers .*got 0"),
+        (ConvVAE, {"latent_channels": 0}, "latent_channels must be a whole number .*got 0"),
         (ConvVAE, {"likelihood": "poisson"}, "likelihood must be one of .*got 'poisson'"),
         (ConvVAE, {"likelihood_scale": 0.0}, "likelihood_scale must be a positive number, got 0"),
         (ConvVAE, {"likelihood_scale": math.nan}, "likelihood_scale must be .*got nan"),
         (ConvVAE, {"likelihood_scale": "1"}, "likelihood_scale must be a positive number"),
         (DenseVAE, {"hidden": ()}, "hidden must name at least one layer"),
-        (DenseVAE, {"hidden": (12, 0)}, "hidden must be whole numbers .*got 0"),
-        (DenseVAE, {"sample_size": -1}, "sample_size must be whole numbers .*got -1"),
-        (DenseVAE, {"latent_channels": True}, "latent_channels must be whole numbers .*got True"),
+        (DenseVAE, {"hidden": (12, 0)}, "hidden must be a whole number .*got 0"),
+        (DenseVAE, {"sample_size": -1}, "sample_size must be a whole number .*got -1"),
+        (DenseVAE, {"latent_channels": True}, "latent_channels must be a whole number .*got True"),
         (DenseVAE, {"likelihood": None}, "likelihood must be one of .*got None"),
     ],
 )

@@ -148,7 +148,8 @@ def check(answer: dict[str, Any], way: str, pipeline: VAEPipeline) -> None:
     assert answer["classes"] == [outer, "ConvVAE"]
     assert answer["hf_gen"] == (way in ("model", "class", "load"))
     assert answer["dtype"] == "torch.float32"
-    assert answer["mean"] == expected_mean(pipeline)
+    # Pipelines of the installed hf_gen decode on a CPU with kernels that round otherwise.
+    assert answer["mean"] == pytest.approx(expected_mean(pipeline), rel=1e-6)
 
 
 def start_ways(
@@ -346,66 +347,6 @@ def test_a_translation_loads_from_the_hub_too(
     assert json.loads(output.splitlines()[-1]) == expected
 
 
-@pytest.mark.parametrize("has_prior", [True, False])
-def test_a_folder_of_the_first_layout_loads(
-    pipeline: VAEPipeline, tmp_path: Path, has_prior: bool
-) -> None:
-    def write(part: str, class_name: str, config: dict[str, Any], network: Any) -> None:
-        (tmp_path / part).mkdir()
-        config = {"_class_name": class_name, "_diffusers_version": "0.42.1", **config}
-        (tmp_path / part / "config.json").write_text(json.dumps(config))
-        save_file(network.state_dict(), tmp_path / part / WEIGHTS)
-
-    index = {
-        "_class_name": "VAEPipeline",
-        "_diffusers_version": "0.42.1",
-        "resolution": 16,
-        "vae": ["hf_gen.models.vae", "ConvVAE"],
-    }
-    config = {
-        "downsample": "stride",
-        "filters": [6, 4],
-        "kernel_sizes": [5, 3],
-        "latent_channels": 5,
-        "likelihood": "bernoulli",
-        "likelihood_scale": 0.2,
-        "sample_size": 16,
-        "strides": [2, 2],
-    }
-    write("vae", "ConvVAE", config, pipeline.vae)
-    if has_prior:
-        index["prior"] = ["hf_gen.models.prior", "LatentPrior"]
-        write(
-            "prior",
-            "LatentPrior",
-            {"latent_shape": [5, 1, 1], "num_components": 3},
-            pipeline.prior,
-        )
-    (tmp_path / "model_index.json").write_text(json.dumps(index))
-    for again in (load(tmp_path), VAEPipeline.from_pretrained(tmp_path)):
-        assert again.priors == (pipeline.priors if has_prior else ("standard",))
-        for name in again.priors:
-            drawn = [
-                made.sample(3, torch.Generator().manual_seed(0), "pt", prior=name)
-                for made in (again, pipeline)
-            ]
-            assert torch.equal(*drawn)
-    assert isinstance(ConvVAE.from_pretrained(tmp_path, subfolder="vae"), ConvVAE)
-
-
-def test_a_translation_of_the_first_layout_loads(tmp_path: Path) -> None:
-    made = TranslationPipeline(ResnetGenerator(16, 4), ResnetGenerator(16, 4), 16)
-    made.save_pretrained(tmp_path)
-    for source in tmp_path.rglob("*.py"):
-        source.unlink()
-    index = json.loads((tmp_path / "model_index.json").read_text())
-    index["_class_name"] = "TranslationPipeline"
-    index["a_to_b"] = index["b_to_a"] = ["hf_gen.models.cyclegan", "ResnetGenerator"]
-    (tmp_path / "model_index.json").write_text(json.dumps(index))
-    for again in (load(tmp_path), TranslationPipeline.from_pretrained(tmp_path)):
-        assert isinstance(again, TranslationPipeline)
-
-
 def test_a_class_loads_its_own_pipeline_only(saved: Path) -> None:
     with pytest.raises(UserError, match="holds a VAEPipeline, not a TranslationPipeline"):
         TranslationPipeline.from_pretrained(saved)
@@ -546,7 +487,7 @@ def test_a_repository_that_cannot_be_had_is_one_sentence_at_once(
         f"{loopback_hub.stranger_token}#tester/hidden": "or log in with `hf auth login`",
         f"{loopback_hub.read_token}#tester/hidden": "VAEPipeline",
         "tester/gated": "tester/gated is gated: ask for access",
-        "tester/broken": "the Hub failed to serve tester/broken now",
+        "tester/broken": "the Hub failed to serve tester/broken",
     }
     output = run(TRY, *expected, **environment).splitlines()
     assert len(output) == len(expected)

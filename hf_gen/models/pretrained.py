@@ -1,0 +1,151 @@
+"""What all networks share: strict loading, saving with their source, checks of their arguments.
+
+The files of this folder import torch, diffusers and safetensors only: the text of this one becomes
+part of the remote code of a repository on the Hub.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from diffusers.configuration_utils import ConfigMixin
+from diffusers.models.modeling_utils import ModelMixin
+from safetensors import SafetensorError, safe_open
+
+MOST_CHANNELS = 4096
+MOST_BLOCKS = 64
+MOST_WEIGHTS = 2**27
+
+
+class StrictModel(ModelMixin, ConfigMixin):
+    """A network that loads exactly what was saved of it, or not at all.
+
+    It is saved with its source, so that it loads without hf_gen too.
+
+    Attributes:
+        source_name: The name of the file with its source, without its ending: a format, and unique,
+            since diffusers keeps the remote code of all repositories in one folder.
+    """
+
+    source_name: str
+    _where_to_look = ("subfolder", "revision", "cache_dir", "local_files_only", "token", "proxies")
+
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str, **kwargs: Any
+    ) -> Self | tuple[Self, dict[str, Any]]:
+        """Loads a model that `save_pretrained` or `push_to_hub` wrote, or refuses it.
+
+        Takes what diffusers' `from_pretrained` takes. Weights are read from safetensors only.
+
+        Raises:
+            ValueError: If the config names another class, or the weights are of other shapes,
+                incomplete, more than the network has, or not finite.
+            OSError: If there is no config or no safetensors file, or one is damaged.
+        """
+        name = f"{pretrained_model_name_or_path}/{kwargs.get('subfolder') or ''}".rstrip("/")
+        where = {key: kwargs[key] for key in cls._where_to_look if key in kwargs}
+        try:
+            saved_class = cls.load_config(pretrained_model_name_or_path, **where)["_class_name"]
+        except (KeyError, TypeError, IndexError, RecursionError) as error:
+            raise ValueError(
+                f"the config.json in {name} describes no network ({error!r}): download it again"
+            ) from error
+        if saved_class != cls.__name__:
+            raise ValueError(
+                f"{name} holds a {saved_class}, not a {cls.__name__}: "
+                f"load it with {saved_class}.from_pretrained"
+            )
+        wants_information = kwargs.pop("output_loading_info", False)
+        try:
+            model, information = super().from_pretrained(
+                pretrained_model_name_or_path,
+                **{**kwargs, "use_safetensors": True, "output_loading_info": True},
+            )
+        except (SafetensorError, RuntimeError, KeyError, AttributeError, TypeError) as error:
+            raise ValueError(
+                f"the weights in {name} cannot be loaded ({error}): download or export them again"
+            ) from error
+        for key in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+            if information[key]:
+                raise ValueError(
+                    f"the weights in {name} do not fit its config: {key.replace('_', ' ')} "
+                    f"{sorted(map(str, information[key]))[:3]}: download or export them again"
+                )
+        for key, weight in model.state_dict().items():
+            # Both ends are NaN if one number is; this takes no memory, as isfinite does.
+            if weight.element_size() > 1 and not torch.stack(weight.aminmax()).isfinite().all():
+                raise ValueError(
+                    f"the weights in {name} are not all finite numbers, {key} for one: download or "
+                    "export them again"
+                )
+        return (model, information) if wants_information else model
+
+    @classmethod
+    def _load_pretrained_model(
+        cls, model: Any, state_dict: Any, resolved_model_file: list[str], *args: Any, **kwargs: Any
+    ) -> Any:
+        """As diffusers does, but for shards: an index may name pickles, or weights not in them."""
+        if state_dict is None:
+            found: set[str] = set()
+            for file in resolved_model_file:
+                if not file.endswith(".safetensors"):
+                    raise ValueError(f"{file} can run code and is never read: export it again")
+                with safe_open(file, "pt") as weights:
+                    found.update(weights.keys())
+            missing = sorted(model.state_dict().keys() - found)
+            if missing:
+                raise ValueError(f"{resolved_model_file} lack {missing[:3]}: export them again")
+        return super()._load_pretrained_model(
+            model, state_dict, resolved_model_file, *args, **kwargs
+        )
+
+    @classmethod
+    def extract_init_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
+        """As diffusers does, but for `auto_map`, which tells others where this class is."""
+        known = {key: value for key, value in config_dict.items() if key != "auto_map"}
+        return super().extract_init_dict(known, **kwargs)
+
+    def to_json_string(self) -> str:
+        """The config, and where diffusers' `AutoModel` finds the class."""
+        config = json.loads(super().to_json_string())
+        config.pop("_name_or_path", None)  # it may be a path of this machine
+        config["auto_map"] = {"AutoModel": f"{self.source_name}.{type(self).__name__}"}
+        return json.dumps(config, indent=2, sort_keys=True) + "\n"
+
+    def save_config(
+        self, save_directory: str | Path, push_to_hub: bool = False, **kwargs: Any
+    ) -> None:
+        """Writes the config, and beside it one file with the source of this network."""
+        own = next(parent for parent in type(self).__mro__ if "source_name" in vars(parent))
+        source = Path(str(sys.modules[own.__module__].__file__)).read_text("utf-8")
+        here = Path(__file__).read_text("utf-8")
+        imported = re.compile(r"^from hf_gen\.models\.pretrained import .*?\n\n", re.M | re.DOTALL)
+        copy = Path(save_directory, f"{self.source_name}.py")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(imported.sub(lambda _: here + "\n", source), "utf-8")
+        super().save_config(save_directory, push_to_hub, **kwargs)
+
+
+def check_count(name: str, count: int, lowest: int, highest: int) -> None:
+    """Raises ValueError unless `count` is a whole number in bounds: a config.json is untrusted."""
+    if type(count) is not int or not lowest <= count <= highest:
+        raise ValueError(f"{name} must be a whole number from {lowest} to {highest}, got {count!r}")
+
+
+def check_choice(name: str, choice: str, choices: tuple[str, ...]) -> None:
+    """Raises ValueError unless `choice` is one of `choices`."""
+    if choice not in choices:
+        raise ValueError(f"{name} must be one of {choices}, got {choice!r}")
+
+
+def check_memory(what: str, count: int, lower: str) -> None:
+    """Raises ValueError if a network had more than 2^27 of something."""
+    if count > MOST_WEIGHTS:
+        raise ValueError(
+            f"the network must not have more than {MOST_WEIGHTS:,} {what}, got {count:,}: lower "
+            f"{lower}"
+        )
