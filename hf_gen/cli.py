@@ -52,7 +52,7 @@ def sample(
 
     Args:
         model: A bundled model such as conv-vae, a run folder, or a Hub id.
-        output: The PNG to write; an earlier one is replaced.
+        output: The PNG to write; only one that hf-gen wrote is replaced.
         count: Number of images, 8 in a row.
         prior: standard, gaussian or mixture. Default: the last that the model has.
         temperature: Multiplies the prior's standard deviations; below 1 for more typical images.
@@ -60,7 +60,7 @@ def sample(
     """
     import torch
 
-    from hf_gen.images import grid
+    from hf_gen.images import grid, write_png
     from hf_gen.pipelines import VAEPipeline, load
 
     pipeline = load(model)
@@ -74,7 +74,8 @@ def sample(
         raise UserError(str(error)) from error
     with translate_os_errors(output):
         output.parent.mkdir(parents=True, exist_ok=True)
-        grid(faces, columns=min(count, 8), enlarge=-(-96 // faces.shape[-1])).save(output, "PNG")
+        enlarge = -(-96 // faces.shape[-1])
+        write_png(grid(faces, columns=min(count, 8), enlarge=enlarge), output)
     print(f"{output}: {count} faces of {model}, {chosen} prior, seed {seed}")
 
 
@@ -112,7 +113,7 @@ def report(runs: tyro.conf.Positional[tuple[Path, ...]], output_dir: Path = Path
 
     Args:
         runs: Run folders whose training has finished.
-        output_dir: Where to; an earlier report there is replaced.
+        output_dir: Where to; an earlier report there is replaced, files of others are kept.
     """
     from hf_gen.report.compare import compare
 
@@ -225,8 +226,6 @@ def draw_faces(
     """
     from hf_gen.faces import write_synthetic_faces
 
-    if folder.exists():
-        raise UserError(f"{folder} exists already: name a new folder")
     write_synthetic_faces(folder, train, test, size, seed)
     print(f"{folder}: {train:,} pairs of faces to train on and {test:,} held out")
 

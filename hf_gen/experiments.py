@@ -54,7 +54,7 @@ class Experiment:
         """Saves the exported pipeline of a run again, with what is learned after training."""
         if self.learn_more is not None:
             pipeline = self.learn_more(load(run.path).to(device))
-            with atomic_dir(run.pipeline) as partial:
+            with atomic_dir(run.pipeline, marker="model_index.json") as partial:
                 pipeline.save_pretrained(partial, safe_serialization=True)
 
     def conclude(self, run: RunFolder, device: torch.device) -> dict[str, Any]:

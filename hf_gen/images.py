@@ -5,6 +5,7 @@ Images as tensors are floats in [-1, 1], (batch, 3, height, width).
 
 import io
 import math
+import os
 import sys
 from collections.abc import Sequence
 from functools import cache
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 from hf_gen.errors import UserError
 
@@ -143,6 +145,22 @@ def grid(images: "Tensor", columns: int, enlarge: int = 1, gap: int = 2) -> Imag
         left = gap + index % columns * (width + gap)
         canvas[top : top + height, left : left + width] = cell
     return Image.fromarray(canvas)
+
+
+def write_png(picture: Image.Image, file: Path) -> None:
+    """Writes a PNG that names hf_gen as its software; only such a file is replaced.
+
+    Raises:
+        UserError: If there is another file.
+    """
+    mark = "Software", "hf_gen"
+    if os.path.lexists(file):
+        head = file.read_bytes()[:200] if file.is_file() else b""
+        if "\0".join(mark).encode() not in head:
+            raise UserError(f"{file} was not written by hf_gen: choose another file")
+    about = PngInfo()
+    about.add_text(*mark)
+    picture.save(file, "PNG", pnginfo=about)
 
 
 def _start(file: io.BytesIO | Path) -> bytes:

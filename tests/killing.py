@@ -26,8 +26,8 @@ from train_accelerate import main
 PHASES = {
     "the pixel cache's build": r"/\.?pixels-",
     "the dataset's preparation": r"/cache\b",
-    "the rotation of old checkpoints": r"/\.checkpoint-\d+\.(replaced|removed)",
-    "a checkpoint's write": r"/\.checkpoint-\d+\.partial",
+    "the rotation of old checkpoints": r"/\.checkpoint-\d+\.hf_gen-(replaced|removed)",
+    "a checkpoint's write": r"/\.checkpoint-\d+\.hf_gen-partial",
     "the export": r"/\.pipeline\.",
     "the log, record and pictures": r"/run\b",
 }
@@ -87,7 +87,7 @@ class Moments:
             if isinstance(path, (str, bytes)) and flags & _WRITES:
                 self._changes(os.fsdecode(path))
         elif event == "os.rename":
-            # To or from .NAME.replaced or .NAME.partial: either says what is going on.
+            # To or from a hidden name of `atomic_dir`: either says what is going on.
             self._changes(f"{os.fsdecode(arguments[0])} {os.fsdecode(arguments[1])}")
         elif event in ("os.remove", "os.rmdir", "os.mkdir", "os.truncate"):
             path = arguments[0] if isinstance(arguments[0], int) else os.fsdecode(arguments[0])

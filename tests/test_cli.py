@@ -64,6 +64,17 @@ def test_new_faces_of_a_model_that_comes_along_are_one_picture(tmp_path: Path) -
         assert picture.size == (3 * 98 + 2, 98 + 2)
 
 
+@pytest.mark.parametrize("content", [b"text", b"\x89PNG of another program"])
+def test_only_a_picture_of_hf_gen_is_replaced(tmp_path: Path, content: bytes) -> None:
+    picture = tmp_path / "mine.png"
+    picture.write_bytes(content)
+    with pytest.raises(UserError, match=f"{picture} was not written by hf_gen"):
+        sample("conv-vae", picture, count=1)
+    assert picture.read_bytes() == content
+    for seed in (1, 2):
+        sample("conv-vae", tmp_path / "new.png", count=1, seed=seed)
+
+
 def test_what_has_no_faces_of_its_own_is_a_sentence(tmp_path: Path) -> None:
     translation = next(name for name, entry in manifest().items() if "cyclegan" in entry["recipe"])
     picture = tmp_path / "x.png"

@@ -51,7 +51,7 @@ def everything(folder: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in files
-        if path.name not in ("run.json", "timing.json", ".lock")
+        if path.name not in ("run.json", "timing.json", ".hf_gen.lock")
     }
 
 

@@ -95,7 +95,7 @@ def test_killed_run_goes_on_to_the_bit(
 ) -> None:
     run = tmp_path / "killed"
     arguments = ("conv-vae", *SMALL, *EVENTFUL, *cache, "--output-dir", str(run))
-    moments = (["checkpoint-5"], [".checkpoint-20.partial", "checkpoint-20"], ["pipeline"])
+    moments = (["checkpoint-5"], [".checkpoint-20.hf_gen-partial", "checkpoint-20"], ["pipeline"])
     for moment in moments:
         process = start(*arguments)
         wait_for(process, *(run / place for place in moment))

@@ -48,7 +48,7 @@ def test_killed_run_goes_on_to_the_bit_with_its_pools(
 ) -> None:
     run = tmp_path / "killed"
     arguments = ("cyclegan-lambda10", *SMALL, *EVENTFUL, *cache, "--output-dir", str(run))
-    for moment in (["checkpoint-5"], [".checkpoint-15.partial", "checkpoint-15"]):
+    for moment in (["checkpoint-5"], [".checkpoint-15.hf_gen-partial", "checkpoint-15"]):
         process = start(*arguments)
         wait_for(process, *(run / place for place in moment))
         process.kill()

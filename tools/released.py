@@ -8,7 +8,7 @@ synthetic faces alone: real ones may not be passed on.
 
 import hashlib
 import json
-import shutil
+import re
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -148,10 +148,12 @@ def main(
     Raises:
         UserError: If there is no such model, no table in the README, or data cannot be used.
     """
-    if BEGIN not in readme.read_text("utf-8"):
-        raise UserError(f"{readme} has no {BEGIN.strip()}: run this in a checkout of hf_gen")
+    if not re.search(f"{BEGIN}.*{END}", readme.read_text("utf-8"), re.DOTALL):
+        raise UserError(
+            f"{readme} has no {BEGIN.strip()} and {END.strip()}: run this in a checkout of hf_gen"
+        )
     record, listed = cards / "results.json", manifest()
-    known = json.loads(record.read_text("utf-8")) if record.exists() else {}
+    known = _earlier(record)
     weights = {name: digest(entry) for name, entry in listed.items()}
     results = {name: one for name, one in known.items() if one["weights"] == weights.get(name)}
     for name in names or listed:
@@ -166,6 +168,20 @@ def main(
     table = results_table(results, cards)
     before_table, _, rest = readme.read_text("utf-8").partition(BEGIN)
     atomic_write_text(readme, before_table + BEGIN + table + END + rest.partition(END)[2])
+
+
+def _earlier(record: Path) -> dict[str, Any]:
+    """What an earlier call wrote. Raises `UserError` if the cards' folder holds something else."""
+    if not record.exists() and (not record.parent.exists() or not any(record.parent.iterdir())):
+        return {}
+    try:
+        known: dict[str, Any] = json.loads(record.read_text("utf-8"))
+        digests = [one["weights"] for one in known.values()]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        digests = []
+    if not digests:
+        raise UserError(f"{record.parent} holds no cards of hf_gen: choose a new folder by --cards")
+    return known
 
 
 def _measure(
@@ -222,8 +238,9 @@ def _draw(model: Released, drawn: Experiment, folder: Path) -> None:
         else:
             held_out = drawn.domains[0].held_out
             draw_vae_pictures(Path(place), model.name, model.pipeline, held_out, _SEED)
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        for earlier in folder.glob("*.png"):
+            earlier.unlink()
         for file in sorted(Path(place).glob("*.png")):
             if not file.stem.endswith("-dark"):
                 with Image.open(file) as picture:

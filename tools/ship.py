@@ -6,6 +6,7 @@ classes are installed. `MANIFEST` says of each model where it is from, and the h
 
 import hashlib
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -34,7 +35,9 @@ def ship(run: tyro.conf.Positional[Path], data: str, commit: str, name: str | No
     recipe = described.identity()["recipe"]
     name = name or recipe
     folder = WEIGHTS / name
-    with atomic_dir(folder) as partial:
+    if not re.fullmatch(r"[\w-]+", name):
+        raise UserError(f"name must be letters, digits, _ and - alone, got {name!r}")
+    with atomic_dir(folder, marker="model_index.json") as partial:
         pipeline.save_pretrained(partial, safe_serialization=True)
         for source in partial.rglob("*.py"):
             source.unlink()

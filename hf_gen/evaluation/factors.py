@@ -118,7 +118,7 @@ def train_factor_reader(
         if not known:
             _train(reader, style, size, count, epochs)
     if not known:
-        with atomic_dir(file.parent) as folder:
+        with atomic_dir(file.parent, marker=_FILE) as folder:
             save_file(
                 reader.state_dict(),
                 folder / _FILE,

@@ -179,7 +179,7 @@ def _keep(described: RealReference, folder: Path) -> None:
         with FileLock(folder.with_name(f"{folder.name}.lock")):
             if not folder.exists():
                 diversity = torch.tensor(described.diversity, dtype=torch.float64)
-                with atomic_dir(folder) as partial:
+                with atomic_dir(folder, marker=_FILE) as partial:
                     save_file(
                         {"features": described.features, "diversity": diversity}, partial / _FILE
                     )

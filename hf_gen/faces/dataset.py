@@ -100,14 +100,15 @@ def write_synthetic_faces(folder: Path, train: int, test: int, size: int, seed: 
     """Draws pairs of faces into a folder, which is there whole in the end or not at all.
 
     Args:
-        folder: Replaced, if it is there.
+        folder: A new one.
         train: Pairs to train on.
         test: Held-out pairs: other faces than those to train on.
         size: Height and width in pixels.
         seed: Another seed draws other faces.
 
     Raises:
-        UserError: If a number is out of its range, or the disk cannot be written.
+        UserError: If a number is out of its range, the folder exists, or the disk cannot be
+            written.
     """
     try:
         splits = {

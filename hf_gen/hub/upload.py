@@ -12,11 +12,10 @@ from pathlib import Path
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
 from hf_gen.errors import UserError, translate_hub_errors
+from hf_gen.runs.update import MANIFEST, Hashes, read_manifest
 
-MANIFEST = ".hf_gen.json"
 _OF_THE_HUB = {".gitattributes", MANIFEST}
 _LARGEST_MANIFEST = 10_000_000
-Hashes = dict[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,7 @@ def _read(repo_id: str, api: HfApi, repo_type: str) -> _Contents:
         if (siblings[MANIFEST].size or 0) > _LARGEST_MANIFEST:
             raise UserError(f"{MANIFEST} of {repo_id} is too large: choose another repository")
         path = api.hf_hub_download(repo_id, MANIFEST, repo_type=repo_type, revision=info.sha)
-        listed = _parse(Path(path), repo_id)
+        listed = read_manifest(Path(path), f"{MANIFEST} of {repo_id}")
     # The Hub itself writes the README of a Space, and of what is created with a licence.
     is_new = (
         listed is None
@@ -138,17 +137,6 @@ def _read(repo_id: str, api: HfApi, repo_type: str) -> _Contents:
         and len(api.list_repo_commits(repo_id, repo_type=repo_type)) == 1
     )
     return _Contents(info.sha, files, listed, is_new)
-
-
-def _parse(file: Path, repo_id: str) -> Hashes:
-    try:
-        listed = json.loads(file.read_text("utf-8"))["files"]
-        return {str(name): [str(one) for one in hashes] for name, hashes in listed.items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(
-            f"{MANIFEST} of {repo_id} is damaged ({error}): delete it there, and push with "
-            "--overwrite"
-        ) from error
 
 
 def _hashes(file: Path) -> list[str]:

@@ -16,8 +16,8 @@ from hf_gen.report.comparison import Shown
 from hf_gen.report.document import Picture, Section, Table, as_text, write_report
 from hf_gen.report.groups import data_of, grouped
 from hf_gen.report.sections import autoencoder_sections, translation_section
-from hf_gen.runs.atomic import atomic_dir
 from hf_gen.runs.loading import LoadedRun, load_run
+from hf_gen.runs.update import update_dir
 
 # What every evaluation measures of a family, and a report cannot do without.
 _MEASURED = {
@@ -52,19 +52,17 @@ def compare(paths: Sequence[Path], output: Path) -> Compared:
     Args:
         paths: Run folders. Those that are missing, unfinished or of another version are left out,
             and the report says so.
-        output: A folder that does not exist yet, or that holds an earlier report.
+        output: Where to. The files of an earlier report there are replaced, others are kept.
 
     Raises:
-        UserError: If no run is left, or the folder cannot be written.
+        UserError: If no run is left, the folder cannot be written, or a file there that hf_gen did
+            not write would be replaced.
     """
-    if output.exists() and not (output / "report.md").is_file():
-        raise UserError(f"{output} exists and holds no report: name another --output-dir")
     opened, left_out = _open(paths)
     if not opened:
         reasons = "; ".join(left_out.values()) or "no run folder was named"
         raise UserError(f"there is nothing to compare: {reasons}")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_dir(output) as folder:
+    with update_dir(output, ("report.md", "report.html", "results.json")) as folder:
         sections = [_overview(opened, left_out)]
         for (data, _), group in grouped(opened, lambda run: (data_of(run), type(run.recipe))):
             if isinstance(group[0].recipe, VAERecipe):

@@ -146,7 +146,7 @@ def _train(run: Planned) -> Iterator[float]:
     """Trains in a process of its own, whose words go to a file, and tells how far it is."""
     run.folder.parent.mkdir(parents=True, exist_ok=True)
     log = run.folder.with_name(f"{run.folder.name}.log")
-    with log.open("w") as words:
+    with log.open("a", encoding="utf-8") as words:
         process = subprocess.Popen(
             [sys.executable, str(SCRIPT), *run.arguments], stdout=words, stderr=subprocess.STDOUT
         )

@@ -1,7 +1,7 @@
 """Files and folders that appear whole or not at all.
 
 Everything is written under another name, flushed to the disk and renamed: a process killed at any
-moment leaves nothing half written, only a hidden ``.NAME.partial`` that nobody reads.
+moment leaves nothing half written, only a hidden ``.NAME.hf_gen-partial`` that nobody reads.
 """
 
 import os
@@ -12,23 +12,29 @@ from pathlib import Path
 
 from hf_gen.errors import UserError, translate_os_errors
 
+LOCK = ".hf_gen.lock"
+_PARTIAL, _REPLACED, _REMOVED = ".hf_gen-partial", ".hf_gen-replaced", ".hf_gen-removed"
+
 
 @contextmanager
-def atomic_dir(target: Path, resumable: bool = False) -> Iterator[Path]:
+def atomic_dir(target: Path, marker: str | None = None, resumable: bool = False) -> Iterator[Path]:
     """Yields an empty folder that becomes `target` if, and only if, the block ends well.
 
     A folder that is already at `target` is replaced by two renames, between which there is none.
 
     Args:
         target: Where.
+        marker: A file that shows that hf_gen made the folder which is already there. Without it
+            nothing is replaced.
         resumable: Yield what an earlier block left in place of an empty folder, and leave what this
             one has written if it does not end well. The caller knows how much of it is whole.
 
     Raises:
-        UserError: If the disk is full, read-only or not writable.
+        UserError: If there is something else at `target`, or the disk is full, read-only or not
+            writable.
     """
-    partial = target.with_name(f".{target.name}.partial")
-    replaced = target.with_name(f".{target.name}.replaced")
+    partial, replaced = _hidden(target, _PARTIAL), _hidden(target, _REPLACED)
+    _check_replaceable(target, marker)
     with translate_os_errors(target):
         if not resumable:
             _remove(partial)
@@ -36,6 +42,7 @@ def atomic_dir(target: Path, resumable: bool = False) -> Iterator[Path]:
         try:
             yield partial
             _flush(partial)
+            _check_replaceable(target, marker)
             if target.exists():
                 _remove(replaced)
                 target.rename(replaced)
@@ -50,7 +57,7 @@ def atomic_dir(target: Path, resumable: bool = False) -> Iterator[Path]:
 
 def atomic_rmtree(target: Path) -> None:
     """Removes a folder so that it is never seen half removed."""
-    doomed = target.with_name(f".{target.name}.removed")
+    doomed = _hidden(target, _REMOVED)
     _remove(doomed)
     target.rename(doomed)
     _remove(doomed)
@@ -63,24 +70,29 @@ def tidy(folder: Path) -> None:
     """
     for path in folder.glob(".*"):
         target = path.with_name(path.stem.removeprefix("."))
-        if path.suffix == ".replaced" and not target.exists():
+        if path.suffix == _REPLACED and not target.exists():
             path.rename(target)
-        elif path.suffix in (".partial", ".replaced", ".removed"):
+        elif is_leftover(path):
             _remove(path) if path.is_dir() else path.unlink()
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether a file or folder is what a killed writer left."""
+    return path.name.startswith(".") and path.suffix in (_PARTIAL, _REPLACED, _REMOVED)
 
 
 @contextmanager
 def exclusive_lock(folder: Path) -> Iterator[None]:
     """Refuses a second process that wants to write to `folder`, which is created.
 
-    A killed process lets go of it. A folder that is empty in the end is removed.
+    A killed process lets go of it. A folder that was created and is empty in the end is removed.
 
     Raises:
         UserError: If another process is in such a block, or the folder cannot be locked.
     """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(folder / ".lock")
+    lock, created = FileLock(folder / LOCK), not folder.exists()
     with translate_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -96,22 +108,28 @@ def exclusive_lock(folder: Path) -> Iterator[None]:
         with suppress(OSError):
             Path(lock.lock_file).unlink()
         lock.release()
-        with suppress(OSError):
-            folder.rmdir()
+        if created:
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def atomic_write_text(target: Path, text: str) -> None:
-    """Writes `text` to `target`, which holds the old or the new text at every moment.
+    """Writes `text` to `target`; see `atomic_write`."""
+    atomic_write(target, text.encode())
+
+
+def atomic_write(target: Path, content: bytes) -> None:
+    """Writes `content` to `target`, which holds the old or the new content at every moment.
 
     Raises:
         UserError: If the disk is full, read-only or not writable.
     """
-    # Several processes may write the same text; each writes its own copy first.
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    # Several processes may write the same file; each writes its own copy first.
+    partial = _hidden(target, f".{os.getpid()}{_PARTIAL}")
     with translate_os_errors(target):
         try:
-            with partial.open("w", encoding="utf-8") as file:
-                file.write(text)
+            with partial.open("wb") as file:
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(target)
@@ -119,6 +137,18 @@ def atomic_write_text(target: Path, text: str) -> None:
             partial.unlink(missing_ok=True)
             raise
         _flush_entry(target.parent)
+
+
+def _hidden(target: Path, ending: str) -> Path:
+    return target.with_name(f".{target.name}{ending}")
+
+
+def _check_replaceable(target: Path, marker: str | None) -> None:
+    if os.path.lexists(target) and (marker is None or not (target / marker).is_file()):
+        why = (
+            "exists already" if marker is None else f"holds no {marker}, so hf_gen did not make it"
+        )
+        raise UserError(f"{target} {why}: move it away, or choose another folder")
 
 
 def _remove(folder: Path) -> None:

@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 from PIL import Image
 
 from hf_gen.errors import UserError, translate_os_errors
-from hf_gen.runs.atomic import atomic_rmtree, atomic_write_text
+from hf_gen.runs.atomic import LOCK, atomic_rmtree, atomic_write_text, is_leftover
 
 FORMAT = 1
+STATE = "state.json"
+"""What shows that a folder is a checkpoint."""
 T = TypeVar("T")
 # Where a run lies and where it goes on from is no part of what it computes; nor is where the images
 # are, of which the pixels are compared.
@@ -47,15 +49,15 @@ class RunFolder:
         return self.path / "metrics.jsonl"
 
     def check(self, identity: dict[str, Any], before: dict[str, Any] | None = None) -> None:
-        """Makes sure that the folder can be written and holds no other run. Writes nothing.
+        """Makes sure that the folder can be written and holds this run or nothing. Writes nothing.
 
         Args:
             identity: Nested plain values: the name of the recipe, its fields, the processes.
             before: What fields are taken to have been that an older run does not have.
 
         Raises:
-            UserError: If the run in the folder differs (the fields are listed), or if the folder is
-                not writable.
+            UserError: If the run in the folder differs (the fields are listed), or if the folder
+                holds files but no run, or is not writable.
         """
         existing = self.path
         while not existing.exists():
@@ -68,6 +70,7 @@ class RunFolder:
             )
         run_file = self.path / "run.json"
         if not run_file.exists():
+            self._check_empty()
             return
         try:
             saved = json.loads(run_file.read_text(encoding="utf-8"))
@@ -86,6 +89,18 @@ class RunFolder:
             raise UserError(
                 f"{self.path} holds another run: {'; '.join(differing)}. Give the same flags to go "
                 "on with it, or another --output-dir to start anew"
+            )
+
+    def _check_empty(self) -> None:
+        if not self.path.exists():
+            return
+        others = [
+            path.name for path in self.path.iterdir() if path.name != LOCK and not is_leftover(path)
+        ]
+        if others:
+            raise UserError(
+                f"{self.path} holds files of other origin, such as {min(others)}, and no run: "
+                "choose another --output-dir, a new or empty folder"
             )
 
     def check_images(self, images: list[dict[str, Any]]) -> None:
@@ -236,8 +251,9 @@ class RunFolder:
         return named[wish]
 
     def keep_last_checkpoints(self, limit: int) -> None:
-        """Keeps the last `limit` checkpoints."""
-        for path in self.checkpoints()[:-limit]:
+        """Keeps the last `limit` checkpoints, and folders of that name that hold no checkpoint."""
+        saved = [path for path in self.checkpoints() if (path / STATE).is_file()]
+        for path in saved[:-limit]:
             atomic_rmtree(path)
 
     def save_progress(self, picture: Image.Image, step: int) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from hf_gen.errors import UserError
 from hf_gen.runs.atomic import atomic_dir
+from hf_gen.runs.folder import STATE
 
 FORMAT = 1
 # What reading a file that is cut short, or holds something else, ends in.
@@ -48,7 +49,7 @@ def save_checkpoint(
     Raises:
         UserError: If the disk is full or not writable.
     """
-    with atomic_dir(folder) as partial:
+    with atomic_dir(folder, marker=STATE) as partial:
         for name, module in modules.items():
             _write(partial / f"{name}.safetensors", module.state_dict())
         for turn, optimiser in optimisers.items():
@@ -56,7 +57,7 @@ def save_checkpoint(
         for name, tensors in state.items():
             _write(partial / f"{name}.safetensors", tensors)
         plain = {"format": FORMAT, "step": step, "window": dict(window), "scale": dict(scale)}
-        (partial / "state.json").write_text(json.dumps(plain, indent=2), encoding="utf-8")
+        (partial / STATE).write_text(json.dumps(plain, indent=2), encoding="utf-8")
 
 
 def load_checkpoint(
@@ -75,7 +76,7 @@ def load_checkpoint(
         UserError: If the checkpoint is damaged or of another format.
     """
     try:
-        plain = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        plain = json.loads((folder / STATE).read_text(encoding="utf-8"))
         if plain["format"] != FORMAT:
             raise UserError(
                 f"{folder} has format {plain['format']}, and this version of hf_gen reads format "

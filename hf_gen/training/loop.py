@@ -280,7 +280,7 @@ def _named(turn: str, losses: dict[str, Tensor], task: Task) -> dict[str, Tensor
 
 
 def _export(pipeline: DiffusionPipeline, run: RunFolder) -> None:
-    with atomic_dir(run.pipeline) as partial:
+    with atomic_dir(run.pipeline, marker="model_index.json") as partial:
         pipeline.save_pretrained(partial, safe_serialization=True)
 
 

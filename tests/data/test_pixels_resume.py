@@ -118,7 +118,7 @@ def test_what_was_saved_is_not_decoded_again(
 
     with pytest.raises(Killed):
         until(50)
-    (progress,) = tmp_path.glob(".pixels-*.partial/progress.json")
+    (progress,) = tmp_path.glob(".pixels-*.hf_gen-partial/progress.json")
     assert json.loads(progress.read_text())["seen"] == 48
     decoded.clear()
     until(90)
@@ -137,7 +137,7 @@ def test_what_does_not_fit_is_decoded_anew(tmp_path: Path, change: str) -> None:
         cached_pixels(split(90), SIZE, tmp_path / "cache", True)
 
     assert exit_code(in_child(work)) == -signal.SIGKILL
-    (partial,) = (tmp_path / "cache").glob(".pixels-*.partial")
+    (partial,) = (tmp_path / "cache").glob(".pixels-*.hf_gen-partial")
     assert json.loads((partial / "progress.json").read_text())["seen"] > 40
     if change == "torn pixels":
         os.truncate(partial / "pixels.bin", 1000)
@@ -161,7 +161,7 @@ def test_many_images_take_no_memory_and_a_kill_loses_little(
         report.write_text(json.dumps([growth, time.monotonic() - since]))
 
     def saved() -> int:
-        for path in cache.glob(".pixels-*.partial/progress.json"):
+        for path in cache.glob(".pixels-*.hf_gen-partial/progress.json"):
             return int(json.loads(path.read_text())["seen"])
         return 0
 

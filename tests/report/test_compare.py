@@ -114,15 +114,20 @@ def test_every_picture_is_there_in_both_themes(compared: Path) -> None:
 
 
 def test_a_report_replaces_a_report_and_nothing_else(runs: Path, tmp_path: Path) -> None:
-    kept = tmp_path / "photos"
-    kept.mkdir()
-    with pytest.raises(UserError, match="exists and holds no report"):
-        compare([runs / "conv-vae"], kept)
-    compare([runs / "conv-vae"], tmp_path / "report")
-    compare([runs / "dense-vae-z5"], tmp_path / "report")
-    assert list(json.loads((tmp_path / "report" / "results.json").read_text())["runs"]) == [
-        "dense-vae-z5"
-    ]
+    thesis = tmp_path / "thesis"
+    (thesis / "figures").mkdir(parents=True)
+    others = [thesis / "chapter.tex", thesis / "figures" / "photo.png"]
+    for file in others:
+        file.write_text("mine")
+    compare([runs / "conv-vae"], thesis)
+    compare([runs / "dense-vae-z5"], thesis)
+    assert list(json.loads((thesis / "results.json").read_text())["runs"]) == ["dense-vae-z5"]
+    assert not list(thesis.glob("figures/*conv-vae*"))
+    assert all(file.read_text() == "mine" for file in others)
+    (thesis / "report.md").write_text("my own report")
+    with pytest.raises(UserError, match=r"thesis/report\.md was not written by hf_gen, or has"):
+        compare([runs / "conv-vae"], thesis)
+    assert (thesis / "report.md").read_text() == "my own report"
 
 
 def test_nothing_to_compare_is_a_sentence(tmp_path: Path) -> None:

@@ -14,7 +14,13 @@ import pytest
 
 import hf_gen
 from hf_gen.errors import UserError, translate_os_errors
-from hf_gen.runs.atomic import atomic_dir, atomic_rmtree, atomic_write_text
+from hf_gen.runs.atomic import (
+    atomic_dir,
+    atomic_rmtree,
+    atomic_write_text,
+    exclusive_lock,
+    tidy,
+)
 
 Start = Callable[..., subprocess.Popen[str]]
 ROOT = Path(hf_gen.__file__).parents[1]
@@ -23,7 +29,7 @@ KILLED_INSIDE = """
 import os, signal, sys
 from pathlib import Path
 from hf_gen.runs.atomic import atomic_dir
-with atomic_dir(Path(sys.argv[1])) as partial:
+with atomic_dir(Path(sys.argv[1]), marker="old") as partial:
     (partial / "new").write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -40,7 +46,7 @@ def watch(event, arguments):
             os.kill(os.getpid(), signal.SIGKILL)
 
 left = int(sys.argv[2])
-with atomic_dir(Path(sys.argv[1])) as partial:
+with atomic_dir(Path(sys.argv[1]), marker="old") as partial:
     (partial / "new").write_text("whole")
     sys.addaudithook(watch)
 """
@@ -64,14 +70,60 @@ def test_a_folder_appears_with_all_that_was_written(tmp_path: Path) -> None:
 
 def test_a_folder_replaces_the_one_before(tmp_path: Path) -> None:
     for name in ("old", "new"):
-        with atomic_dir(tmp_path / "target") as partial:
+        with atomic_dir(tmp_path / "target", marker="old") as partial:
             (partial / name).write_text(name)
     assert contents(tmp_path / "target") == {"new": "new"}
     assert list(tmp_path.iterdir()) == [tmp_path / "target"]
 
 
+@pytest.mark.parametrize("marker", [None, "config.json"])
+@pytest.mark.parametrize("kind", ["folder", "file", "broken link"])
+def test_what_hf_gen_did_not_make_is_refused_before_and_after_the_block(
+    tmp_path: Path, marker: str | None, kind: str
+) -> None:
+    target = tmp_path / "target"
+
+    def write() -> None:
+        with atomic_dir(target, marker) as partial:
+            (partial / "config.json").write_text("{}")
+            match kind:
+                case "folder":
+                    target.mkdir()
+                    (target / "mine").write_text("mine")
+                case "file":
+                    target.write_text("mine")
+                case _:
+                    target.symlink_to("nowhere")
+
+    with pytest.raises(UserError, match=f"{target} .*: move it away"):
+        write()
+    assert os.path.lexists(target)
+    with pytest.raises(UserError, match=f"{target} .*: move it away"), atomic_dir(target, marker):
+        raise AssertionError("refused before the block")
+    assert list(tmp_path.iterdir()) == [target]
+    assert kind != "folder" or contents(target) == {"mine": "mine"}
+
+
+def test_tidying_up_takes_only_what_killed_writers_left(tmp_path: Path) -> None:
+    own = (".a.hf_gen-partial", ".run.json.7.hf_gen-partial", ".b.hf_gen-removed")
+    others = (".notes.partial", ".old.replaced", "b.hf_gen-partial", ".bin.removed")
+    for name in (*own, *others):
+        (tmp_path / name).write_text(name)
+    tidy(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {*others}
+
+
+def test_a_folder_that_was_there_before_its_lock_stays(tmp_path: Path) -> None:
+    with exclusive_lock(tmp_path / "new"):
+        assert (tmp_path / "new").is_dir()
+    (tmp_path / "mine").mkdir()
+    with exclusive_lock(tmp_path / "mine"):
+        pass
+    assert list(tmp_path.iterdir()) == [tmp_path / "mine"]
+
+
 def stop_halfway(target: Path, stop: type[BaseException]) -> None:
-    with atomic_dir(target) as partial:
+    with atomic_dir(target, marker="old") as partial:
         (partial / "new").write_text("half")
         raise stop
 
@@ -95,7 +147,7 @@ def test_a_kill_inside_the_block_leaves_what_was_there(tmp_path: Path, start_pyt
         (partial / "old").write_text("whole")
     assert start_python(KILLED_INSIDE, target).wait() == -signal.SIGKILL
     assert contents(target) == {"old": "whole"}
-    with atomic_dir(target) as partial:
+    with atomic_dir(target, marker="old") as partial:
         assert list(partial.iterdir()) == []
         (partial / "new").write_text("whole")
     assert contents(target) == {"new": "whole"}
@@ -231,13 +283,13 @@ with atomic_dir(disk / "target") as partial:
     (partial / "old").write_text("whole")
 
 def fill_folder():
-    with atomic_dir(disk / "target") as partial:
+    with atomic_dir(disk / "target", marker="old") as partial:
         (partial / "new").write_bytes(bytes(1_000_000))
 
 def fill_with_safetensors():
     import numpy
     from safetensors.numpy import save_file
-    with atomic_dir(disk / "target") as partial:
+    with atomic_dir(disk / "target", marker="old") as partial:
         save_file({"weights": numpy.zeros(1_000_000)}, partial / "new.safetensors")
 
 def fill_with_text():

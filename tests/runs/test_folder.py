@@ -168,7 +168,12 @@ def test_a_rollback_removes_later_log_lines_and_checkpoints(tmp_path: Path) -> N
 
 def test_checkpoints_come_in_the_order_of_their_steps(tmp_path: Path) -> None:
     run = started(tmp_path)
-    for name in ("checkpoint-1000", "checkpoint-200", ".checkpoint-3000.partial", "checkpoint-x"):
+    for name in (
+        "checkpoint-1000",
+        "checkpoint-200",
+        ".checkpoint-3000.hf_gen-partial",
+        "checkpoint-x",
+    ):
         (run.path / name).mkdir()
     assert run.checkpoints() == [run.checkpoint(200), run.checkpoint(1000)]
     assert run.checkpoint_to_resume("latest") == run.checkpoint(1000)
@@ -195,13 +200,37 @@ def test_the_last_checkpoints_are_kept(tmp_path: Path, limit: int, kept: list[in
     run = started(tmp_path)
     for step in (30, 200, 1000):
         run.checkpoint(step).mkdir()
-        (run.checkpoint(step) / "file").touch()
+        (run.checkpoint(step) / "state.json").touch()
     run.keep_last_checkpoints(limit)
     assert run.checkpoints() == [run.checkpoint(step) for step in kept]
     assert {path.name for path in run.path.iterdir()} == {
         "run.json",
         *(f"checkpoint-{step}" for step in kept),
     }
+
+
+def test_a_folder_of_files_without_a_run_is_refused(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "thesis")
+    run.check(identity())
+    run.path.mkdir()
+    for own in (".hf_gen.lock", ".run.json.7.hf_gen-partial"):
+        (run.path / own).touch()
+    run.check(identity())
+    (run.path / "README.md").write_text("mine")
+    with pytest.raises(UserError, match=r"thesis holds files of other origin, such as README\.md"):
+        run.check(identity())
+
+
+def test_a_folder_that_is_called_like_a_checkpoint_is_never_removed(tmp_path: Path) -> None:
+    run = started(tmp_path)
+    for step in (10, 20, 30):
+        run.checkpoint(step).mkdir()
+    (run.checkpoint(10) / "mine").touch()
+    for step in (20, 30):
+        (run.checkpoint(step) / "state.json").touch()
+    run.keep_last_checkpoints(1)
+    assert run.checkpoints() == [run.checkpoint(10), run.checkpoint(30)]
+    assert (run.checkpoint(10) / "mine").exists()
 
 
 def test_results_and_progress_are_kept(tmp_path: Path) -> None:
