@@ -21,7 +21,14 @@ if __name__ == "__main__":
 import tyro
 
 from hf_gen import __version__
-from hf_gen.config import Optimisation, Output, Recipe, VAERecipe, recipe_as_json
+from hf_gen.config import (
+    Optimisation,
+    Output,
+    Recipe,
+    VAERecipe,
+    recipe_as_json,
+    with_absolute_paths,
+)
 from hf_gen.errors import UserError, translate_os_errors
 from hf_gen.recipes import RECIPES
 
@@ -132,7 +139,7 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
     try:
         set_num_threads(recipe.optimisation.num_threads)
         identity = {"recipe": name, "processes": accelerator.num_processes}
-        identity |= recipe_as_json(recipe)
+        identity |= recipe_as_json(with_absolute_paths(recipe))
         # A field that an older run lacks came later; it was then what the recipe says.
         before = recipe_as_json(RECIPES[name][1])
         run.check(identity, before)

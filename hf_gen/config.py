@@ -6,6 +6,7 @@ imports torch, so that `--help` is fast.
 
 import dataclasses
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
@@ -264,9 +265,9 @@ class VAERecipe:
     optimisation: Optimisation = field(default_factory=Optimisation)
     output: Output = field(default_factory=Output)
     pretrained_model_name_or_path: str | None = None
-    """Fine-tune this autoencoder of hf_gen or diffusers (KL or Tiny): a Hub id or a folder."""
+    """Fine-tune this autoencoder of hf_gen or diffusers: a Hub id, bundled name, run or folder."""
     subfolder: str | None = None
-    """The sub-folder of the pretrained model, such as "vae" within a pipeline."""
+    """The sub-folder of the pretrained model. Default: of a pipeline, "vae"."""
 
 
 @dataclass(frozen=True)
@@ -408,6 +409,34 @@ def recipe_as_json(recipe: Recipe) -> dict[str, Any]:
         names = recipe.domain_names
         values["domains"] |= {"domain_a": names[0], "domain_b": names[1]}
     return values
+
+
+def with_absolute_paths(recipe: Recipe) -> Recipe:
+    """The same recipe for every working directory: local paths absolute, datasets as folders.
+
+    A local dataset is in `train_data_dir`, whichever of the two flags named it.
+    """
+    data, changes = recipe.data, dict[str, Any]()
+    if data.cache_dir is not None:
+        data = dataclasses.replace(data, cache_dir=data.cache_dir.resolve())
+    if folder := _dataset_folder(data.train_data_dir, data.dataset_name):
+        data = dataclasses.replace(data, dataset_name="faces", train_data_dir=folder)
+    if isinstance(recipe, CycleGANRecipe):
+        domains = recipe.domains
+        if folder := _dataset_folder(domains.train_data_dir_b, domains.dataset_name_b):
+            changes["domains"] = dataclasses.replace(
+                domains, dataset_name_b=None, train_data_dir_b=folder
+            )
+    elif (name := recipe.pretrained_model_name_or_path) and Path(name).is_dir():
+        changes["pretrained_model_name_or_path"] = str(Path(name).resolve())
+    return dataclasses.replace(recipe, data=data, **changes)
+
+
+def _dataset_folder(folder: Path | None, name: str | None) -> Path | None:
+    if folder is None and name in (None, "faces"):
+        return None
+    path = Path(os.path.expanduser(folder or str(name)))  # noqa: PTH111, fails for unknown users
+    return path.resolve() if folder is not None or path.is_dir() else None
 
 
 def recipe_from_json(like: Recipe, values: dict[str, Any]) -> Recipe:

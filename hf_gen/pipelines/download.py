@@ -13,7 +13,7 @@ from hf_gen.errors import UserError, translate_hub_errors
 
 MOST_BYTES = 2 * 10**9
 MOST_BYTES_OF_JSON = 10**6
-_INDEX = "model_index.json"
+INDEX = "model_index.json"
 _TIMEOUT = 5.0
 
 
@@ -47,7 +47,7 @@ def download_pipeline(
         UserError: If there is no such repository or pipeline, it may not be read, is larger than
             `most_bytes`, or the Hub cannot be reached.
     """
-    wanted = [_INDEX, *(file for place in places for file in network_files(place, variant))]
+    wanted = [INDEX, *(file for place in places for file in network_files(place, variant))]
     return _download(repo_id, wanted, _check_index, revision, local_files_only, token, most_bytes)
 
 
@@ -67,7 +67,7 @@ def download_configs(
     """
     configs = [network_files(place)[0] for place in places]
     return _download(
-        repo_id, [_INDEX, *configs], _check_nothing, None, local_files_only, token, MOST_BYTES
+        repo_id, [INDEX, *configs], _check_nothing, None, local_files_only, token, MOST_BYTES
     )
 
 
@@ -173,9 +173,9 @@ def _check_nothing(shown: str, there: Collection[str]) -> None:
 
 
 def _check_index(shown: str, there: Collection[str]) -> None:
-    if _INDEX not in there:
+    if INDEX not in there:
         raise UserError(
-            f"{shown} holds no pipeline: there is no {_INDEX} in it; a network alone is loaded "
+            f"{shown} holds no pipeline: there is no {INDEX} in it; a network alone is loaded "
             "with its own class, such as ConvVAE.from_pretrained"
         )
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from hf_gen.errors import UserError
 from hf_gen.pipelines import WEIGHTS
 from hf_gen.pipelines.blueprint import check_image
-from hf_gen.pipelines.download import MOST_BYTES, download_pipeline
+from hf_gen.pipelines.download import INDEX, MOST_BYTES, download_pipeline
 from hf_gen.pipelines.inside import check_no_symlink_escape
 from hf_gen.pipelines.kernels import use_fast_layers
 from hf_gen.pipelines.networks import (
@@ -29,7 +29,6 @@ from hf_gen.pipelines.networks import (
 from hf_gen.pipelines.translation import TranslationPipeline
 from hf_gen.pipelines.vae import VAEPipeline
 
-_INDEX = "model_index.json"
 _LARGEST_RESOLUTION = 1024
 
 
@@ -138,7 +137,7 @@ def load(
         raise UserError(f"{name} does not hold the networks of a {class_name}: {error}") from error
     except (ValueError, RuntimeError) as error:
         raise UserError(
-            f"{path / _INDEX} does not fit its networks at resolution {resolution}: {error}"
+            f"{path / INDEX} does not fit its networks at resolution {resolution}: {error}"
         ) from error
     try:
         kind.try_out(pipeline, torch.zeros(1, 3, resolution, resolution))
@@ -165,19 +164,19 @@ def local_folder(name: str | Path) -> Path | None:
         return WEIGHTS / name
     if isinstance(name, str) and not path.exists() and not name.startswith(("/", ".", "~")):
         return None
-    if not (path / _INDEX).exists() and (path / "pipeline").is_dir():
+    if not (path / INDEX).exists() and (path / "pipeline").is_dir():
         return path / "pipeline"
     return path
 
 
 def _read_index(path: Path, name: str | Path) -> tuple[_Kind, dict[str, Any]]:
     """Which pipeline lies in a folder, and what its index says, with a resolution in bounds."""
-    file = path / _INDEX
+    file = path / INDEX
     if not path.is_dir():
         raise UserError(f"{str(name)!r} is no folder: name a run folder, a pipeline or a Hub id")
     if not file.is_file():
         raise UserError(
-            f"{name} holds no pipeline: there is no {_INDEX} in it or in its folder pipeline; name "
+            f"{name} holds no pipeline: there is no {INDEX} in it or in its folder pipeline; name "
             "a run folder whose training has ended"
         )
     check_no_symlink_escape(path, file)

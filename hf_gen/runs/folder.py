@@ -26,6 +26,8 @@ _FREE_TO_DIFFER = (
     *("output.hub_private_repo", "output.hub_overwrite"),
     *("domains.domain_a", "domains.domain_b"),
 )
+# The images are compared by their hashes: a folder may have been moved or renamed.
+_LOCATIONS = ("data.train_data_dir", "domains.train_data_dir_b")
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ class RunFolder:
         images: list[dict[str, Any]] | None = None,
         compiled: bool = False,
     ) -> None:
-        """Creates the folder with its `run.json`, unless it is there already.
+        """Creates the folder with its `run.json`, or notes there where a run's images are now.
 
         Args:
             identity: As for `check`.
@@ -150,12 +152,15 @@ class RunFolder:
         """
         with translate_os_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-        if not (self.path / "run.json").exists():
-            content: dict[str, Any] = {"format": FORMAT, "command": command, "device": device}
-            content |= {"compiled": compiled, "identity": identity, "versions": versions}
-            content["images"] = images
-            text = json.dumps(content, indent=2)
-            atomic_write_text(self.path / "run.json", text + "\n")
+        run_file = self.path / "run.json"
+        content: dict[str, Any] = {"format": FORMAT, "command": command, "device": device}
+        content |= {"compiled": compiled, "identity": None, "versions": versions}
+        content["images"] = images
+        if run_file.exists():
+            content = self._described()
+        if content["identity"] != identity:
+            text = json.dumps(content | {"identity": identity}, indent=2)
+            atomic_write_text(run_file, text + "\n")
 
     def identity(self) -> dict[str, Any]:
         """What the run is, as flat values: from its `run.json`.
@@ -354,8 +359,13 @@ def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     return [
         f"{key.rpartition('.')[2]} was {old.get(key)!r} and is now {new.get(key)!r}"
         for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key) and key not in _FREE_TO_DIFFER
+        if key not in _FREE_TO_DIFFER and _compared(key, old) != _compared(key, new)
     ]
+
+
+def _compared(key: str, values: dict[str, Any]) -> Any:
+    value = values.get(key)
+    return value is None if key in _LOCATIONS else value
 
 
 def flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:

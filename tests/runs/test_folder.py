@@ -89,6 +89,18 @@ def test_where_a_run_and_its_images_are_may_differ(tmp_path: Path) -> None:
         run.check(identity(data__split="test"))
 
 
+def test_a_moved_dataset_is_the_same_run_and_noted(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    for place in ("/here", "/there"):
+        moved = identity(data__train_data_dir=place)
+        run.check(moved)
+        run.start(moved, COMMAND, "1 x cpu", VERSIONS, [{"images": 1}])
+        assert run.identity()["data.train_data_dir"] == place
+    run.check_images([{"images": 1}])
+    with pytest.raises(UserError, match="images was 1 and is now 2"):
+        run.check_images([{"images": 2}])
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -30,7 +30,8 @@ from hf_gen.config import (
 from hf_gen.data.batches import Batch
 from hf_gen.errors import UserError
 from hf_gen.models.vae import ConvVAE, DenseVAE, VectorVAE
-from hf_gen.pipelines import VAEPipeline
+from hf_gen.pipelines import WEIGHTS, VAEPipeline
+from hf_gen.pipelines.networks import load_network
 from hf_gen.recipes import RECIPES
 from hf_gen.tasks.vae import VAETask
 
@@ -323,6 +324,25 @@ def test_fine_tuning_starts_from_exactly_the_weights_that_were_saved(
     assert losses(task, batch())["objective"].isfinite()
 
 
+def test_a_run_a_pipeline_and_a_bundled_name_are_their_autoencoder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vae = PRETRAINED["ConvVAE"]()
+    VAEPipeline(vae, resolution=16).save_pretrained(tmp_path / "run" / "pipeline")
+    bundled = load_network(str(WEIGHTS / "conv-vae"), "vae")
+    monkeypatch.chdir(tmp_path)
+    for name, resolution, expected in (
+        (tmp_path / "run", 16, vae),
+        ("run", 16, vae),
+        (tmp_path / "run" / "pipeline", 16, vae),
+        ("conv-vae", bundled.config.sample_size, bundled),
+    ):
+        started = make(pretrained=name, resolution=resolution).networks["vae"].vae
+        for key, weight in expected.state_dict().items():
+            assert torch.equal(started.state_dict()[key], weight), (name, key)
+            assert started.state_dict()[key].dtype == torch.float32
+
+
 def test_a_pretrained_network_of_another_size_is_a_sentence(tmp_path: Path) -> None:
     PRETRAINED["ConvVAE"]().save_pretrained(tmp_path)
     with pytest.raises(UserError, match=r"takes 16x16 images: add --resolution 16"):
@@ -339,8 +359,8 @@ def test_a_folder_that_cannot_be_fine_tuned_is_a_sentence(tmp_path: Path) -> Non
     VAEPipeline(PRETRAINED["ConvVAE"](), resolution=16).save_pretrained(tmp_path / "pipeline")
     with pytest.raises(UserError, match=f"there is no folder {tmp_path}/nothing"):
         make(pretrained=tmp_path / "nothing")
-    with pytest.raises(UserError, match=f"{tmp_path}/pipeline"):
-        make(pretrained=tmp_path / "pipeline")
+    with pytest.raises(UserError, match="cyclegan holds no autoencoder"):
+        make(pretrained="cyclegan")
     config = tmp_path / "pipeline" / "vae" / "config.json"
     config.write_text(config.read_text().replace("ConvVAE", "UNet2DModel"))
     with pytest.raises(UserError, match="holds a UNet2DModel, and hf_gen loads ConvVAE"):
