@@ -154,21 +154,19 @@ def write_png(picture: Image.Image, file: Path) -> None:
         UserError: If there is another file.
     """
     mark = "Software", "hf_gen"
-    if os.path.lexists(file):
-        head = file.read_bytes()[:200] if file.is_file() else b""
-        if "\0".join(mark).encode() not in head:
-            raise UserError(f"{file} was not written by hf_gen: choose another file")
+    if os.path.lexists(file) and b"\0".join(map(str.encode, mark)) not in _start(file, 200):
+        raise UserError(f"{file} was not written by hf_gen: choose another file")
     about = PngInfo()
     about.add_text(*mark)
     picture.save(file, "PNG", pnginfo=about)
 
 
-def _start(file: io.BytesIO | Path) -> bytes:
+def _start(file: io.BytesIO | Path, count: int = 16) -> bytes:
     if isinstance(file, io.BytesIO):
-        return file.getvalue()[:16]
+        return file.getvalue()[:count]
     try:
         with file.open("rb") as opened:
-            return opened.read(16)
+            return opened.read(count)
     except OSError:
         return b""
 

@@ -26,8 +26,6 @@ _FREE_TO_DIFFER = (
     *("output.hub_private_repo", "output.hub_overwrite"),
     *("domains.domain_a", "domains.domain_b"),
 )
-# The images are compared by their hashes: a folder may have been moved or renamed.
-_LOCATIONS = ("data.train_data_dir", "domains.train_data_dir_b")
 
 
 @dataclass(frozen=True)
