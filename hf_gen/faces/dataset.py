@@ -110,15 +110,12 @@ def write_synthetic_faces(folder: Path, train: int, test: int, size: int, seed: 
         UserError: If a number is out of its range, the folder exists, or the disk cannot be
             written.
     """
-    try:
-        splits = {
-            name: synthetic_faces(count, start=start, seed=seed, size=size)
-            for name, count, start in (("train", train, 0), ("test", test, TEST_START))
-        }
-    except ValueError as error:
-        raise UserError(str(error)) from error
     with atomic_dir(folder) as partial:
-        for name, split in splits.items():
+        for name, count, start in (("train", train, 0), ("test", test, TEST_START)):
+            try:
+                split = synthetic_faces(count, start=start, seed=seed, size=size)
+            except ValueError as error:
+                raise UserError(str(error)) from error
             target = partial / "data" / f"{name}-00000-of-00001.parquet"
             target.parent.mkdir(exist_ok=True)
             split.to_parquet(target)
