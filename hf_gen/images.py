@@ -153,6 +153,8 @@ def write_png(picture: Image.Image, file: Path) -> None:
     Raises:
         UserError: If there is another file.
     """
+    if file.is_dir():
+        raise UserError(f"{file} is a folder: name a file in it")
     mark = "Software", "hf_gen"
     if os.path.lexists(file) and b"\0".join(map(str.encode, mark)) not in _start(file, 200):
         raise UserError(f"{file} was not written by hf_gen: choose another file")

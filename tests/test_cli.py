@@ -129,7 +129,7 @@ OUTPUTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     ),
     "report": (
         ("report", "unfinished", "--output-dir", "{}"),
-        {"file": "holds no report", "empty/": "holds no report|nothing to compare"},
+        {"file": "nothing to compare|is a file", "empty/": "nothing to compare"},
     ),
     "reproduce": (
         ("reproduce", "--output-dir", "{}"),

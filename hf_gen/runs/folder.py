@@ -357,13 +357,8 @@ def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     return [
         f"{key.rpartition('.')[2]} was {old.get(key)!r} and is now {new.get(key)!r}"
         for key in sorted(old.keys() | new.keys())
-        if key not in _FREE_TO_DIFFER and _compared(key, old) != _compared(key, new)
+        if key not in _FREE_TO_DIFFER and old.get(key) != new.get(key)
     ]
-
-
-def _compared(key: str, values: dict[str, Any]) -> Any:
-    value = values.get(key)
-    return value is None if key in _LOCATIONS else value
 
 
 def flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
