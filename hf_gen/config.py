@@ -308,6 +308,8 @@ class Domains:
             )
         if self.label_a is not None and self.label_a == self.label_b:
             raise UserError(f"label_a and label_b are both {self.label_a!r}: name two domains")
+        if self.domain_a is not None and self.domain_a == self.domain_b:
+            raise UserError(f"domain_a and domain_b are both {self.domain_a!r}: name them apart")
 
 
 @dataclass(frozen=True)
