@@ -1,8 +1,13 @@
-"""Image VAEs and CycleGANs on anime faces: train, load, sample, walk and translate."""
+"""Image VAEs and CycleGANs on anime faces: train, load, sample, interpolate and translate."""
 
-from typing import TYPE_CHECKING
+import importlib
+from typing import TYPE_CHECKING, Any
 
-from hf_gen.lazy import lazily
+if TYPE_CHECKING:
+    from hf_gen.models.cyclegan import PatchDiscriminator, ResnetGenerator
+    from hf_gen.models.prior import LatentPrior
+    from hf_gen.models.vae import ConvVAE, DenseVAE, PatchVAE
+    from hf_gen.pipelines import TranslationPipeline, VAEPipeline, load
 
 __version__ = "0.1.0"
 __all__ = [
@@ -16,24 +21,20 @@ __all__ = [
     "VAEPipeline",
     "load",
 ]
+_MODULES = {
+    "ConvVAE": "models.vae",
+    "DenseVAE": "models.vae",
+    "LatentPrior": "models.prior",
+    "PatchDiscriminator": "models.cyclegan",
+    "PatchVAE": "models.vae",
+    "ResnetGenerator": "models.cyclegan",
+    "TranslationPipeline": "pipelines",
+    "VAEPipeline": "pipelines",
+    "load": "pipelines",
+}
 
-if TYPE_CHECKING:
-    from hf_gen.models.cyclegan import PatchDiscriminator, ResnetGenerator
-    from hf_gen.models.prior import LatentPrior
-    from hf_gen.models.vae import ConvVAE, DenseVAE, PatchVAE
-    from hf_gen.pipelines import TranslationPipeline, VAEPipeline, load
 
-__getattr__ = lazily(
-    __name__,
-    {
-        "ConvVAE": "hf_gen.models.vae",
-        "DenseVAE": "hf_gen.models.vae",
-        "LatentPrior": "hf_gen.models.prior",
-        "PatchDiscriminator": "hf_gen.models.cyclegan",
-        "PatchVAE": "hf_gen.models.vae",
-        "ResnetGenerator": "hf_gen.models.cyclegan",
-        "TranslationPipeline": "hf_gen.pipelines",
-        "VAEPipeline": "hf_gen.pipelines",
-        "load": "hf_gen.pipelines",
-    },
-)
+def __getattr__(name: str) -> Any:  # torch takes seconds to import
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -147,9 +147,9 @@ class ModelCache:
 
     def _load(self, name: str, place: _Entry) -> "DiffusionPipeline":
         with self._lock:  # two threads that import the same at once may both get half of it
-            load_any = pipelines.load_any
+            load = pipelines.load
         try:
-            pipeline = load_any(place.source, most_bytes=MOST_DOWNLOAD)
+            pipeline = load(place.source, max_bytes=MOST_DOWNLOAD)
         except UserError as error:
             raise UserError(str(error).replace(str(place.source), name)) from error
         pipeline.to(self.device)

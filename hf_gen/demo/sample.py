@@ -77,7 +77,7 @@ def draw(
         raise UserError("A model whose codes are maps needs a fitted prior to sample from")
     used = prior if prior in pipeline.priors else "standard"
     generator = torch.Generator().manual_seed(seed)
-    return pipeline.draw_codes(count, generator, used, temperature), used
+    return pipeline.sample_latents(count, generator, used, temperature), used
 
 
 def random_walk(pipeline: "VAEPipeline", seed: int, prior: PriorName) -> list[Image.Image]:

@@ -11,7 +11,7 @@ from huggingface_hub import HfApi, ModelCard, RepoCard
 from hf_gen.errors import UserError, translate_hub_errors
 from hf_gen.hub.upload import check_overwrite, upload
 from hf_gen.pipelines import load
-from hf_gen.pipelines.inside import check_no_symlink_escape
+from hf_gen.pipelines.files import check_no_symlink_escape
 from hf_gen.runs.folder import RunFolder
 
 _FILES = ("README.md", "results.json", "metrics.jsonl")

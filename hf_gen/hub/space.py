@@ -21,7 +21,7 @@ from hf_gen.errors import UserError, translate_hub_errors
 from hf_gen.hub.cards import TEMPLATES
 from hf_gen.hub.push import check_card
 from hf_gen.hub.upload import check_overwrite, upload
-from hf_gen.pipelines.download import network_files
+from hf_gen.pipelines.files import network_files
 
 # ZeroGPU, by its first name: what the Hub hosts without a subscription.
 _HARDWARE = SpaceHardware.ZERO_A10G
@@ -30,7 +30,7 @@ _PYTHON = "3.12"
 _TORCH = "2.11.0"
 _APP, _MODELS = "app.py", "models.txt"
 _PINS, _PROJECT, _LICENSE = "requirements.txt", "pyproject.toml", "LICENSE"
-# Where `load_any` finds the networks of a repository; "" is its root.
+# Where `hf_gen.load` finds the networks of a repository; "" is its root.
 _PLACES = ("vae", "prior", "a_to_b", "b_to_a", "")
 _READ = ("model_index.json", *(file for place in _PLACES for file in network_files(place)))
 _TIMEOUT = 5.0

@@ -7,6 +7,7 @@ Higgins et al., beta-VAE, 2017.
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,13 +25,12 @@ from hf_gen.config import (
     VAERecipe,
 )
 from hf_gen.data.batches import Batch
-from hf_gen.errors import UserError, check_repo_access, translate_hub_errors
+from hf_gen.errors import UserError
 from hf_gen.features import feature_extractor
 from hf_gen.losses import kl_to_standard_normal, reconstruction_nll
 from hf_gen.models.vae import ConvVAE, DenseVAE, PatchVAE, VectorVAE
-from hf_gen.pipelines import VAEPipeline
-from hf_gen.pipelines.download import INDEX
-from hf_gen.pipelines.loading import local_folder
+from hf_gen.pipelines import VAEPipeline, load
+from hf_gen.pipelines.download import download
 from hf_gen.pipelines.networks import load_network
 
 _CPU = torch.device("cpu")
@@ -175,29 +175,15 @@ def _new_network(model: VAEModel, objective: Objective, resolution: int) -> Mode
 
 def _pretrained_network(name: str, subfolder: str | None) -> ModelMixin:
     """From a folder, a run folder, a bundled model or the Hub; of a pipeline, its autoencoder."""
-    folder = local_folder(name)
-    if folder is None:
-        check_repo_access(name, "model")
-        is_pipeline = subfolder is None and _has_index(name)
-    elif folder.is_dir():
-        is_pipeline = subfolder is None and (folder / INDEX).is_file()
-    else:
+    folder = Path(name)
+    if not folder.is_dir() and name.startswith(("/", ".", "~")):
         raise UserError(f"there is no folder {name}: check --pretrained-model-name-or-path")
-    if folder and is_pipeline and not (folder / "vae").is_dir():
-        raise UserError(f"{name} holds no autoencoder: name a model that has one")
-    return load_network(str(folder or name), "vae" if is_pipeline else subfolder)
-
-
-def _has_index(repo_id: str) -> bool:
-    """Whether a repository, or the copy of it in the cache, is a pipeline."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError
-
-    with translate_hub_errors(repo_id, "read"):
-        try:
-            return bool(hf_hub_download(repo_id, INDEX))
-        except EntryNotFoundError:
-            return False
+    if subfolder is None:
+        pipeline = load(name)
+        if not isinstance(pipeline, VAEPipeline):
+            raise UserError(f"{name} holds no autoencoder: name a model that has one")
+        return pipeline.vae
+    return load_network(folder if folder.is_dir() else download(name, (subfolder,)), subfolder)
 
 
 @torch.no_grad()

@@ -83,7 +83,7 @@ def test_a_seed_is_a_face(pipeline: VAEPipeline) -> None:
     bare = VAEPipeline(pipeline.vae, resolution=32)
     codes, used = draw(bare, 3, 7, "mixture", 1.0)
     assert used == "standard"
-    assert torch.equal(codes, bare.draw_codes(3, torch.Generator().manual_seed(7)))
+    assert torch.equal(codes, bare.sample_latents(3, torch.Generator().manual_seed(7)))
 
 
 def test_maps_are_not_sampled_without_a_prior() -> None:

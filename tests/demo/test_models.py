@@ -56,9 +56,9 @@ def test_a_model_is_loaded_once_by_many_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loads: list[Any] = []
-    load = pipelines.load_any
+    load = pipelines.load
     monkeypatch.setattr(
-        pipelines, "load_any", lambda *given, **named: loads.append(given) or load(*given, **named)
+        pipelines, "load", lambda *given, **named: loads.append(given) or load(*given, **named)
     )
     cache = ModelCache({"a": save_vae(tmp_path / "a")})
     got: list[Any] = []

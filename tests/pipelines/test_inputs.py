@@ -1,6 +1,5 @@
 """What a pipeline takes for images, and what it refuses: the same for both pipelines."""
 
-import inspect
 import io
 import re
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from hf_gen.images import open_image, square, to_pixels, to_tensor
-from hf_gen.pipelines import TranslationPipeline, VAEPipeline, translation, vae
+from hf_gen.pipelines import TranslationPipeline, VAEPipeline
 
 SIZE = 4
 Prepare = Callable[[Any], Tensor]
@@ -161,9 +160,3 @@ def test_what_is_no_image_is_a_sentence(method: str, given: Any, sentence: str) 
 def test_pictures_that_come_out_can_go_in_again(method: str) -> None:
     prepare = prepare_by(method, SIZE)
     assert np.array_equal(to_pixels(prepare(FLOATS)), PIXELS)
-
-
-def test_images_are_prepared_by_the_text_that_the_other_pipeline_has() -> None:
-    for name in ("_preprocess", "_checked", "_picture", "_square", "_postprocess"):
-        here, there = (inspect.getsource(getattr(file, name)) for file in (translation, vae))
-        assert here == there

@@ -1,117 +1,84 @@
-"""`load` gives back what a run exported, and runs nothing that a stranger wrote."""
+"""`load` returns what was saved; whatever is wrong with a folder is a clear error."""
 
 import io
 import json
 import logging
 import pickle
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, ModelMixin
+from diffusers import ModelMixin
 from safetensors.torch import load_file, save_file
 
 from hf_gen.errors import UserError
 from hf_gen.models.cyclegan import PatchDiscriminator, ResnetGenerator
 from hf_gen.models.prior import LatentPrior
-from hf_gen.models.vae import ConvVAE, DenseVAE, PatchVAE
+from hf_gen.models.vae import ConvVAE
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline, load
 from hf_gen.pipelines.networks import GENERATORS, load_network
+from tests.pipelines.saved import (
+    NETWORKS,
+    WEIGHTS,
+    change_json,
+    kl,
+    tiny,
+    translation_pipeline,
+    vae_pipeline,
+)
 
-Start = Callable[..., subprocess.Popen[str]]
-WEIGHTS = "vae/diffusion_pytorch_model.safetensors"
-NETWORKS: dict[str, Callable[[], ModelMixin]] = {
-    "ConvVAE": lambda: ConvVAE(16, filters=(6, 4), latent_channels=5),
-    "DenseVAE": lambda: DenseVAE(16, hidden=(12, 8), latent_channels=5),
-    "PatchVAE": lambda: PatchVAE(16, filters=(6, 4), bottleneck_channels=3, latent_channels=5),
-    "AutoencoderKL": lambda: AutoencoderKL(block_out_channels=(4,), norm_num_groups=2),
-    "AutoencoderTiny": lambda: AutoencoderTiny(
-        encoder_block_out_channels=(4, 4),
-        decoder_block_out_channels=(4, 4),
-        num_encoder_blocks=(1, 1),
-        num_decoder_blocks=(1, 1),
-    ),
-}
-OTHERS: dict[str, Callable[[], ModelMixin]] = {
-    "ConvVAE": lambda: ConvVAE(16, filters=(6, 4), latent_channels=7),
-    "AutoencoderKL": lambda: AutoencoderKL(block_out_channels=(8,), norm_num_groups=2),
-}
-FRESH = """
-import sys
-import torch
-import hf_gen
-from safetensors.torch import save_file
-folder = sys.argv[1]
-pipeline = hf_gen.load(folder)
-made = pipeline.sample(3, torch.Generator().manual_seed(0), output_type="pt")
-save_file({"made": made.contiguous()}, f"{folder}/made.safetensors")
-print(type(pipeline).__name__, type(pipeline.vae).__name__, pipeline.config.resolution)
-"""
-
-FRESH_TRANSLATION = """
-import sys
-import torch
-import hf_gen
-from safetensors.torch import save_file
-folder = sys.argv[1]
-pipeline = hf_gen.load(folder)
-there, back = pipeline.cycle(torch.linspace(-1, 1, 768).view(1, 3, 16, 16), output_type="pt")
-save_file({"there": there.contiguous(), "back": back.contiguous()}, f"{folder}/made.safetensors")
-print(type(pipeline).__name__, pipeline.config.domain_a, pipeline.config.domain_b)
-"""
-
-
-def sample(pipeline: VAEPipeline) -> torch.Tensor:
-    made: torch.Tensor = pipeline.sample(3, torch.Generator().manual_seed(0), output_type="pt")
-    return made
+INDEX = "model_index.json"
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    torch.manual_seed(0)
-    folders = {name: tmp_path_factory.mktemp(name) / "pipeline" for name in NETWORKS}
-    for name, folder in folders.items():
-        VAEPipeline(NETWORKS[name]().eval(), resolution=16).save_pretrained(folder)
-    return folders
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pipeline of each network, one with a prior, and one of two generators."""
+    folder = tmp_path_factory.mktemp("saved")
+    for name, make in NETWORKS.items():
+        VAEPipeline(make().eval(), resolution=16).save_pretrained(folder / name)
+    vae_pipeline().save_pretrained(folder / "prior")
+    translation_pipeline().save_pretrained(folder / "translation")
+    return folder
 
 
 @pytest.fixture
-def folder(exported: dict[str, Path], tmp_path: Path) -> Path:
-    """A copy of the pipeline of a ConvVAE, to be damaged."""
-    return Path(shutil.copytree(exported["ConvVAE"], tmp_path / "pipeline"))
+def folder(saved: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A copy of one of them, by default of the one with a prior, to be changed."""
+    name = getattr(request, "param", "prior")
+    return Path(shutil.copytree(saved / name, tmp_path / name))
 
 
-def change_index(folder: Path, **changes: Any) -> None:
-    index = json.loads((folder / "model_index.json").read_text())
-    (folder / "model_index.json").write_text(json.dumps(index | changes))
+def sample(pipeline: Any, prior: str = "standard") -> torch.Tensor:
+    made: torch.Tensor = pipeline.sample(3, torch.Generator().manual_seed(0), "pt", prior)
+    return made
 
 
-def test_a_run_loads_in_another_process(
-    exported: dict[str, Path], tmp_path: Path, start_python: Start
-) -> None:
-    shutil.copytree(exported["ConvVAE"], tmp_path / "runs" / "conv-vae" / "pipeline")
-    process = start_python(FRESH, tmp_path / "runs" / "conv-vae")
-    output, errors = process.communicate(timeout=60)
-    assert output == "VAEPipeline ConvVAE 16\n", errors
-    made = load_file(tmp_path / "runs" / "conv-vae" / "made.safetensors")["made"]
-    assert torch.equal(made, sample(load(exported["ConvVAE"])))
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_every_network_comes_back_to_the_bit(exported: dict[str, Path], name: str) -> None:
-    pipeline = load(str(exported[name]))
-    assert isinstance(pipeline, VAEPipeline)
-    assert type(pipeline.vae).__name__ == name
-    saved = load_file(exported[name] / WEIGHTS)
-    assert saved
-    for key, weight in pipeline.vae.state_dict().items():
-        assert torch.equal(weight, saved[key]), key
-    assert sample(pipeline).shape == (3, 3, 16, 16)
+@pytest.mark.parametrize("name", [*NETWORKS, "prior", "translation"])
+def test_every_network_is_loaded_bit_exactly(saved: Path, name: str) -> None:
+    pipeline = load(str(saved / name))
+    index = json.loads((saved / name / INDEX).read_text())
+    assert type(pipeline).__name__ == index["_class_name"][1]
+    for component, network in pipeline.components.items():
+        if network is None:
+            continue
+        assert type(network).__name__ == index[component][1]
+        weights = load_file(saved / name / component / WEIGHTS)
+        assert weights.keys() == network.state_dict().keys()
+        for key, weight in network.state_dict().items():
+            assert torch.equal(weight, weights[key]), key
+        assert all(p.requires_grad for p in network.parameters())
+        assert not network.training
+        again = type(network).from_pretrained(str(saved / name / component))
+        arguments = {key: again.config[key] for key in again.config if not key.startswith("_")}
+        assert network.config.items() >= arguments.items()
+    if name == "prior":
+        for prior in ("standard", "gaussian", "mixture"):
+            assert torch.equal(sample(pipeline, prior), sample(vae_pipeline(), prior))
+    if name == "translation":
+        assert (pipeline.config.domain_a, pipeline.config.domain_b) == ("anime", "cartoon")
 
 
 @pytest.mark.parametrize("load_it", [load, VAEPipeline.from_pretrained])
@@ -129,165 +96,133 @@ def test_a_data_type_goes_by_both_names_of_diffusers(folder: Path, load_it: Any,
         load_it(folder, dtype=torch.float16, torch_dtype=torch.float16)
 
 
+def test_a_variant_is_loaded_in_the_data_type_that_is_given(folder: Path) -> None:
+    load(folder, dtype=torch.float16).save_pretrained(folder, variant="fp16")
+    (folder / "vae" / WEIGHTS).unlink()
+    half = load(folder, variant="fp16", dtype=torch.float16)
+    assert half.vae.dtype == half.prior.dtype == torch.float16
+    assert load(folder, variant="fp16").vae.dtype == torch.float32
+    for variant, message in (
+        (None, "vae cannot be loaded: it has no safetensors"),
+        ("bf16", "cannot be loaded: it has no safetensors"),
+        ("../fp16", r"variant must be a word such as fp16, got '\.\./fp16'"),
+    ):
+        with pytest.raises(UserError, match=message):
+            load(folder, variant=variant)
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_loading_and_casting_warn_of_nothing(
-    exported: dict[str, Path], name: str, caplog: pytest.LogCaptureFixture, monkeypatch: Any
+    saved: Path, name: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logging.getLogger("diffusers"), "propagate", True)
-    load(exported[name]).to(torch.bfloat16)
-    load(exported[name], dtype=torch.bfloat16).to("cpu", torch.float32)
+    load(saved / name).to(torch.bfloat16)
+    load(saved / name, dtype=torch.bfloat16).to("cpu", torch.float32)
     assert caplog.messages == []
-    # What they are without us, so that this test ends with its reason.
-    networks = {"AutoencoderKL": AutoencoderKL, "AutoencoderTiny": AutoencoderTiny}
-    if name in networks:
-        networks[name].from_pretrained(exported[name] / "vae").to(torch.bfloat16)
+    # What diffusers does alone, so that this test ends with its reason.
+    network = type(NETWORKS[name]())
+    if network.__module__.startswith("diffusers"):
+        network.from_pretrained(saved / name / "vae").to(torch.bfloat16)
         assert any("kept in float32: []" in message for message in caplog.messages)
 
 
-def test_a_folder_without_a_pipeline_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "run" / "pipeline").mkdir(parents=True)
-    with pytest.raises(UserError, match=rf"^'{tmp_path}/nothing' is no folder: name a run folder"):
-        load(tmp_path / "nothing")
-    for path in (tmp_path, tmp_path / "run"):
-        with pytest.raises(UserError, match=rf"^{path} holds no pipeline.*no model_index\.json"):
-            load(path)
+def test_a_class_loads_its_own_pipeline_only(saved: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds a VAEPipeline, not a TranslationPipeline"):
+        TranslationPipeline.from_pretrained(saved / "prior")
+    with pytest.raises(UserError, match="no component and no argument 'unet': its components are"):
+        VAEPipeline.from_pretrained(saved / "prior", unet=None)
+
+    class Larger(VAEPipeline):
+        """A subclass of a user, which is saved as what others can load."""
+
+    larger = Larger.from_pretrained(saved / "prior")
+    assert isinstance(larger, Larger)
+    larger.save_pretrained(tmp_path)
+    assert torch.equal(sample(VAEPipeline.from_pretrained(tmp_path)), sample(larger))
+    assert (tmp_path / "pipeline_hf_gen_vae.py").read_bytes() == (
+        saved / "prior" / "pipeline_hf_gen_vae.py"
+    ).read_bytes()
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b"null", b"{}", b"\xff", b'"text"', b"[" * 10**5]
-)
-def test_a_damaged_index_is_refused(folder: Path, content: bytes) -> None:
-    (folder / "model_index.json").write_bytes(content)
-    with pytest.raises(UserError, match=r"model_index\.json is damaged"):
-        load(folder)
+def test_a_run_folder_loads_by_the_pipeline_in_it(folder: Path, tmp_path: Path) -> None:
+    folder.rename(tmp_path / "pipeline")
+    assert isinstance(load(tmp_path), VAEPipeline)
 
 
-@pytest.mark.parametrize(
-    "name", ["StableDiffusionPipeline", "os.system", "", None, ["VAEPipeline"], {}]
-)
-def test_a_pipeline_of_another_class_is_refused(folder: Path, name: Any) -> None:
-    change_index(folder, _class_name=name)
-    with pytest.raises(UserError):
-        load(folder)
+# A copy of which pipeline, what changes in its index, and the error.
+WRONG_INDEX: list[tuple[str, dict[str, Any], str]] = [
+    ("prior", {"spare": ["diffusers", "AutoencoderKL"]}, "has no component .*'spare'"),
+    ("prior", {"vae": ...}, "'vae'"),
+    ("prior", {"vae": [None, None]}, "'vae'"),
+    ("prior", {"vae": "text"}, "'vae'"),
+    ("prior", {"resolution": "16"}, "resolution .* whole number from 1 to 1024, got '16'"),
+    ("prior", {"resolution": ...}, "resolution .* whole number from 1 to 1024, got None"),
+    ("prior", {"resolution": 0}, "resolution .* got 0"),
+    ("prior", {"resolution": 1.5}, "resolution .* got 1.5"),
+    ("prior", {"resolution": 4096}, "resolution .* got 4096"),
+    ("prior", {"resolution": 24}, "vae cannot be loaded: it does not take .* resolution 24"),
+    ("translation", {"resolution": 24}, "resolution must be that of the generators"),
+    ("translation", {"b_to_a": ...}, "'b_to_a'"),
+    ("translation", {"domain_b": ""}, "domain_b must be a name such as 'anime', got ''"),
+    ("translation", {"domain_b": 3}, "domain_b must be a name such as 'anime', got 3"),
+    ("translation", {"domain_b": ["anime"]}, "domain_b"),
+    ("translation", {"prior": ["modeling_hf_gen_prior", "LatentPrior"]}, "has no .*'prior'"),
+    ("translation", {"_class_name": "VAEPipeline"}, "has no component .*'a_to_b'"),
+]
 
 
-@pytest.mark.parametrize(
-    "component",
-    [
-        ["os", "system"],
-        ["trap", "ConvVAE"],
-        ["diffusers", "UNet2DModel"],
-        ["transformers", "AutoModel"],
-        ["hf_gen.training.loop", "train"],
-        ["hf_gen.models.vae", "VectorVAE"],
-        ["hf_gen.models.vae"],
-        [None, None],
-        ["diffusers", ["AutoencoderKL"]],
-        [],
-    ],
-)
-def test_a_component_of_another_module_is_refused_and_not_imported(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, component: list[Any]
+@pytest.mark.parametrize(("folder", "changes", "message"), WRONG_INDEX, indirect=["folder"])
+def test_an_index_that_does_not_fit_is_an_error(
+    folder: Path, changes: dict[str, Any], message: str
 ) -> None:
-    trap = f"from pathlib import Path\nPath({str(tmp_path / 'sprung')!r}).touch()\n"
-    for place in (tmp_path, folder, folder / "vae"):
-        (place / "trap.py").write_text(trap)
-    monkeypatch.syspath_prepend(tmp_path)
-    before = set(sys.modules)
-    change_index(folder, vae=component)
-    with pytest.raises(UserError):
-        load(folder)
-    assert "hf_gen.training.loop" not in set(sys.modules) - before
-    assert not (tmp_path / "sprung").exists()
-
-
-def test_a_component_that_the_pipeline_does_not_have_is_refused(folder: Path) -> None:
-    change_index(folder, spare=["diffusers", "AutoencoderKL"])
-    with pytest.raises(UserError, match="spare"):
+    change_json(folder / INDEX, **changes)
+    with pytest.raises(UserError, match=message):
         load(folder)
 
 
-def test_a_pipeline_without_its_component_is_refused(folder: Path) -> None:
-    index = json.loads((folder / "model_index.json").read_text())
-    del index["vae"]
-    (folder / "model_index.json").write_text(json.dumps(index))
-    with pytest.raises(UserError, match="vae"):
+@pytest.mark.parametrize("entry", [..., None, [None, None], []])
+def test_a_pipeline_without_a_prior_loads(folder: Path, entry: Any) -> None:
+    expected = sample(load(folder))
+    shutil.rmtree(folder / "prior")
+    change_json(folder / INDEX, prior=entry)
+    pipeline = load(folder)
+    assert pipeline.priors == ("standard",)
+    assert torch.equal(sample(pipeline), expected)
+
+
+@pytest.mark.parametrize("file", [INDEX, "vae/config.json"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 10**5])
+def test_damaged_json_is_an_error(folder: Path, file: str, content: bytes) -> None:
+    (folder / file).write_bytes(content)
+    with pytest.raises(UserError, match=f"{folder / file} is damaged"):
         load(folder)
-
-
-@pytest.mark.parametrize("resolution", ["16", None, 0, -16, 1.5, 24])
-def test_a_resolution_that_does_not_fit_the_network_is_refused(
-    folder: Path, resolution: Any
-) -> None:
-    change_index(folder, resolution=resolution)
-    with pytest.raises(UserError, match="resolution"):
-        load(folder)
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_a_missing_weight_file_is_refused(
-    exported: dict[str, Path], tmp_path: Path, name: str
-) -> None:
-    folder = Path(shutil.copytree(exported[name], tmp_path / "pipeline"))
-    (folder / WEIGHTS).unlink()
-    with pytest.raises(UserError, match=f"{folder}/vae cannot be loaded"):
-        load(folder)
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("damage", ["empty", "cut short", "noise"])
-def test_a_damaged_weight_file_is_refused(
-    exported: dict[str, Path], tmp_path: Path, name: str, damage: str
-) -> None:
-    folder = Path(shutil.copytree(exported[name], tmp_path / "pipeline"))
-    whole = (folder / WEIGHTS).read_bytes()
-    damaged = {"empty": b"", "cut short": whole[:-9], "noise": b"\xff" * 999}[damage]
-    (folder / WEIGHTS).write_bytes(damaged)
-    with pytest.raises(UserError, match=f"{folder}"):
-        load(folder)
-
-
-@pytest.mark.parametrize("name", OTHERS)
-def test_weights_of_another_network_are_refused(
-    exported: dict[str, Path], tmp_path: Path, name: str
-) -> None:
-    folder = Path(shutil.copytree(exported[name], tmp_path / "pipeline"))
-    other = OTHERS[name]().state_dict()
-    save_file({key: weight.contiguous() for key, weight in other.items()}, folder / WEIGHTS)
-    with pytest.raises(UserError, match=f"{folder}"):
-        load(folder)
-
-
-@pytest.mark.parametrize(
-    ("name", "change"),
-    [(name, change) for name in NETWORKS for change in ("missing", "extra")],
-)
-def test_a_weight_too_few_or_too_many_is_refused(
-    exported: dict[str, Path], tmp_path: Path, name: str, change: str
-) -> None:
-    folder = Path(shutil.copytree(exported[name], tmp_path / "pipeline"))
-    weights = load_file(folder / WEIGHTS)
-    if change == "extra":
-        weights["extra.weight"] = torch.zeros(3)
-    else:
-        weights.pop(sorted(weights)[0])
-    save_file(weights, folder / WEIGHTS)
-    with pytest.raises(UserError, match=f"{folder}"):
-        load(folder)
-
-
-def test_weights_of_another_class_are_refused(exported: dict[str, Path], folder: Path) -> None:
-    for name in ("DenseVAE", "AutoencoderKL"):
-        shutil.rmtree(folder / "vae")
-        shutil.copytree(exported[name] / "vae", folder / "vae")
-        with pytest.raises(UserError, match=f"{folder}"):
+    if file != INDEX:
+        (folder / INDEX).unlink()
+        with pytest.raises(UserError, match=f"{folder / file} is damaged"):
             load(folder)
-    shutil.rmtree(folder / "vae")
-    shutil.copytree(exported["ConvVAE"] / "vae", folder / "vae")
-    for other in (["diffusers", "AutoencoderKL"], ["diffusers", "AutoencoderTiny"]):
-        change_index(folder, vae=other)
-        with pytest.raises(UserError, match=f"{folder}"):
-            load(folder)
+
+
+def keep(changes: Callable[[dict[str, torch.Tensor]], Any]) -> Callable[[Path], None]:
+    """Weights of which some are changed."""
+
+    def damage(file: Path) -> None:
+        weights = load_file(file)
+        changes(weights)
+        save_file({key: weight.contiguous() for key, weight in weights.items()}, file)
+
+    return damage
+
+
+def be_a_pickle(file: Path) -> None:
+    torch.save(load_file(file), file.with_suffix(".bin"))
+    file.unlink()
+
+
+def be_a_trap(file: Path) -> None:
+    trap = io.BytesIO()
+    pickle.dump(_Trap(file.parents[2] / "sprung"), trap)
+    file.with_suffix(".bin").write_bytes(trap.getvalue())
+    file.unlink()
 
 
 class _Trap:
@@ -298,225 +233,180 @@ class _Trap:
         return Path.touch, (self.sprung,)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_a_pickle_is_never_read(exported: dict[str, Path], tmp_path: Path, name: str) -> None:
-    folder = Path(shutil.copytree(exported[name], tmp_path / "pipeline"))
-    trap = io.BytesIO()
-    pickle.dump(_Trap(tmp_path / "sprung"), trap)
-    (folder / "vae" / "diffusion_pytorch_model.bin").write_bytes(trap.getvalue())
-    load(folder)
-    weights = load_file(folder / WEIGHTS)
-    (folder / WEIGHTS).unlink()
-    with pytest.raises(UserError, match=f"{folder}/vae cannot be loaded"):
+DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "absent": (Path.unlink, "it has no safetensors, it needs a"),
+    "a pickle": (be_a_pickle, "it has no safetensors, it needs a"),
+    "a trap": (be_a_trap, "it has no safetensors, it needs a"),
+    "empty": (lambda file: file.write_bytes(b""), "header"),
+    "cut": (lambda file: file.write_bytes(file.read_bytes()[:-9]), "header"),
+    "noise": (lambda file: file.write_bytes(b"\xff" * 999), "header"),
+    "missing": (keep(lambda weights: weights.pop(min(weights))), "network, missing key"),
+    "extra": (keep(lambda weights: weights.update(x=torch.zeros(3))), "unexpected key x"),
+    "shape": (
+        keep(lambda weights: weights.update({min(weights): torch.zeros(2, 7)})),
+        r"has shape \(2, 7\), not",
+    ),
+    "not finite": (
+        keep(lambda weights: weights[max(weights)].view(-1)[-1:].fill_(torch.nan)),
+        "not all finite numbers",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("folder", [*NETWORKS, "prior", "translation"], indirect=True)
+def test_weights_that_are_not_those_of_the_network_are_an_error(
+    folder: Path, damage: str, tmp_path: Path
+) -> None:
+    component = {"prior": "prior", "translation": "b_to_a"}.get(folder.name, "vae")
+    damage_it, message = DAMAGES[damage]
+    damage_it(folder / component / WEIGHTS)
+    with pytest.raises(UserError, match=f"{folder / component} cannot be loaded.*{message}"):
         load(folder)
     assert not (tmp_path / "sprung").exists()
-    # Not even an honest one.
-    torch.save(weights, folder / "vae" / "diffusion_pytorch_model.bin")
-    with pytest.raises(UserError, match=f"{folder}/vae cannot be loaded"):
-        load(folder)
 
 
-@pytest.fixture(scope="module")
-def exported_translation(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("translation") / "pipeline"
-    a_to_b = ResnetGenerator(16, 4).eval()
-    b_to_a = ResnetGenerator(16, 4, upsample="transposed").eval()
-    TranslationPipeline(a_to_b, b_to_a, 16, "anime", "cartoon").save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture
-def translation(exported_translation: Path, tmp_path: Path) -> Path:
-    """A copy of the pipeline of two generators, to be damaged."""
-    return Path(shutil.copytree(exported_translation, tmp_path / "translation"))
-
-
-def test_a_translation_loads_in_another_process(translation: Path, start_python: Start) -> None:
-    process = start_python(FRESH_TRANSLATION, translation)
-    output, errors = process.communicate(timeout=60)
-    assert output == "TranslationPipeline anime cartoon\n", errors
-    assert "it/s" not in errors  # trying the networks out shows no progress bar
-    made = load_file(translation / "made.safetensors")
-    pixels = torch.linspace(-1, 1, 768).view(1, 3, 16, 16)
-    there, back = load(translation).cycle(pixels, output_type="pt")
-    assert torch.equal(made["there"], there)
-    assert torch.equal(made["back"], back)
-
-
-def test_both_generators_come_back_to_the_bit_each_in_its_place(translation: Path) -> None:
-    pipeline = load(translation)
-    assert isinstance(pipeline, TranslationPipeline)
-    for name, upsample in (("a_to_b", "resize"), ("b_to_a", "transposed")):
-        network = getattr(pipeline, name)
-        assert network.config.upsample == upsample
-        saved = load_file(translation / name / "diffusion_pytorch_model.safetensors")
-        assert saved.keys() == network.state_dict().keys()
-        for key, weight in network.state_dict().items():
-            assert torch.equal(weight, saved[key]), key
-
-
-@pytest.mark.parametrize("resolution", ["16", None, 0, 24, 8, 4096])
-def test_a_translation_of_another_resolution_is_refused(translation: Path, resolution: Any) -> None:
-    change_index(translation, resolution=resolution)
-    with pytest.raises(UserError, match="resolution"):
-        load(translation)
-
-
-@pytest.mark.parametrize("name", ["", None, 3, ["anime"]])
-def test_a_domain_without_a_name_is_refused(translation: Path, name: Any) -> None:
-    change_index(translation, domain_b=name)
-    with pytest.raises(UserError, match="domain_b"):
-        load(translation)
-
-
-def test_a_translation_with_one_generator_is_refused(translation: Path) -> None:
-    index = json.loads((translation / "model_index.json").read_text())
-    del index["b_to_a"]
-    (translation / "model_index.json").write_text(json.dumps(index))
-    with pytest.raises(UserError, match="b_to_a"):
-        load(translation)
-
-
-def test_weights_of_either_generator_are_read_strictly(translation: Path) -> None:
-    file = translation / "b_to_a" / "diffusion_pytorch_model.safetensors"
-    whole, weights = file.read_bytes(), load_file(file)
-    damaged = [weights | {"extra": torch.zeros(1)}, {"head.bias": weights["head.bias"]}]
-    for changed in damaged:
-        save_file(changed, file)
-        with pytest.raises(UserError, match=f"{translation}/b_to_a"):
-            load(translation)
-    file.write_bytes(whole[:-9])
-    with pytest.raises(UserError, match=f"{translation}/b_to_a"):
-        load(translation)
-    file.unlink()
-    torch.save(weights, file.with_suffix(".bin"))
-    with pytest.raises(UserError, match=f"{translation}/b_to_a cannot be loaded"):
-        load(translation)
-
-
-def test_a_pipeline_holds_networks_of_its_own_kind_only(
-    translation: Path, folder: Path, exported: dict[str, Path]
-) -> None:
-    shutil.rmtree(translation / "a_to_b")
-    shutil.copytree(exported["ConvVAE"] / "vae", translation / "a_to_b")
-    change_index(translation, a_to_b=["hf_gen.models.vae", "ConvVAE"])
-    with pytest.raises(UserError, match=r"a_to_b.*may only hold ResnetGenerator$"):
-        load(translation)
-    PatchDiscriminator(4).save_pretrained(translation / "a_to_b")
-    change_index(translation, a_to_b=["hf_gen.models.cyclegan", "PatchDiscriminator"])
-    with pytest.raises(UserError, match=r"a_to_b.*may only hold ResnetGenerator$"):
-        load(translation)
-    change_index(translation, a_to_b=["hf_gen.models.cyclegan", "ResnetGenerator"])
-    with pytest.raises(UserError, match="a_to_b holds a PatchDiscriminator"):
-        load(translation)
-    change_index(folder, vae=["hf_gen.models.cyclegan", "ResnetGenerator"])
-    with pytest.raises(UserError, match=r"vae.*may only hold ConvVAE, DenseVAE"):
-        load(folder)
-
-
-@pytest.fixture(scope="module")
-def exported_prior(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("prior") / "pipeline"
-    prior = LatentPrior((5, 1, 1), 3)
-    prior.means.normal_()
-    VAEPipeline(NETWORKS["ConvVAE"]().eval(), prior, 16).save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture
-def with_prior(exported_prior: Path, tmp_path: Path) -> Path:
-    """A copy of a pipeline that has a prior, to be damaged."""
-    return Path(shutil.copytree(exported_prior, tmp_path / "with prior"))
-
-
-def test_a_prior_comes_back_to_the_bit(with_prior: Path) -> None:
-    pipeline = load(with_prior)
-    assert pipeline.priors == ("standard", "gaussian", "mixture")
-    saved = load_file(with_prior / "prior" / "diffusion_pytorch_model.safetensors")
-    assert saved.keys() == pipeline.prior.state_dict().keys()
-    for key, numbers in pipeline.prior.state_dict().items():
-        assert torch.equal(numbers, saved[key]), key
-
-
-@pytest.mark.parametrize("entry", [None, [None, None], "absent"])
-def test_a_pipeline_without_a_prior_loads(with_prior: Path, entry: Any) -> None:
-    expected = sample(load(with_prior))
-    shutil.rmtree(with_prior / "prior")
-    if entry == "absent":
-        index = json.loads((with_prior / "model_index.json").read_text())
-        del index["prior"]
-        (with_prior / "model_index.json").write_text(json.dumps(index))
-    else:
-        change_index(with_prior, prior=entry)
-    pipeline = load(with_prior)
-    assert pipeline.priors == ("standard",)
-    assert torch.equal(sample(pipeline), expected)
-
-
-def test_in_the_place_of_a_prior_there_is_a_prior_and_nowhere_else(
-    with_prior: Path, translation: Path
-) -> None:
-    for entry in (
-        ["hf_gen.models.vae", "ConvVAE"],
-        ["diffusers", "AutoencoderKL"],
-        ["trap", "LatentPrior"],
-        [None, "LatentPrior"],
-        ["hf_gen.models.prior", None],
-        [],
+def test_a_component_is_of_its_own_kind_only(saved: Path, folder: Path, tmp_path: Path) -> None:
+    """By its config; what else the index says of it does not matter."""
+    networks = {
+        "vae": saved / "ConvVAE" / "vae",
+        "prior": saved / "prior" / "prior",
+        "a_to_b": saved / "translation" / "a_to_b",
+        "discriminator": tmp_path / "discriminator",
+    }
+    PatchDiscriminator(4).save_pretrained(networks["discriminator"])
+    for pipeline, component, allowed in (
+        ("prior", "vae", "ConvVAE, DenseVAE, PatchVAE, AutoencoderKL, AutoencoderTiny"),
+        ("prior", "prior", "LatentPrior"),
+        ("translation", "a_to_b", "ResnetGenerator"),
     ):
-        change_index(with_prior, prior=entry)
-        with pytest.raises(UserError, match=r"prior.*may only hold LatentPrior$"):
-            load(with_prior)
-    change_index(with_prior, prior=["hf_gen.models.prior", "LatentPrior"])
-    load(with_prior)
-    change_index(with_prior, vae=["hf_gen.models.prior", "LatentPrior"])
-    with pytest.raises(UserError, match=r"its vae.*may only hold ConvVAE, DenseVAE"):
-        load(with_prior)
-    change_index(with_prior, vae=[None, None])
-    with pytest.raises(UserError, match=r"its vae.*may only hold ConvVAE, DenseVAE"):
-        load(with_prior)
-    shutil.copytree(with_prior / "prior", translation / "prior")
-    change_index(translation, prior=["hf_gen.models.prior", "LatentPrior"])
-    with pytest.raises(UserError, match=r"its prior, which hf_gen does not load"):
-        load(translation)
+        for other in networks.keys() - {component}:
+            changed = Path(shutil.copytree(saved / pipeline, tmp_path / f"{component} {other}"))
+            shutil.rmtree(changed / component)
+            shutil.copytree(networks[other], changed / component)
+            with pytest.raises(UserError, match=rf"holds a \w+, and hf_gen loads {allowed} here$"):
+                load(changed)
+    change_json(folder / INDEX, vae=["os", "system"])
+    assert isinstance(load(folder).vae, ConvVAE)
 
 
-def test_the_files_of_a_prior_are_read_strictly(
-    with_prior: Path, exported: dict[str, Path]
-) -> None:
-    file = with_prior / "prior" / "diffusion_pytorch_model.safetensors"
-    whole, weights = file.read_bytes(), load_file(file)
-    for changed in (weights | {"extra": torch.zeros(1)}, {"mean": weights["mean"]}):
-        save_file(changed, file)
-        with pytest.raises(UserError, match=f"{with_prior}/prior"):
-            load(with_prior)
-    file.write_bytes(whole[:-9])
-    with pytest.raises(UserError, match=f"{with_prior}/prior"):
-        load(with_prior)
-    LatentPrior((6, 1, 1)).save_pretrained(with_prior / "prior")
-    with pytest.raises(UserError, match=r"does not fit .* \(5, 1, 1\), and it is for \(6, 1, 1\)"):
-        load(with_prior)
-    shutil.rmtree(with_prior / "prior")
-    with pytest.raises(UserError, match=f"{with_prior}/prior cannot be loaded"):
-        load(with_prior)
-    shutil.copytree(exported["ConvVAE"] / "vae", with_prior / "prior")
-    with pytest.raises(UserError, match="prior holds a ConvVAE, and hf_gen loads LatentPrior here"):
-        load(with_prior)
+def test_a_prior_that_does_not_fit_is_an_error(folder: Path) -> None:
+    for weights in ([1.0, 1.0, -0.1], [0.0, 0.0, 0.0]):
+        changed = load_file(folder / "prior" / WEIGHTS) | {"weights": torch.tensor(weights)}
+        save_file(changed, folder / "prior" / WEIGHTS)
+        with pytest.raises(UserError, match="the mixture weights of the prior must be at least 0"):
+            load(folder)
+    LatentPrior((6, 1, 1)).save_pretrained(folder / "prior")
+    with pytest.raises(UserError, match=r"this vae, \(5, 1, 1\), and it is for \(6, 1, 1\)"):
+        load(folder)
 
 
-@pytest.mark.parametrize("resolution", [8, 24])
-def test_a_resolution_that_does_not_fit_is_refused_beside_a_prior_too(
-    with_prior: Path, resolution: int
-) -> None:
-    change_index(with_prior, resolution=resolution)
-    with pytest.raises(UserError, match=f"resolution {resolution}"):
-        load(with_prior)
-
-
-def test_fine_tuning_an_autoencoder_takes_no_generator(translation: Path) -> None:
+def test_fine_tuning_an_autoencoder_takes_no_generator(saved: Path) -> None:
     with pytest.raises(UserError, match="holds a ResnetGenerator, and hf_gen loads ConvVAE"):
-        load_network(str(translation), "a_to_b")
-    network = load_network(str(translation), "a_to_b", GENERATORS)
+        load_network(saved / "translation", "a_to_b")
+    network = load_network(saved / "translation", "a_to_b", GENERATORS)
     assert isinstance(network, ResnetGenerator)
+
+
+# An autoencoder alone, and the resolution of the pipeline that it becomes.
+ALONE: dict[str, tuple[Callable[[], ModelMixin], int]] = {
+    "kl": (lambda: kl(sample_size=64), 64),
+    "kl, odd": (lambda: kl(sample_size=37), 36),
+    "kl, huge": (lambda: kl(sample_size=1024), 256),
+    "tiny": (tiny, 256),
+    "own": (NETWORKS["ConvVAE"], 16),
+}
+STABLE_DIFFUSION = {
+    "_class_name": "StableDiffusionPipeline",
+    "_diffusers_version": "0.42.1",
+    "unet": ["diffusers", "UNet2DConditionModel"],
+    "vae": ["diffusers", "AutoencoderKL"],
+}
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_an_autoencoder_alone_or_in_another_pipeline_becomes_a_pipeline(
+    tmp_path: Path, name: str
+) -> None:
+    make, resolution = ALONE[name]
+    network = make()
+    network.save_pretrained(tmp_path / "alone")
+    network.save_pretrained(tmp_path / "stable" / "vae")
+    (tmp_path / "stable" / INDEX).write_text(json.dumps(STABLE_DIFFUSION))
+    for folder in (tmp_path / "alone", tmp_path / "stable"):
+        pipeline = load(folder)
+        assert isinstance(pipeline, VAEPipeline)
+        assert type(pipeline.vae) is type(network)
+        assert pipeline.config.resolution == resolution
+        for key, weight in network.state_dict().items():
+            assert torch.equal(pipeline.vae.state_dict()[key], weight), key
+    pipeline.save_pretrained(tmp_path / "again")
+    assert load(tmp_path / "again").config.resolution == resolution
+
+
+def test_the_attention_of_stable_diffusion_1_has_other_names(tmp_path: Path) -> None:
+    network = kl(sample_size=16)
+    network.save_pretrained(tmp_path)
+    old = {
+        key.replace("to_q", "query")
+        .replace("to_k", "key")
+        .replace("to_v", "value")
+        .replace("to_out.0", "proj_attn"): weight
+        for key, weight in load_file(tmp_path / WEIGHTS).items()
+    }
+    assert old.keys() != network.state_dict().keys()
+    save_file(old, tmp_path / WEIGHTS)
+    weights = load(tmp_path).vae.state_dict()
+    assert all(torch.equal(weights[key], weight) for key, weight in network.state_dict().items())
+
+
+# What a config says, the error, and the network whose weights are beside it.
+ATTENTION = {
+    "down_block_types": ["AttnDownEncoderBlock2D"] * 2,
+    "up_block_types": ["AttnUpDecoderBlock2D"] * 2,
+    "sample_size": 512,
+}
+HOSTILE: dict[str, tuple[str, dict[str, Any], str]] = {
+    "width": ("kl", {"block_out_channels": [2_000_000, 2_000_000]}, "a tensor of .* numbers"),
+    "depth": ("kl", {"layers_per_block": 10**9}, "more than 5,000 operations"),
+    "many": ("kl", {"block_out_channels": [512, 512], "layers_per_block": 9}, "not those of its"),
+    "exponent": ("tiny", {"out_channels": 10**12}, "a tensor of .* numbers"),
+    "number": ("kl", {"in_channels": 10**100}, "does not describe a network"),
+    "zero": ("kl", {"norm_num_groups": 0}, "does not describe a network"),
+    "text": ("kl", {"block_out_channels": "wide"}, "does not describe a network"),
+    "nested": ("kl", {"down_block_types": [["DownEncoderBlock2D"]] * 2}, "does not describe"),
+    "upsampling": ("tiny", {"upsampling_scaling_factor": 90_000}, "resolution 256: it has a"),
+    "scale": ("tiny", {"upsampling_scaling_factor": 3}, "at resolution 256: it makes"),
+    "attention": ("kl", ATTENTION, "at resolution 512: it has a tensor"),
+    "grey": ("kl", {"in_channels": 1, "out_channels": 1}, "does not take images at resolution 64"),
+    "class": ("kl", {"_class_name": "UNet2DModel"}, "holds a UNet2DModel, and hf_gen loads ConvV"),
+    "no class": ("kl", {"_class_name": None}, "holds a None, and hf_gen loads ConvVAE, DenseVAE"),
+    "list": ("kl", {"_class_name": ["AutoencoderKL"]}, "holds a .*, and hf_gen loads ConvVAE"),
+    "other": ("kl", {"_class_name": "AutoencoderTiny"}, "not those of its network"),
+    "long": ("kl", {"scaling_factor": "0" * 10**6}, r"must not be larger than 1 MB, and has 1\.0"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_config_is_an_error(tmp_path: Path, name: str) -> None:
+    network, changes, message = HOSTILE[name]
+    ALONE[network][0]().save_pretrained(tmp_path / "vae")
+    change_json(tmp_path / "vae" / "config.json", **changes)
+    with pytest.raises(UserError, match=message) as raised:
+        load(tmp_path / "vae")
+    assert str(tmp_path) in str(raised.value)
+    index = {"_class_name": ["x", "VAEPipeline"], "vae": ["y", "z"], "resolution": 512}
+    (tmp_path / INDEX).write_text(json.dumps(index))
+    with pytest.raises(UserError):
+        load(tmp_path)
+
+
+def test_a_folder_without_a_model_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "run" / "pipeline").mkdir(parents=True)
+    (tmp_path / "stable").mkdir()
+    (tmp_path / "stable" / INDEX).write_text(json.dumps(STABLE_DIFFUSION))
+    with pytest.raises(UserError, match=rf"^'{tmp_path}/nothing' is no folder: name a run folder"):
+        load(tmp_path / "nothing")
+    for name in ("run", "stable"):
+        with pytest.raises(UserError, match=rf"^{tmp_path / name}.* holds no model"):
+            load(tmp_path / name)

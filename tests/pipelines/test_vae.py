@@ -454,7 +454,7 @@ def test_a_bf16_network_gives_float_images(pipelines: Pipelines) -> None:
 def test_what_cannot_be_done_is_a_sentence(seen: VAEPipeline) -> None:
     one = images(1, 4)
     refused: list[tuple[str, Callable[[], object]]] = [
-        ("count must be at least 1, got 0", lambda: seen.sample(0)),
+        ("batch_size must be at least 1, got 0", lambda: seen.sample(0)),
         ("steps must be at least 2, got 1", lambda: seen.interpolate(one, one, 1)),
         ("steps must be at least 2, got 1", lambda: seen.interpolate(one, one, 1)),
         ("steps must be at least 2, got 1", lambda: seen.traverse(one, steps=1)),

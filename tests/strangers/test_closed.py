@@ -25,17 +25,13 @@ from hf_gen.demo.translate import Translation, _all_of_them
 from hf_gen.errors import UserError
 from hf_gen.hub.push import push_run
 from hf_gen.models.vae import ConvVAE
-from hf_gen.pipelines import VAEPipeline, load, load_any
-from hf_gen.pipelines.networks import load_network
+from hf_gen.pipelines import VAEPipeline, load
 from hf_gen.runs.folder import RunFolder
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 _LOADS: dict[str, Callable[[Path], object]] = {
     "load": load,
-    "load_any": load_any,
-    "the pipeline's class": VAEPipeline.from_pretrained,
     "the network's class": lambda folder: ConvVAE.from_pretrained(folder, subfolder="vae"),
-    "the network": lambda folder: load_network(str(folder), "vae"),
     "the demo": lambda folder: ModelCache({"it": folder}).get("it"),
 }
 
@@ -116,7 +112,7 @@ def test_an_index_of_shards_cannot_name_a_pickle_or_another_folder(
     folder: Path, tmp_path: Path, how: str
 ) -> None:
     _shards(folder, "diffusion_pytorch_model.bin")
-    with pytest.raises((UserError, ValueError), match=r"bin.* is no safetensors|never read"):
+    with pytest.raises((UserError, ValueError), match="never read"):
         _LOADS[how](folder)
     assert not (tmp_path / "mark").exists()
     secret = f"../../secret/{WEIGHTS}"
@@ -137,16 +133,16 @@ def test_shards_that_are_whole_are_read_and_others_not(folder: Path, how: str) -
     # The index says of each weight that it is there.
     lacking = dict(list(weights.items())[1:])
     save_file(lacking, folder / "vae" / shard, {"format": "pt"})
-    with pytest.raises((UserError, ValueError), match=r"lack|is not where it says"):
+    with pytest.raises((UserError, ValueError), match=r"lack|missing key"):
         _LOADS[how](folder)
 
 
 @pytest.mark.parametrize("index", ["[]", "{}", '{"weight_map": []}', "3", "[" * 9999, "{"])
-@pytest.mark.parametrize("how", ["load_any", "the network's class"])
-def test_a_broken_index_of_shards_is_a_sentence(folder: Path, how: str, index: str) -> None:
+def test_a_broken_index_of_shards_is_a_sentence(folder: Path, index: str) -> None:
     (folder / "vae" / f"{WEIGHTS}.index.json").write_text(index)
-    with pytest.raises((UserError, ValueError)):
-        _LOADS[how](folder)
+    with pytest.raises((OSError, ValueError)):
+        _LOADS["the network's class"](folder)
+    load(folder)  # which does not read it
 
 
 @pytest.mark.parametrize("name", ["model_index.json", "vae", "vae/config.json", f"vae/{WEIGHTS}"])
@@ -154,7 +150,7 @@ def test_a_link_out_of_the_folder_is_refused(folder: Path, tmp_path: Path, name:
     # The same file, which loads, but elsewhere.
     (folder / name).rename(tmp_path / "elsewhere")
     (folder / name).symlink_to(tmp_path / "elsewhere")
-    for how in ("load", "load_any", "the pipeline's class", "the demo"):
+    for how in ("load", "the demo"):
         with pytest.raises(UserError, match=r"is a link that leads out of"):
             _LOADS[how](folder)
     (folder / name).unlink()

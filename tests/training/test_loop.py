@@ -135,7 +135,7 @@ def test_a_loss_scale_changes_nothing_whatever_is_accumulated_and_clipped(
 
 def test_a_failed_evaluation_leaves_networks_in_training_mode() -> None:
     task = Spoilt(1.0)
-    with pytest.raises(ValueError, match="must be .batch, 3, 32, 32."):
+    with pytest.raises(ValueError, match=r"must be .batch, 3, 32, 32."):
         evaluate(task, task.networks, some_loader(resolution=30))
     assert task.networks["vae"].training
 
