@@ -401,21 +401,21 @@ def test_a_hub_that_does_not_give_a_model_is_a_clear_error(
     environment = loopback_hub.environment(tmp_path, token="")
     local = {"local_files_only": True}
     cases: list[tuple[str, dict[str, Any], str]] = [
-        ("nothing", {}, "'tester/nothing' is no folder here, and the Hub shows no model"),
-        ("faces", {"revision": "no-such"}, "the Hub shows no tester/faces at revision no-such"),
-        ("a/b", {}, "'tester/a/b' is no folder and no id"),
-        ("faces", {"token": "hf_wrong"}, "the Hub refuses the token for tester/faces"),
-        ("hidden", {}, "'tester/hidden' is no folder here, and the Hub shows no model"),
+        ("nothing", {}, "'tester/nothing' is not a folder, and the Hub has no model"),
+        ("faces", {"revision": "no-such"}, "the Hub has no tester/faces at revision no-such"),
+        ("a/b", {}, "'tester/a/b' is neither a folder nor the id"),
+        ("faces", {"token": "hf_wrong"}, "the token has no read access to tester/faces"),
+        ("hidden", {}, "'tester/hidden' is not a folder, and the Hub has no model"),
         ("hidden", {"token": loopback_hub.stranger_token}, "or log in with `hf auth login`"),
         ("hidden", {"token": loopback_hub.read_token}, ""),
         ("gated", {}, "tester/gated is gated: ask for access"),
-        ("broken", {}, "the Hub does not give tester/broken now"),
+        ("broken", {}, "the Hub failed to serve tester/broken"),
         ("damaged", {}, f"vae/{WEIGHTS} of tester/damaged arrived damaged, and has been deleted"),
-        ("damaged", local, "no whole copy of it in the cache"),
+        ("damaged", local, "no complete copy of it"),
         ("damaged", {}, ""),
-        ("cut", {}, "tester/cut is no folder here, and it cannot be downloaded"),
-        ("cut", local, "no whole copy of it in the cache"),
-        ("faces", local, "no whole copy of it in the cache"),
+        ("cut", {}, "tester/cut is not a folder, and it cannot be downloaded"),
+        ("cut", local, "no complete copy of it"),
+        ("faces", local, "no complete copy of it"),
     ]
 
     def check(cases: list[tuple[str, dict[str, Any], str]], **more: str) -> None:
@@ -434,11 +434,11 @@ def test_a_hub_that_does_not_give_a_model_is_a_clear_error(
     loopback_hub.forget()
     offline = [
         ("cut", {}, ""),
-        ("faces", {}, "no whole copy of it in the cache"),
+        ("faces", {}, "no complete copy of it"),
         ("folder", {}, ""),
     ]
     check(offline, HF_HUB_OFFLINE="1")
     assert loopback_hub.asked() == []
     loopback_hub.stop()
-    unreachable = "tester/faces is no folder here, and it cannot be downloaded from the Hub"
+    unreachable = "tester/faces is not a folder, and it cannot be downloaded from the Hub"
     check([("folder", {}, ""), ("faces", {}, unreachable), ("cut", local, "")])

@@ -329,7 +329,7 @@ def test_a_run_a_pipeline_and_a_bundled_name_are_their_autoencoder(
 ) -> None:
     vae = PRETRAINED["ConvVAE"]()
     VAEPipeline(vae, resolution=16).save_pretrained(tmp_path / "run" / "pipeline")
-    bundled = load_network(str(WEIGHTS / "conv-vae"), "vae")
+    bundled = load_network(WEIGHTS / "conv-vae", "vae")
     monkeypatch.chdir(tmp_path)
     for name, resolution, expected in (
         (tmp_path / "run", 16, vae),
@@ -337,7 +337,7 @@ def test_a_run_a_pipeline_and_a_bundled_name_are_their_autoencoder(
         (tmp_path / "run" / "pipeline", 16, vae),
         ("conv-vae", bundled.config.sample_size, bundled),
     ):
-        started = make(pretrained=name, resolution=resolution).networks["vae"].vae
+        started = make(pretrained=str(name), resolution=resolution).networks["vae"].vae
         for key, weight in expected.state_dict().items():
             assert torch.equal(started.state_dict()[key], weight), (name, key)
             assert started.state_dict()[key].dtype == torch.float32
