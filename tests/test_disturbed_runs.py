@@ -277,5 +277,5 @@ def test_one_image_is_too_few_and_that_is_said(
 ) -> None:
     folder = image_folder(tmp_path / "images", 1)
     assert main(command(tmp_path, folder)) == 2
-    assert "images, too few to hold 5 % out: give it more images" in capsys.readouterr().err
+    assert "give it more or a test split" in capsys.readouterr().err
     injected("a dataset of one image", 1)

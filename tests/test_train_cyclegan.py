@@ -139,7 +139,7 @@ def test_the_alarm_rings_for_a_broken_recipe(cache: tuple[str, str], tmp_path: P
         (["--train-batch-size", "200"], "160 images are fewer than a batch of 200"),
         (
             ["--dataset-name-b", "faces", "--image-column-b", "anime", "--image-column", "anime"],
-            "both domains are the column 'anime' of faces",
+            "domain_a and domain_b are both 'anime'",
         ),
         (["--domain-b", "anime"], "domain_a and domain_b are both 'anime'"),
         (["--label-column", "style"], "label_column, label_a and label_b belong together"),

@@ -126,7 +126,7 @@ class StrictModel(ModelMixin, ConfigMixin):
         imported = re.compile(r"^from hf_gen\.models\.pretrained import .*?\n\n", re.M | re.DOTALL)
         copy = Path(save_directory, f"{self.source_name}.py")
         copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_text(imported.sub(lambda _: here + "\n", source), "utf-8")
+        copy.write_text(imported.sub(lambda _: here + "\n", source), encoding="utf-8")
         super().save_config(save_directory, push_to_hub, **kwargs)
 
 
