@@ -255,9 +255,12 @@ class RunFolder:
 
     def keep_last_checkpoints(self, limit: int) -> None:
         """Keeps the last `limit` checkpoints, and folders of that name that hold no checkpoint."""
-        saved = [path for path in self.checkpoints() if (path / STATE).is_file()]
-        for path in saved[:-limit]:
+        for path in self._own_checkpoints()[:-limit]:
             atomic_rmtree(path)
+
+    def _own_checkpoints(self) -> list[Path]:
+        """Those that may be removed: a folder without a state was not made by hf_gen."""
+        return [path for path in self.checkpoints() if (path / STATE).is_file()]
 
     def save_progress(self, picture: Image.Image, step: int) -> None:
         """Keeps a picture of how far the training was, as figures/progress/step-000100.png."""
@@ -315,7 +318,7 @@ class RunFolder:
 
     def roll_back(self, step: int) -> None:
         """Removes the checkpoints and the log lines of later steps, which will be taken again."""
-        for path in self.checkpoints():
+        for path in self._own_checkpoints():
             if int(path.name.rpartition("-")[2]) > step:
                 atomic_rmtree(path)
         if self._metrics.exists():

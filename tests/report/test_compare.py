@@ -174,6 +174,14 @@ def test_reproduce_names_what_failed(cache: tuple[str, str], tmp_path: Path) -> 
         reproduce([broken], tmp_path / "report")
 
 
+def test_the_words_of_a_training_are_added_to_a_file_of_that_name(tmp_path: Path) -> None:
+    (tmp_path / "run.log").write_text("mine\n")
+    broken = Planned("dense-vae-z5", tmp_path / "run", ("--learning-rate", "-1"), 1.0)
+    with pytest.raises(UserError, match="ended early"):
+        reproduce([broken], tmp_path / "report")
+    assert (tmp_path / "run.log").read_text().startswith("mine\nerror: ")
+
+
 def test_the_plan_holds_every_recipe_of_the_reports(tmp_path: Path) -> None:
     runs = plan(tmp_path, "full")
     assert {run.recipe for run in runs} == {*AUTOENCODERS, "conv-vae-maxpool", "cyclegan-lambda10",

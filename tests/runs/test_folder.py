@@ -168,6 +168,7 @@ def test_a_rollback_removes_later_log_lines_and_checkpoints(tmp_path: Path) -> N
     for step in (20, 40, 60):
         run.log({"step": step, "train/kl": step / 7})
         run.checkpoint(step).mkdir()
+        (run.checkpoint(step) / "state.json").touch()
     before = (run.path / "metrics.jsonl").read_text().splitlines(keepends=True)
     with (run.path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 80')
@@ -242,6 +243,8 @@ def test_a_folder_that_is_called_like_a_checkpoint_is_never_removed(tmp_path: Pa
         (run.checkpoint(step) / "state.json").touch()
     run.keep_last_checkpoints(1)
     assert run.checkpoints() == [run.checkpoint(10), run.checkpoint(30)]
+    run.roll_back(0)
+    assert run.checkpoints() == [run.checkpoint(10)]
     assert (run.checkpoint(10) / "mine").exists()
 
 

@@ -195,3 +195,20 @@ def test_what_cannot_be_measured_is_a_sentence(tmp_path: Path) -> None:
         main(cards=tmp_path, readme=tmp_path / "README.md")
     with pytest.raises(UserError, match="no model 'nobody' comes with hf_gen: there are"):
         open_released("nobody")
+
+
+@pytest.mark.parametrize("content", ["{}", '{"psnr": 20}', "no JSON", '{"runs": {}}'])
+def test_a_folder_of_others_gets_no_cards(tmp_path: Path, content: str) -> None:
+    (tmp_path / "results.json").write_text(content)
+    (tmp_path / "figures" / NAMES[0]).mkdir(parents=True)
+    (tmp_path / "figures" / NAMES[0] / "mine.png").write_text("mine")
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{BEGIN}{END}after\n")
+    before = {path: path.is_file() and path.read_text() for path in tmp_path.rglob("*")}
+    with pytest.raises(UserError, match=f"{tmp_path} holds no cards of hf_gen"):
+        main((NAMES[0],), cards=tmp_path, readme=readme)
+    readme.write_text(f"before\n{BEGIN}my own text\n")
+    with pytest.raises(UserError, match="has no <!-- results --> and <!-- end of results -->"):
+        main((NAMES[0],), cards=tmp_path, readme=readme)
+    before[readme] = readme.read_text()
+    assert before == {path: path.is_file() and path.read_text() for path in tmp_path.rglob("*")}

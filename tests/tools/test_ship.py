@@ -8,6 +8,7 @@ import torch
 
 import hf_gen
 from hf_gen.config import recipe_as_json
+from hf_gen.errors import UserError
 from hf_gen.models.vae import ConvVAE
 from hf_gen.pipelines import WEIGHTS, VAEPipeline
 from hf_gen.recipes import RECIPES
@@ -62,6 +63,10 @@ def test_a_run_is_shipped_in_half_precision_and_listed(
 
     ship(run.path, data="synthetic faces", commit="abc", name="other")
     ship(run.path, data="synthetic faces", commit="def")
+    (weights / "mine").mkdir()
+    for name, message in (("mine", "hf_gen did not make it"), ("../secret", "name must be")):
+        with pytest.raises(UserError, match=message):
+            ship(run.path, data="synthetic faces", commit="abc", name=name)
     listed = json.loads((weights / "manifest.json").read_text("utf-8"))
     assert list(listed) == ["conv-vae", "other"]
     assert listed["other"] | {"files": None} == {
