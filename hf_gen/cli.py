@@ -79,12 +79,11 @@ def sample(
     print(f"{output}: {count} faces of {model}, {chosen} prior, seed {seed}")
 
 
-def evaluate(run: tyro.conf.Positional[Path], inception: bool = False) -> None:
+def evaluate(run: tyro.conf.Positional[Path]) -> None:
     """Evaluate a run on its held-out images: results.json, figures and card.
 
     Args:
         run: A run folder whose training has finished.
-        inception: Also the FID of Inception-v3 (pip install 'hf_gen[inception]').
     """
     import torch
 
@@ -94,7 +93,7 @@ def evaluate(run: tyro.conf.Positional[Path], inception: bool = False) -> None:
 
     finished = load_run(run)
     _print_sources([run])
-    experiment = experiment_of(finished.recipe, inception)
+    experiment = experiment_of(finished.recipe)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     results = experiment.conclude(finished.folder, device)
     rows = [

@@ -74,43 +74,39 @@ def task_of(recipe: Recipe, device: torch.device) -> Task:
     return VAETask(recipe, device)
 
 
-def experiment_of(
-    recipe: Recipe, inception: bool = False, domains: tuple[Domain, ...] = ()
-) -> Experiment:
+def experiment_of(recipe: Recipe, domains: tuple[Domain, ...] = ()) -> Experiment:
     """The images of a recipe, and what is asked of its pipeline.
 
     Args:
         recipe: What is trained.
-        inception: Whether samples and translations are measured in Inception's features too.
         domains: The images, where they are there already. Default: what the recipe names.
 
     Raises:
-        UserError: If the data, or Inception's features, cannot be used.
+        UserError: If the data cannot be used.
     """
     if isinstance(recipe, CycleGANRecipe):
-        return _translation(recipe, inception, domains)
-    return _autoencoding(recipe, inception, domains)
+        return _translation(recipe, domains)
+    return _autoencoding(recipe, domains)
 
 
-def _autoencoding(recipe: VAERecipe, inception: bool, domains: tuple[Domain, ...]) -> Experiment:
+def _autoencoding(recipe: VAERecipe, domains: tuple[Domain, ...]) -> Experiment:
     (domain,), seed = domains or (load_domain(recipe.data),), recipe.optimisation.seed
 
     # What is needed after the training is imported then: it takes seconds.
     def evaluate(pipeline: VAEPipeline) -> dict[str, Any]:
         from hf_gen.evaluation.autoencoder import evaluate_autoencoder
-        from hf_gen.evaluation.factors import true_factors
+        from hf_gen.evaluation.factors import factor_values
 
         held_out, factors = domain.held_out, None
         if is_synthetic(recipe.data):
             places = range(TEST_START, TEST_START + len(held_out))
-            factors = true_factors([face_at(place) for place in places])
+            factors = factor_values([face_at(place) for place in places])
         return evaluate_autoencoder(
             pipeline,
             recipe.objective,
             held_out,
             factors,
             seed,
-            inception,
             cache_folder(recipe.data),
         )
 
@@ -134,21 +130,20 @@ def _autoencoding(recipe: VAERecipe, inception: bool, domains: tuple[Domain, ...
     )
 
 
-def _translation(
-    recipe: CycleGANRecipe, inception: bool, domains: tuple[Domain, ...]
-) -> Experiment:
-    from hf_gen.evaluation.monitor import TranslationMonitor, measure_truth
+def _translation(recipe: CycleGANRecipe, domains: tuple[Domain, ...]) -> Experiment:
+    from hf_gen.evaluation.translation import (
+        TranslationEvaluator,
+        evaluate_against_ground_truth,
+    )
 
     a, b = domains or load_domains(recipe.data, recipe.domains)
-    measure = TranslationMonitor(a, b, cache_folder(recipe.data))
+    measure = TranslationEvaluator(a, b, cache_folder(recipe.data))
 
     def evaluate(pipeline: TranslationPipeline) -> dict[str, Any]:
         pipeline.set_progress_bar_config(disable=True)
         results = {"images": measure.images} | measure(pipeline)
-        if inception:
-            results |= measure.inception(pipeline)
         if are_synthetic(recipe.data, recipe.domains):
-            results |= measure_truth(pipeline, a, b, cache_folder(recipe.data))
+            results |= evaluate_against_ground_truth(pipeline, a, b, cache_folder(recipe.data))
         return results
 
     def draw(run: RunFolder, pipeline: TranslationPipeline) -> None:
@@ -163,5 +158,5 @@ def _translation(
         family=TRANSLATION,
         names=recipe.domain_names,
         measure=measure,
-        best="kid",
+        best="kernel_distance",
     )

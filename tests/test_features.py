@@ -1,7 +1,6 @@
 """Perceptual distances and features against their definitions, written out."""
 
 import io
-from itertools import combinations
 
 import pytest
 import torch
@@ -12,12 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from hf_gen.faces import face_at, face_png
-from hf_gen.features import (
-    SIZE,
-    feature_extractor,
-    mean_pairwise_distance,
-    nearest_distances,
-)
+from hf_gen.features import SIZE, feature_extractor
 from hf_gen.images import to_tensor
 
 
@@ -91,33 +85,17 @@ def test_the_perceptual_loss_leads_to_the_image_and_leaves_it_alone() -> None:
     assert all(weight.grad is None for weight in extractor.parameters())
 
 
-def test_the_pairwise_distance_is_the_mean_over_every_pair() -> None:
-    images = faces(7)
-    pairs = list(combinations(range(7), 2))
-    first, second = (images[[pair[side] for pair in pairs]] for side in (0, 1))
-    expected = feature_extractor().perceptual_distance(first, second).double().mean().item()
-    measured = feature_extractor().pairwise_perceptual_distance(images)
-    assert measured == pytest.approx(expected, rel=1e-5)
-    assert feature_extractor().pairwise_perceptual_distance(images[:1].repeat(9, 1, 1, 1)) < 1e-9
-
-
-def test_nearest_distances_are_those_of_a_loop() -> None:
-    rows = torch.randn(520, 6, generator=torch.Generator().manual_seed(0))
-    rows[3] = rows[515]
-    nearest = nearest_distances(rows)
-    expected = [
-        min((rows[i] - rows[j]).square().sum().item() for j in range(520) if j != i)
-        for i in (0, 3, 511, 512, 519)
-    ]
-    assert nearest[[0, 3, 511, 512, 519]].tolist() == pytest.approx(expected, abs=1e-4)
-    assert mean_pairwise_distance(rows) == pytest.approx(
-        torch.pdist(rows).square().mean().item(), rel=1e-5
-    )
+def test_squared_distances_of_embeddings_are_perceptual_distances() -> None:
+    first, second = faces(3), faces(3, "cartoon")
+    extractor = feature_extractor()
+    difference = extractor(first).embeddings - extractor(second).embeddings
+    expected = extractor.perceptual_distance(first, second)
+    torch.testing.assert_close(difference.square().sum(1), expected)
 
 
 @pytest.mark.parametrize("size", [8, 33, 64, 128])
 def test_images_of_any_size_have_features_of_one_size(size: int) -> None:
-    features = feature_extractor()(faces(2, size=size))
+    features = feature_extractor()(faces(2, size=size)).features
     assert features.shape == (2, 496)
     torch.testing.assert_close(features.square().mean(1), torch.ones(2))
 
@@ -129,11 +107,9 @@ def test_the_network_is_frozen_and_the_same_every_time() -> None:
     before = torch.random.get_rng_state()
     other = feature_extractor.__wrapped__("cpu")
     assert torch.equal(before, torch.random.get_rng_state())
-    assert torch.equal(other(images), extractor(images))
     assert not extractor.train().training
-    features = extractor(images.requires_grad_())
-    assert not features.requires_grad
-    described = extractor.describe(images)
-    assert torch.equal(features, described.features)
-    assert torch.equal(described.appearance, extractor.describe(images).appearance)
-    assert described.appearance.shape == (40, 26_496)
+    one, again = extractor(images.requires_grad_()), other(images)
+    assert torch.equal(one.features, again.features)
+    assert torch.equal(one.embeddings, again.embeddings)
+    assert one.embeddings.shape == (40, 26_496)
+    assert not one.features.requires_grad

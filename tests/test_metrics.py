@@ -1,7 +1,8 @@
-"""Every number has a name for people."""
+"""Every metric has a name, a unit and a direction."""
 
 import pytest
 
+from hf_gen.evaluation.samples import reference
 from hf_gen.evaluation.translation import evaluate_translations
 from hf_gen.faces import CONTINUOUS, FACTORS
 from hf_gen.metrics import formatted, metric_info
@@ -12,37 +13,45 @@ from hf_gen.metrics import formatted, metric_info
     [
         ("psnr", "PSNR", "dB", "higher"),
         ("negative_elbo", "negative ELBO", "nats per image", "lower"),
-        ("samples/gaussian/kid", "samples, fitted Gaussian: KID", "0 at best", "lower"),
-        ("b_to_a/coverage", "cartoon to anime: coverage", "share", "higher"),
+        (
+            "samples/gaussian/kernel_distance",
+            "samples, fitted Gaussian: kernel distance",
+            "EfficientNet-Lite0 features",
+            "lower",
+        ),
+        ("b_to_a/coverage", "cartoon to anime: coverage", "0 to 1", "higher"),
         (
             "a_to_b/hair_colour_ceiling",
-            "anime to cartoon: hair colour from true images",
-            "share",
+            "anime to cartoon: hair colour, on ground-truth images",
+            "accuracy or correlation",
             "",
         ),
-        ("kid", "kid", "", ""),
+        ("kernel_distance", "kernel distance", "", ""),
     ],
 )
 def test_a_key_is_described(key: str, name: str, unit: str, better: str) -> None:
-    number = metric_info(key, ("anime", "cartoon"))
-    assert (number.name, number.unit, number.better) == (name, unit, better)
+    metric = metric_info(key, ("anime", "cartoon"))
+    assert (metric.name, metric.unit, metric.better) == (name, unit, better)
+    assert str(metric) == (f"{name} ({unit})" if unit else name)
+    assert metric.heading == str(metric).rpartition(": ")[2]
 
 
 def test_every_factor_is_described_as_such() -> None:
     for factor in (*FACTORS, *CONTINUOUS):
         words = factor.replace("_", " ")
-        assert metric_info(f"factors/{factor}").name == f"read from the code: {words}"
-        assert metric_info(f"factors/{factor}_chance").short == f"{words} by a guess"
+        assert metric_info(f"factors/{factor}").name == f"linear probe: {words}"
+        assert metric_info(f"factors/{factor}_chance").short == f"{words}, chance level"
         assert metric_info(f"b_to_a/{factor}").short == words
 
 
-def test_no_number_of_translations_is_nameless() -> None:
+def test_every_score_of_translations_has_a_unit_and_a_direction() -> None:
     import torch
 
     from hf_gen.features import feature_extractor
 
     images = torch.rand(8, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    for name in evaluate_translations(images, images, feature_extractor()):
+    real = reference(images, feature_extractor())
+    for name in evaluate_translations(images, real, feature_extractor()):
         number = metric_info(f"a_to_b/{name}")
         assert number.unit
         assert number.better

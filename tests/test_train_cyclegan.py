@@ -62,13 +62,17 @@ def test_run_leaves_figures_and_a_pipeline_of_the_best_step(translated: Path) ->
     for name in ("learning_curve", "a_to_b", "b_to_a", "collapse", "training", "truth"):
         picture = Image.open(translated / "figures" / f"{name}.png").convert("RGB")
         assert len(picture.getcolors(picture.width * picture.height) or []) > 50
-    kids = [line["validation/kid"] for line in metrics(translated) if "validation/kid" in line]
-    assert len(kids) == 3
+    distances = [
+        line["validation/kernel_distance"]
+        for line in metrics(translated)
+        if "validation/kernel_distance" in line
+    ]
+    assert len(distances) == 3
     pipeline = hf_gen.load(translated)
     exported = load_file(translated / "pipeline/a_to_b/diffusion_pytorch_model.safetensors")
     last = load_file(translated / "checkpoint-24" / "a_to_b.ema.safetensors")
     is_last = all(bool((exported[name] == last[name]).all()) for name in exported)
-    assert is_last == (min(kids) == kids[-1])
+    assert is_last == (min(distances) == distances[-1])
     assert pipeline.config.domain_a == "anime"
     face = Image.open(io.BytesIO(face_png(face_at(3), "anime")))
     assert pipeline([face], direction="a_to_b").images[0].size == (32, 32)
@@ -82,7 +86,7 @@ def test_results_say_what_of_a_face_survives(translated: Path) -> None:
             assert -1 <= results[f"{direction}/{factor}"] <= 1
             assert f"{direction}/{factor}_ceiling" in results
     card = (translated / "README.md").read_text()
-    assert f"| {results['a_to_b/kid']:,.4g} |" in card
+    assert f"| {results['a_to_b/kernel_distance']:,.4g} |" in card
 
 
 def test_two_processes_train_as_one(cache: tuple[str, str], tmp_path: Path) -> None:
@@ -128,7 +132,7 @@ def test_the_alarm_rings_for_a_broken_recipe(cache: tuple[str, str], tmp_path: P
     arguments = ["cyclegan-lambda10", *SMALL, *cache, *broken, "--output-dir", str(run)]
     assert main(arguments) == 0
     for direction in ("a_to_b", "b_to_a"):
-        assert metrics(run)[-1][f"validation/{direction}/collapsed"] == 1.0
+        assert metrics(run)[-1][f"validation/{direction}/mode_collapse"] == 1.0
         assert metrics(run)[-1][f"validation/{direction}/diversity"] < 0.5
 
 

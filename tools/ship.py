@@ -1,7 +1,7 @@
-"""Puts a run's model among those that come with hf_gen: `python -m tools.ship RUN`.
+"""Adds the model of a run to the bundled models: `python -m tools.ship RUN`.
 
-Weights are kept in half precision, without the source files that a Hub repository has: here the
-classes are installed. `MANIFEST` says of each model where it is from, and the hash of its files.
+Weights are stored in half precision, without the source files of a Hub repository: the classes are
+installed. `MANIFEST` holds the origin of each model and the hashes of its files.
 """
 
 import hashlib
@@ -23,13 +23,13 @@ MANIFEST = WEIGHTS / "manifest.json"
 
 
 def ship(run: tyro.conf.Positional[Path], data: str, commit: str, name: str | None = None) -> None:
-    """Ships the model of a run with hf_gen, in place of an earlier one of that name.
+    """Bundle the model of a run, in place of an earlier one of that name.
 
     Args:
-        run: A run folder that holds a pipeline.
-        data: What it was trained on, and the terms of that, for people.
+        run: A run folder with an exported pipeline.
+        data: Training data and its terms, for the card.
         commit: Of hf_gen, that trained it.
-        name: What it is called. Default: as its recipe.
+        name: Of the model. Default: its recipe's.
     """
     pipeline, described = load(run, dtype=torch.float16), RunFolder(run)
     recipe = described.identity()["recipe"]
@@ -57,7 +57,7 @@ def ship(run: tyro.conf.Positional[Path], data: str, commit: str, name: str | No
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """The SHA-256 of each file of a folder, by its path in there."""
+    """SHA-256 of each file of a folder, by relative path."""
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))

@@ -1,15 +1,7 @@
-"""How two sets of images compare, given their features: the distances between distributions."""
-
-import io
-import warnings
-from contextlib import redirect_stdout
+"""Distances between two sets of images, given their features."""
 
 import torch
-from joblib import parallel_config
-from prdc import compute_prdc
-from torch import Tensor, nn
-from torchmetrics.image.fid import FrechetInceptionDistance
-from torchmetrics.image.kid import KernelInceptionDistance
+from torch import Tensor
 
 _NEAREST_K = 5
 _SUBSETS = 100
@@ -18,72 +10,80 @@ _SEED = 0
 
 
 def compare_sets(real: Tensor, made: Tensor) -> dict[str, float]:
-    """Compares the features of made images with those of real ones.
+    """Compares the features of generated images with those of real ones.
 
     Args:
         real: (real images, features), at least 6 rows.
-        made: (made images, features), likewise.
+        made: (generated images, features), at least 6 rows.
 
     Returns:
-        "precision", "density": share of made images near a real one, and how near the crowd;
-        "recall", "coverage": share of real images near a made one, measured by the distances
-            between made images, and by those between real images;
-        "kid": kernel distance of the two sets, 0 for samples of one distribution;
-        "frechet_distance": distance of the normal distributions with the means and covariances of
-            the two sets. Fewer images make it larger, even for samples of one distribution: compare
-            it at equal numbers of images only.
+        "precision", "recall", "density", "coverage": see `manifold_scores`;
+        "kernel_distance": unbiased squared MMD with a cubic kernel, the mean over 100 fixed random
+            subsets of at most 100 images; 0 in expectation for samples of one distribution;
+        "frechet_distance": between the Gaussians with the means and covariances of the two sets. It
+            grows as the number of images falls, even for samples of one distribution: compare it at
+            equal numbers of images only.
 
-    Source: Naeem, Oh, Uh, Choi and Yoo, Reliable fidelity and diversity metrics for generative
-        models, 2020 (5 neighbours); Binkowski, Sutherland, Arbel and Gretton, Demystifying MMD
-        GANs, 2018; Heusel, Ramsauer, Unterthiner, Nessler and Hochreiter, GANs trained by a two
-        time-scale update rule converge to a local Nash equilibrium, 2017.
+    Source: Binkowski, Sutherland, Arbel and Gretton, Demystifying MMD GANs, 2018 (the KID); Heusel,
+        Ramsauer, Unterthiner, Nessler and Hochreiter, GANs trained by a two time-scale update rule
+        converge to a local Nash equilibrium, 2017 (the FID).
     """
-    return {
-        **_manifolds(real, made),
-        "kid": _kernel_distance(real, made),
-        "frechet_distance": _frechet_distance(real, made),
+    doubles = real.double(), made.double()
+    return manifold_scores(*doubles) | {
+        "kernel_distance": _kernel_distance(real, made),
+        "frechet_distance": _frechet_distance(*doubles),
     }
 
 
-def _manifolds(real: Tensor, made: Tensor) -> dict[str, float]:
-    # It prints the two counts, and asks for eight threads, which reset the filters of warnings.
-    with redirect_stdout(io.StringIO()), parallel_config(backend="sequential"):
-        scores = compute_prdc(real.double().numpy(), made.double().numpy(), _NEAREST_K)
-    return {name: float(value) for name, value in scores.items()}
+def manifold_scores(real: Tensor, made: Tensor, nearest_k: int = _NEAREST_K) -> dict[str, float]:
+    """Precision, recall, density and coverage by balls that reach to the k-th nearest neighbour.
+
+    Args:
+        real: (real images, features), float64, more than `nearest_k` rows.
+        made: (generated images, features), likewise.
+        nearest_k: Neighbours within a ball, without its centre.
+
+    Returns:
+        "precision": share of generated images within the ball of a real one;
+        "recall": share of real images within the ball of a generated one;
+        "density": real balls around a generated image, in units of `nearest_k`;
+        "coverage": share of real images whose ball holds a generated one.
+
+    Source: Naeem, Oh, Uh, Choi and Yoo, Reliable fidelity and diversity metrics for generative
+        models, 2020, equations 1 to 4.
+    """
+    # The nearest neighbour of each image is itself.
+    radii_real, radii_made = (
+        torch.cdist(rows, rows).topk(nearest_k + 1, largest=False).values[:, -1]
+        for rows in (real, made)
+    )
+    distances = torch.cdist(real, made)  # (real images, generated images)
+    in_real_ball, in_made_ball = distances < radii_real[:, None], distances < radii_made
+    return {
+        "precision": in_real_ball.any(0).double().mean().item(),
+        "recall": in_made_ball.any(1).double().mean().item(),
+        "density": in_real_ball.count_nonzero().item() / (nearest_k * len(made)),
+        "coverage": in_real_ball.any(1).double().mean().item(),
+    }
 
 
 def _kernel_distance(real: Tensor, made: Tensor) -> float:
-    """The mean over fixed random subsets of the unbiased squared MMD with a cubic kernel."""
-    subset_size = min(_SUBSET_SIZE, len(real), len(made))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that it keeps the features
-        metric = KernelInceptionDistance(
-            feature=_AtHand(real.shape[1]),
-            subsets=_SUBSETS,
-            subset_size=subset_size,
-            sync_on_compute=False,
+    size = min(_SUBSET_SIZE, len(real), len(made))
+    generator = torch.Generator().manual_seed(_SEED)
+    distances = []
+    for _ in range(_SUBSETS):
+        x, y = (
+            rows[torch.randperm(len(rows), generator=generator)[:size]] for rows in (real, made)
         )
-    metric.update(real, real=True)
-    metric.update(made, real=False)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(_SEED)  # the subsets are drawn from the global generator
-        mean, _ = metric.compute()
-    return mean.item()
+        kernel = [(a @ b.T / a.shape[1] + 1) ** 3 for a, b in ((x, x), (y, y), (x, y))]
+        within = [(k.sum() - k.trace()) / (size * (size - 1)) for k in kernel[:2]]
+        distances.append(within[0] + within[1] - 2 * kernel[2].mean())
+    return torch.stack(distances).mean().item()
 
 
 def _frechet_distance(real: Tensor, made: Tensor) -> float:
-    metric = FrechetInceptionDistance(feature=_AtHand(real.shape[1]), sync_on_compute=False)
-    metric.update(real.double(), real=True)
-    metric.update(made.double(), real=False)
-    return metric.compute().item()
-
-
-class _AtHand(nn.Module):
-    """The network of a metric whose input is features already: it hands them on."""
-
-    def __init__(self, num_features: int) -> None:
-        super().__init__()
-        self.num_features = num_features
-
-    def forward(self, features: Tensor) -> Tensor:
-        return features
+    """|m - n|^2 + tr(S + T - 2 (S T)^(1/2))."""
+    covariances = [rows.T.cov() for rows in (real, made)]
+    root_trace = torch.linalg.eigvals(covariances[0] @ covariances[1]).sqrt().real.sum()
+    means = (real.mean(0) - made.mean(0)).square().sum()
+    return (means + covariances[0].trace() + covariances[1].trace() - 2 * root_trace).item()

@@ -1,10 +1,9 @@
-"""What of a synthetic face survives its translation: the truth that no photograph has.
+"""Which factors of a synthetic face survive its translation.
 
-A small network learns on the spot, from faces drawn in the target style, to read every factor. Then
-it reads the translations of held-out faces, and what it reads is compared with the true factors.
+A small network is trained to predict every factor from synthetic faces in the target style. Its
+predictions for translations of held-out faces are compared with the true factors.
 """
 
-import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +12,10 @@ from pathlib import Path
 
 import torch
 from PIL import Image
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hf_gen.evaluation.cache import cached
 from hf_gen.faces import (
     CONTINUOUS,
     FACTORS,
@@ -28,28 +26,25 @@ from hf_gen.faces import (
     face_at,
     face_png,
 )
-from hf_gen.features import FeatureExtractor
 from hf_gen.images import open_image, square, to_tensor
-from hf_gen.runs.atomic import atomic_dir
 
-FORMAT = 2
-_FILE = "reader.safetensors"
+# Part of the cache's key: raise it when the training changes.
+FORMAT = 3
 _CHANNELS = (3, 32, 64, 128, 128)
-_BATCH = 50
-_AT_ONCE = 250
+_BATCH_SIZE = 50
+_EVAL_BATCH_SIZE = 250
 _LEARNING_RATE = 3e-3
-# So that the slight grain of a translation does not by itself look like something else.
+# Makes the predictor robust to the slight grain of translations.
 _NOISE = 0.05
-# Another series than the one that is trained on and translated, so its faces are new to the reader.
-_SERIES = 1
+# Another seed than that of the faces that are trained on and translated.
+_FACES_SEED = 1
 
 
-class FactorReader(nn.Module):
-    """Reads every factor of a face: four strided convolutions, one linear head per factor.
+class FactorPredictor(nn.Module):
+    """Predicts every factor of a face: four strided convolutions and one linear head a factor.
 
     Attributes:
-        ceilings: Per factor, how well the reader does on true images that it has not seen: as much
-            as any translation can be credited with.
+        ceilings: Score of each factor on ground-truth images: an upper bound for translations.
     """
 
     def __init__(self) -> None:
@@ -62,108 +57,123 @@ class FactorReader(nn.Module):
             nn.BatchNorm1d(256),
             nn.ReLU(),
         )
-        outputs = {name: len(values) for name, values in FACTORS.items()} | dict.fromkeys(
-            CONTINUOUS, 1
-        )
+        outputs = {name: len(values) for name, values in FACTORS.items()}
+        outputs |= dict.fromkeys(CONTINUOUS, 1)
         self.heads = nn.ModuleDict({name: nn.Linear(256, n) for name, n in outputs.items()})
         self.ceilings: dict[str, float] = {}
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Per factor the scores of its values, (batch, values), or a number, (batch, 1).
+        """Returns logits, (batch, values), or a number, (batch, 1), for each factor.
 
         Args:
-            images: In [-1, 1], (batch, 3, height, width), of the size that it was trained for.
+            images: In [-1, 1], (batch, 3, height, width), of the size that it was trained on.
 
         Returns:
-            Numbers are scaled so that the factor's range is [-1, 1].
+            Continuous factors are scaled from their range to [-1, 1].
         """
         hidden = self.trunk(images)
         return {name: head(hidden) for name, head in self.heads.items()}
 
 
-def true_factors(faces: Sequence[Face]) -> dict[str, Tensor]:
-    """What faces were drawn from: per factor the index of its value, or the number, (faces,)."""
-    return {
-        **{
-            name: torch.tensor([values.index(getattr(face, name)) for face in faces])
-            for name, values in FACTORS.items()
-        },
-        **{name: torch.tensor([getattr(face, name) for face in faces]) for name in CONTINUOUS},
-    }
-
-
-def train_factor_reader(
-    style: str, size: int, cache_dir: Path, count: int = 4_000, epochs: int = 6, seed: int = 0
-) -> FactorReader:
-    """Trains a reader of one style, or takes it from the cache; it comes in evaluation mode.
+def render_faces(faces: Sequence[Face], style: str, size: int) -> Tensor:
+    """Synthetic faces as training images show them, (faces, 3, size, size), in [-1, 1].
 
     Args:
-        style: "anime" or "cartoon": the style of the images that will be read.
-        size: Their height and width in pixels.
-        cache_dir: Where readers are kept, one folder for each style, size, drawing and recipe.
-        count: Faces to learn from; an eighth as many more give the ceilings.
-        epochs: Times that each face is seen.
-        seed: Gives the first weights, the order and the noise.
+        faces: Their factors.
+        style: "anime" or "cartoon".
+        size: In pixels; below 64 they are drawn at 64 pixels and shrunk.
 
     Raises:
-        ValueError: `style` or `size` is one that cannot be drawn.
+        ValueError: The style or the size is not supported.
     """
-    recipe = f"{FORMAT}-{count}-{epochs}-{seed}"
-    file = cache_dir / f"factor-reader-{style}-{size}-{drawing_version()}-{recipe}" / _FILE
-    known = file.exists()
-    # A fork of the random numbers, so that training goes on as if nothing had been built.
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
-        torch.manual_seed(seed)
-        reader = FactorReader()
-        if not known:
-            _train(reader, style, size, count, epochs)
-    if not known:
-        with atomic_dir(file.parent, marker=_FILE) as folder:
-            save_file(
-                reader.state_dict(),
-                folder / _FILE,
-                metadata={"format": "pt", "ceilings": json.dumps(reader.ceilings)},
-            )
-    reader.load_state_dict(load_file(file))
-    with safe_open(file, framework="pt") as opened:
-        reader.ceilings = json.loads(opened.metadata()["ceilings"])
-    return reader.eval().requires_grad_(False)
+
+    def draw(face: Face) -> Image.Image:
+        return square(open_image(face_png(face, style, max(IMAGE_SIZE, size))), size)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return to_tensor(list(pool.map(draw, faces))).contiguous()
 
 
-def surviving_factors(
-    reader: FactorReader, translations: Tensor, true_factors: dict[str, Tensor]
-) -> dict[str, float]:
-    """Per factor, how much of it is read off the translations.
+def factor_values(faces: Sequence[Face]) -> dict[str, Tensor]:
+    """Index of the value of each categorical factor, or the continuous number, (faces,)."""
+    values = {
+        name: torch.tensor([options.index(getattr(face, name)) for face in faces])
+        for name, options in FACTORS.items()
+    }
+    return values | {
+        name: torch.tensor([getattr(face, name) for face in faces]) for name in CONTINUOUS
+    }
+
+
+def factor_score(name: str, predicted: Tensor, truth: Tensor) -> float:
+    """Accuracy of a categorical factor; Pearson correlation of a continuous one, 0 if constant.
 
     Args:
-        reader: Of the style that they are translated into.
-        translations: In [-1, 1], (images, 3, height, width).
-        true_factors: Of the faces that were translated, per factor (images,); see `true_factors`.
-
-    Returns:
-        By the factor's name the share that is read correctly, or for a number its correlation with
-        the truth; by "<name>_ceiling" what the reader reaches on true images. A guess would have
-        one over the number of values, and 0.
+        name: Of the factor.
+        predicted: (images,).
+        truth: (images,).
     """
-    survived = _read(reader, translations, true_factors)
-    return survived | {f"{name}_ceiling": value for name, value in reader.ceilings.items()}
+    if name not in CONTINUOUS:
+        return (predicted == truth).double().mean().item()
+    if any(bool(values.min() == values.max()) for values in (predicted, truth)):
+        return 0.0
+    return torch.corrcoef(torch.stack((predicted.double(), truth.double())))[0, 1].item()
 
 
-def paired_distance(
-    translations: Tensor, counterparts: Tensor, extractor: FeatureExtractor
-) -> dict[str, float]:
-    """The distance of translations to the same faces, drawn in the other style.
+def train_factor_predictor(
+    style: str, size: int, cache_dir: Path, count: int = 4_000, epochs: int = 6, seed: int = 0
+) -> FactorPredictor:
+    """Trains a predictor for one style, or loads it from the cache; it is in evaluation mode.
 
-    Returns:
-        "paired_l1": mean absolute difference of images in [-1, 1]; "paired_perceptual": mean
-        perceptual distance, in the features of `FEATURES`.
+    Args:
+        style: "anime" or "cartoon": that of the translations.
+        size: Height and width of the images in pixels.
+        cache_dir: Where predictors are kept.
+        count: Number of training faces; an eighth as many more give the ceilings.
+        epochs: Number of passes over the training faces.
+        seed: Of the initial weights, the order and the noise.
+
+    Raises:
+        ValueError: The style or the size is not supported.
     """
-    return {
-        "paired_l1": functional.l1_loss(translations, counterparts).item(),
-        "paired_perceptual": extractor.perceptual_distance(translations, counterparts)
-        .mean()
-        .item(),
+    version = f"{drawing_version()}-{FORMAT}-{count}-{epochs}-{seed}"
+    # A fork leaves the global generator, and with it the training of a run, undisturbed.
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        torch.manual_seed(seed)
+        predictor = FactorPredictor()
+
+        def train() -> dict[str, Tensor]:
+            ceilings = _train(predictor, style, size, count, epochs)
+            return predictor.state_dict() | {
+                f"ceilings.{name}": torch.tensor(ceiling, dtype=torch.float64)
+                for name, ceiling in ceilings.items()
+            }
+
+        tensors = dict(cached(cache_dir, f"factor-predictor-{style}-{size}-{version}", train))
+    predictor.ceilings = {
+        name: tensors.pop(f"ceilings.{name}").item() for name in (*FACTORS, *CONTINUOUS)
     }
+    predictor.load_state_dict(tensors)
+    return predictor.eval().requires_grad_(False)
+
+
+def factor_scores(
+    predictor: FactorPredictor, translations: Tensor, factors: dict[str, Tensor]
+) -> dict[str, float]:
+    """Scores, per factor, how well translations preserve it.
+
+    Args:
+        predictor: Of the target style.
+        translations: In [-1, 1], (images, 3, height, width).
+        factors: Of the translated faces, from `factor_values`.
+
+    Returns:
+        "NAME": accuracy, or correlation, of the predictions for the translations, see
+        `factor_score`; "NAME_ceiling": the same for ground-truth images. The chance level is one
+        over the number of values, or 0.
+    """
+    ceilings = {f"{name}_ceiling": score for name, score in predictor.ceilings.items()}
+    return _predict(predictor, translations, factors) | ceilings
 
 
 def _block(before: int, after: int) -> nn.Sequential:
@@ -171,22 +181,29 @@ def _block(before: int, after: int) -> nn.Sequential:
     return nn.Sequential(convolution, nn.BatchNorm2d(after), nn.ReLU())
 
 
-def _train(reader: FactorReader, style: str, size: int, count: int, epochs: int) -> None:
-    images, factors = _draw(style, size, range(count))
-    reader.train()
-    steps = epochs * (count // _BATCH)
-    optimizer = torch.optim.AdamW(reader.parameters(), lr=_LEARNING_RATE, weight_decay=0.05)
+def _train(
+    predictor: FactorPredictor, style: str, size: int, count: int, epochs: int
+) -> dict[str, float]:
+    """Trains in place; returns the score of each factor on new ground-truth images."""
+    faces = [face_at(index, seed=_FACES_SEED) for index in range(count)]
+    images, factors = render_faces(faces, style, size), factor_values(faces)
+    predictor.train()
+    steps = epochs * (count // _BATCH_SIZE)
+    optimizer = torch.optim.AdamW(predictor.parameters(), lr=_LEARNING_RATE, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, total_steps=steps)
     for _ in range(epochs):
-        for indices in torch.randperm(count)[: count // _BATCH * _BATCH].split(_BATCH):
+        for indices in torch.randperm(count)[: count // _BATCH_SIZE * _BATCH_SIZE].split(
+            _BATCH_SIZE
+        ):
             batch = images[indices]
-            outputs = reader(batch + _NOISE * torch.randn_like(batch))
+            outputs = predictor(batch + _NOISE * torch.randn_like(batch))
             optimizer.zero_grad()
             _loss(outputs, {name: truth[indices] for name, truth in factors.items()}).backward()
             optimizer.step()
             schedule.step()
-    held_out = range(TEST_START, TEST_START + max(count // 8, _BATCH))
-    reader.ceilings = _read(reader.eval(), *_draw(style, size, held_out))
+    held_out = range(TEST_START, TEST_START + max(count // 8, _BATCH_SIZE))
+    faces = [face_at(index, seed=_FACES_SEED) for index in held_out]
+    return _predict(predictor.eval(), render_faces(faces, style, size), factor_values(faces))
 
 
 def _loss(outputs: dict[str, Tensor], factors: dict[str, Tensor]) -> Tensor:
@@ -198,30 +215,15 @@ def _loss(outputs: dict[str, Tensor], factors: dict[str, Tensor]) -> Tensor:
 
 
 @torch.no_grad()
-def _read(reader: FactorReader, images: Tensor, factors: dict[str, Tensor]) -> dict[str, float]:
-    device = next(reader.parameters()).device
-    chunks = [reader(chunk.to(device)) for chunk in images.split(_AT_ONCE)]
-    read = {name: torch.cat([chunk[name] for chunk in chunks]).cpu() for name in reader.heads}
-    right = {
-        name: (read[name].argmax(1) == factors[name]).double().mean().item() for name in FACTORS
+def _predict(
+    predictor: FactorPredictor, images: Tensor, factors: dict[str, Tensor]
+) -> dict[str, float]:
+    device = next(predictor.parameters()).device
+    batches = [predictor(batch.to(device)) for batch in images.split(_EVAL_BATCH_SIZE)]
+    outputs = {name: torch.cat([batch[name] for batch in batches]).cpu() for name in factors}
+    return {
+        name: factor_score(
+            name, output[:, 0] if name in CONTINUOUS else output.argmax(1), factors[name]
+        )
+        for name, output in outputs.items()
     }
-    return right | {name: _correlation(read[name][:, 0], factors[name]) for name in CONTINUOUS}
-
-
-def _correlation(first: Tensor, second: Tensor) -> float:
-    """Pearson's correlation, and 0 where one of the two does not vary."""
-    first, second = (numbers.double() - numbers.double().mean() for numbers in (first, second))
-    length = first.norm() * second.norm()
-    return (first @ second / length).item() if length > 0 else 0.0
-
-
-def _draw(style: str, size: int, indices: range) -> tuple[Tensor, dict[str, Tensor]]:
-    faces = [face_at(index, seed=_SERIES) for index in indices]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        images = list(pool.map(lambda face: synthetic_image(face, style, size), faces))
-    return to_tensor(images).contiguous(), true_factors(faces)
-
-
-def synthetic_image(face: Face, style: str, size: int) -> Image.Image:
-    """A face as the training images show it: drawn at 64 pixels or more, and then shrunk."""
-    return square(open_image(face_png(face, style, max(IMAGE_SIZE, size))), size)

@@ -1,4 +1,4 @@
-"""How probable a model finds images that it has not seen: two bounds on their likelihood.
+"""Bounds on the log likelihood of held-out images.
 
 Source: Kingma and Welling, Auto-Encoding Variational Bayes, 2013 (the evidence lower bound); Burda,
 Grosse and Salakhutdinov, Importance weighted autoencoders, 2015, equation 8.
@@ -14,39 +14,38 @@ from hf_gen.data.pixels import Pixels
 from hf_gen.losses import bits_per_dimension, kl_to_standard_normal, reconstruction_nll
 from hf_gen.pipelines import VAEPipeline
 
-# Pixels that are decoded at once: 256 images of 32x32.
-_PIXELS_AT_ONCE = 2**18
+# 256 images of 32x32.
+_PIXELS_OF_A_BATCH = 2**18
 
 
 @torch.no_grad()
 def evaluate_likelihood(
     pipeline: VAEPipeline, objective: Objective, held_out: Pixels, samples: int = 64, seed: int = 0
 ) -> dict[str, float]:
-    """Both bounds, averaged over all held-out images.
+    """Estimates the negative ELBO and the importance-weighted bound, averaged over images.
 
-    Without a posterior (`AutoencoderTiny`) there is no bound: "kl" is 0, the negative ELBO is the
-    reconstruction term alone, and no importance-weighted bound is given.
+    Without a posterior (`AutoencoderTiny`) "kl" is 0, the negative ELBO is the reconstruction term,
+    and there is no importance-weighted bound.
 
     Args:
-        pipeline: Holds the autoencoder.
-        objective: Which likelihood its images have.
+        pipeline: Of the autoencoder.
+        objective: Holds the likelihood.
         held_out: The images.
-        samples: Draws from the posterior of each image.
-        seed: Of these draws.
+        samples: Of the posterior of each image.
+        seed: Of the samples.
 
     Returns:
-        In nats per image "reconstruction", the negative log likelihood averaged over the draws;
-        "kl", in closed form; "negative_elbo", their sum; and "importance_weighted_nll", the tighter
-        bound of all draws together: at most the negative ELBO, but for the noise of the draws, and
-        the negative log likelihood itself where the posterior is exact.
-        "bits_per_dimension" is the negative ELBO for one colour of one pixel, as
-        `losses.bits_per_dimension` says.
+        In nats per image "reconstruction", the negative log likelihood averaged over the samples;
+        "kl", in closed form; "negative_elbo", their sum; and "importance_weighted_nll", which is
+        tighter, and the negative log likelihood itself for an exact posterior.
+        "bits_per_dimension" is the negative ELBO by `losses.bits_per_dimension`.
     """
     generator = torch.Generator().manual_seed(seed)
-    at_once = max(1, _PIXELS_AT_ONCE // held_out.resolution**2)
-    terms = []
-    for indices in torch.arange(len(held_out)).split(at_once):
-        terms.append(_terms(pipeline, objective, held_out.images(indices), samples, generator))
+    batch_size = max(1, _PIXELS_OF_A_BATCH // held_out.resolution**2)
+    terms = [
+        _terms(pipeline, objective, held_out.images(indices), samples, generator)
+        for indices in torch.arange(len(held_out)).split(batch_size)
+    ]
     means = {name: torch.cat([part[name] for part in terms]).mean().item() for name in terms[0]}
     means["negative_elbo"] = means["reconstruction"] + means["kl"]
     bits = bits_per_dimension(means["negative_elbo"], held_out.resolution, objective.likelihood)
@@ -60,7 +59,7 @@ def _terms(
     samples: int,
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
-    """Per image the terms of the bounds in nats, float64, (batch,)."""
+    """Terms of the bounds in nats, (batch,), float64."""
     vae = pipeline.vae
     images = images.to(vae.device, vae.dtype)
     encoded = vae.encode(images)
@@ -73,7 +72,7 @@ def _terms(
         noise = torch.randn(posterior.mean.shape, generator=generator).to(posterior.mean)
         codes = posterior.mean + posterior.std * noise
         nll = _reconstruction(pipeline, objective, images, codes)
-        # log p(z) - log q(z | x), without the constants that cancel
+        # log p(z) - log q(z | x); the constants cancel
         ratio = 0.5 * (noise.double().square() + posterior.logvar - codes.double().square())
         nlls.append(nll)
         log_weights.append(ratio.sum((1, 2, 3)).cpu() - nll)

@@ -1,4 +1,4 @@
-"""How close a reconstruction comes to its image."""
+"""Reconstruction quality of an autoencoder."""
 
 import torch
 from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMeasure
@@ -7,29 +7,29 @@ from hf_gen.data.pixels import Pixels
 from hf_gen.features import feature_extractor
 from hf_gen.pipelines import VAEPipeline
 
-_AT_ONCE = 256
+_BATCH_SIZE = 256
 
 
 @torch.no_grad()
 def evaluate_reconstruction(pipeline: VAEPipeline, held_out: Pixels) -> dict[str, float]:
-    """Quality of the reconstructions from the mean codes of all held-out images.
+    """Compares held-out images with their reconstructions from the posterior means.
 
     Returns:
-        "psnr", decibels; "ssim", at most 1; "mae", the absolute error of a pixel in units of
-        [-1, 1]; "perceptual", the perceptual distance in [0, 4], in the features of `FEATURES`.
-        Each is the mean over the images ("images") of its value for one.
+        "psnr" in decibels; "ssim", at most 1; "mae", mean absolute error of images in [-1, 1];
+        "perceptual", perceptual distance in [0, 4]. Each is averaged over the images, whose number
+        is "images".
 
     Source: Wang, Bovik, Sheikh and Simoncelli, Image quality assessment: from error visibility to
         structural similarity, 2004 (an 11x11 Gaussian window).
     """
-    # One process evaluates everything, so nothing is gathered from the others.
+    # A single process evaluates, so there is nothing to synchronise.
     psnr = PeakSignalNoiseRatio(
         data_range=1.0, dim=(1, 2, 3), reduction="elementwise_mean", sync_on_compute=False
     )
     ssim = StructuralSimilarityIndexMeasure(data_range=1.0, sync_on_compute=False)
     extractor = feature_extractor()
     errors, distances = [], []
-    for indices in torch.arange(len(held_out)).split(_AT_ONCE):
+    for indices in torch.arange(len(held_out)).split(_BATCH_SIZE):
         images = held_out.images(indices)
         reconstructions = pipeline.reconstruct(images, output_type="pt").cpu()
         for metric in (psnr, ssim):

@@ -38,7 +38,11 @@ AUTOENCODER = Family(
     (
         *("negative_elbo", "reconstruction", "kl", "importance_weighted_nll", "psnr", "ssim"),
         *("perceptual", "active_units"),
-        *(f"samples/{prior}/{name}" for prior in PRIORS for name in ("kid", "frechet_distance")),
+        *(
+            f"samples/{prior}/{name}"
+            for prior in PRIORS
+            for name in ("kernel_distance", "frechet_distance")
+        ),
     ),
     (
         ("samples", "Samples from each prior"),
@@ -52,7 +56,7 @@ TRANSLATION = Family(
     tuple(
         f"{direction}/{name}"
         for direction in ("a_to_b", "b_to_a")
-        for name in ("kid", "diversity", "coverage", "nearest_translation_share", "cycle")
+        for name in ("kernel_distance", "diversity", "coverage", "near_duplicates", "cycle_l1")
     ),
     (
         ("a_to_b", "From {0} to {1} and back"),
@@ -60,6 +64,7 @@ TRANSLATION = Family(
         ("training", "The same images through the training"),
     ),
 )
+SYNTHETIC_FACES = "the synthetic faces of hf_gen"
 _SYNTHETIC_TERMS = (
     "The data is drawn by code under the Apache-2.0 license; no photograph or artwork is in it."
 )
@@ -109,7 +114,7 @@ def run_card(
     drawn = sources == ["faces"]
     on_the_hub = [] if drawn else [name for name in sources if not _is_folder(name)]
     names = [name if name in on_the_hub else Path(name).name for name in sources]
-    dataset = "the faces that hf_gen draws" if drawn else " and ".join(f"`{n}`" for n in names)
+    dataset = SYNTHETIC_FACES if drawn else " and ".join(f"`{n}`" for n in names)
     kind = "faces" if drawn else "imagefolder"
     measured = Measured(dataset, run.results(), on_the_hub[0] if on_the_hub else kind)
     return _card(
@@ -211,7 +216,7 @@ def _card(
                 dataset_name=one.dataset.replace("`", ""),
                 dataset_split=one.split,
                 metric_type=key,
-                metric_name=metric_info(key, domains).name,
+                metric_name=str(metric_info(key, domains)),
                 metric_value=one.results[key],
             )
             for one in every

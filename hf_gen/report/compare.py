@@ -25,7 +25,7 @@ _MEASURED = {
     CycleGANRecipe: (
         "images",
         *(f"{way}/diversity" for way in ("a_to_b", "b_to_a")),
-        *(f"{way}/nearest_translation_share" for way in ("a_to_b", "b_to_a")),
+        *(f"{way}/near_duplicates" for way in ("a_to_b", "b_to_a")),
     ),
 }
 _OF_A_POSTERIOR = ("kl", "reconstruction", "active_units", "latents", "mutual_information")

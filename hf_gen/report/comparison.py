@@ -25,7 +25,7 @@ from hf_gen.report.sheet import Row, sheet
 from hf_gen.report.style import PALETTE, charts, legend_below, legend_height, look
 from hf_gen.report.vae import METHODS, pairs, sample_rows, samples_sheet
 
-SAMPLE_SCORES = {"frechet_distance": "Fréchet distance", "kid": "KID"}
+SAMPLE_SCORES = {"frechet_distance": "Fréchet distance", "kernel_distance": "Kernel distance"}
 _STEPS = 8
 _FEW_RUNS = 3
 

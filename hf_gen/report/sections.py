@@ -36,13 +36,13 @@ _LIKELIHOOD = (
     "bits_per_dimension",
 )
 _LATENTS = (
-    *("active_units", "latents", "mutual_information", "aggregate_posterior_gap"),
+    *("active_units", "latents", "mutual_information", "marginal_kl"),
     *("total_correlation", "dci_disentanglement", "dci_completeness", "dci_informativeness", "mig"),
 )
-_SAMPLES = ("frechet_distance", "kid", "precision", "recall", "coverage", "diversity")
+_SAMPLES = ("frechet_distance", "kernel_distance", "precision", "recall", "coverage", "diversity")
 _TRANSLATION = (
-    *("kid", "frechet_distance", "diversity", "precision", "recall", "coverage"),
-    *("nearest_translation_share", "cycle", "paired_l1", "paired_perceptual"),
+    *("kernel_distance", "frechet_distance", "diversity", "precision", "recall", "coverage"),
+    *("near_duplicates", "cycle_l1", "paired_l1", "paired_perceptual"),
 )
 
 
@@ -81,7 +81,7 @@ def autoencoder_sections(data: str, runs: Sequence[Shown], folder: Path) -> list
             parts += [f"Samples from the {words} prior:", _table(having, keys)]
             draw = partial(comparison.samples, prior=prior)
             parts.append(_drawn(folder, f"samples-{prior}", draw, having))
-    if sampled := [run for run in runs if "samples/standard/kid" in run.results]:
+    if sampled := [run for run in runs if "samples/standard/kernel_distance" in run.results]:
         parts.append(_drawn(folder, "priors", comparison.priors, sampled))
         parts.append(sentences.best_priors(sampled))
     sections = [Section(f"Autoencoders: {as_text(data)}", [part for part in parts if part])]

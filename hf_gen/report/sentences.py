@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 
 from hf_gen.config import CycleGANRecipe, VAERecipe
-from hf_gen.evaluation.latents import MOST_IMAGES, posterior_verdict
+from hf_gen.evaluation.latents import MAX_IMAGES, posterior_verdict
 from hf_gen.metrics import PRIORS, formatted, metric_info
 from hf_gen.report.comparison import Shown
 
@@ -44,7 +44,7 @@ def verdicts(runs: Sequence[Shown]) -> list[str]:
 
 def limited_information(runs: Sequence[Shown]) -> list[str]:
     """Whose information about the images is at the limit of what so few images can show."""
-    limits = {run.name: math.log(min(len(run.held_out[0]), MOST_IMAGES)) for run in runs}
+    limits = {run.name: math.log(min(len(run.held_out[0]), MAX_IMAGES)) for run in runs}
     names = [
         f"**{run.name}**"
         for run in runs
@@ -141,24 +141,24 @@ def latents(runs: Sequence[Shown]) -> list[str]:
 
 
 def collapse(run: Shown) -> list[str]:
-    """When, each way, collapse was declared along a training, and where the numbers ended."""
+    """At which evaluations mode collapse was detected, and the final scores, a line a direction."""
     if not isinstance(run.recipe, CycleGANRecipe):
         return []
     names = run.recipe.domain_names
     sentences = []
     for direction, way in (("a_to_b", names), ("b_to_a", names[::-1])):
-        lines = [line for line in run.metrics if f"validation/{direction}/collapsed" in line]
-        declared = [line for line in lines if line[f"validation/{direction}/collapsed"]]
-        epochs = ", ".join(f"{line['epoch']:.3g}" for line in declared)
-        share_of_evaluations = f"{len(declared) or 'none'} of {len(lines)} evaluations"
-        when = f" (epochs {epochs})" if declared else ""
+        lines = [line for line in run.metrics if f"validation/{direction}/mode_collapse" in line]
+        detected = [line for line in lines if line[f"validation/{direction}/mode_collapse"]]
+        epochs = ", ".join(f"{line['epoch']:.3g}" for line in detected)
+        share_of_evaluations = f"{len(detected) or 'none'} of {len(lines)} evaluations"
+        when = f" (epochs {epochs})" if detected else ""
         diversity = run.results[f"{direction}/diversity"]
-        share = run.results[f"{direction}/nearest_translation_share"]
+        share = run.results[f"{direction}/near_duplicates"]
         sentences.append(
-            f"**{run.name}**, {' to '.join(way)}: collapse was declared at "
+            f"**{run.name}**, {' to '.join(way)}: mode collapse was detected at "
             f"{share_of_evaluations}{when}; the exported weights translate "
             f"{formatted(diversity)} times as diversely as real images are, and {share:.0%} of the "
-            "translations have a near-identical other one."
+            "translations have a near-duplicate."
         )
     return sentences
 

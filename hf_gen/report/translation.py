@@ -14,7 +14,7 @@ from torch import Tensor
 
 from hf_gen.data.batches import Domain
 from hf_gen.data.pixels import Pixels
-from hf_gen.evaluation.translation import LEAST_DIVERSITY, MOST_NEAR_IDENTICAL
+from hf_gen.evaluation.translation import MAX_NEAR_DUPLICATES, MIN_DIVERSITY
 from hf_gen.faces import CONTINUOUS, FACTORS
 from hf_gen.features import FEATURES
 from hf_gen.images import to_tensor
@@ -29,11 +29,11 @@ COLOURS: dict[Direction, str] = {"a_to_b": PALETTE[1], "b_to_a": PALETTE[0]}
 TIMELINE = {
     "diversity": "Diversity (1: as the real images)",
     "coverage": "Coverage (share of the real images)",
-    "kid": "KID (0: as the real images)",
-    "nearest_translation_share": "Share of near-identical translations",
+    "kernel_distance": "Kernel distance (0: as the real images)",
+    "near_duplicates": "Share of near-duplicate translations",
 }
-ALARMS = {"diversity": LEAST_DIVERSITY, "nearest_translation_share": MOST_NEAR_IDENTICAL}
-"""Beyond which collapse is declared."""
+ALARMS = {"diversity": MIN_DIVERSITY, "near_duplicates": MAX_NEAR_DUPLICATES}
+"""Beyond which mode collapse is detected."""
 _SHOWN = 10
 _STEPS_OF_STRIP = 10
 Names = tuple[str, str]
@@ -116,7 +116,7 @@ def _collapse(metrics: Metrics, name: str, names: Names) -> Figure:
             epochs, values = series(metrics, f"validation/{direction}/{score}")
             look: Any = {"color": COLOURS[direction], "label": " to ".join(way), "markersize": 3}
             axes.plot(epochs, values, "o-", **look)
-            _shade(axes, *series(metrics, f"validation/{direction}/collapsed"))
+            _shade(axes, *series(metrics, f"validation/{direction}/mode_collapse"))
             seen += values
         if score in ALARMS:
             seen.append(draw_alarm(axes, score))
@@ -127,15 +127,15 @@ def _collapse(metrics: Metrics, name: str, names: Names) -> Figure:
 
 
 def draw_alarm(axes: Axes, score: str) -> float:
-    """The line beyond which collapse is declared; returns where it stands."""
+    """The line beyond which mode collapse is detected; returns where it stands."""
     style: Any = {"linestyle": ":", "linewidth": 1.4, "color": HELD_OUT}
-    words = "dotted: limit of collapse; shaded: collapse declared"
+    words = "dotted: limit of collapse; shaded: mode collapse detected"
     axes.axhline(ALARMS[score], label=words, **style)
     return ALARMS[score]
 
 
 def _shade(axes: Axes, epochs: list[float], collapsed: list[float]) -> None:
-    """From the evaluation before to the one that declares it."""
+    """From the evaluation before to the one that detects it."""
     for before, now, is_collapsed in zip([0.0, *epochs], epochs, collapsed, strict=False):
         if is_collapsed:
             axes.axvspan(before, now, color="#808890", alpha=0.22, linewidth=0)

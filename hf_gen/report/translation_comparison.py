@@ -23,7 +23,7 @@ _PARTS = {
         "generators/adversarial_a_to_b",
         "generators/adversarial_b_to_a",
     ),
-    "Error of there and back": ("generators/cycle_a", "generators/cycle_b"),
+    "Cycle-consistency L1": ("generators/cycle_a", "generators/cycle_b"),
     "Discriminators: loss": ("discriminators/disc_a", "discriminators/disc_b"),
 }
 _FIRST = next(iter(TIMELINE))
@@ -80,8 +80,8 @@ def translations(runs: Sequence[Shown], direction: Direction, count: int = 8) ->
         if isinstance(run.pipeline, TranslationPipeline):
             real = run.held_out[domain].images(places)
             there, back = cycled(run.pipeline, real, direction)
-            kid = run.results.get(f"{direction}/kid")
-            detail = "" if kid is None else f"KID {kid:.3g}"
+            distance = run.results.get(f"{direction}/kernel_distance")
+            detail = "" if distance is None else f"kernel distance {distance:.3g}"
             rows.append(Row(f"as {target}", there, detail, heading=run.name))
             rows.append(Row("and back", back))
     return sheet(f"The same held-out images from {source} to {target} and back again", rows)
@@ -96,7 +96,7 @@ def collapse_timelines(runs: Sequence[Shown]) -> Figure:
     if not any(f"validation/a_to_b/{_FIRST}" in line for run in runs for line in run.metrics):
         raise ValueError("nothing to draw: a run with measured translations is needed")
     labels = [run.name for run in runs]
-    labels += ["limit of collapse", "collapse declared"]
+    labels += ["limit of collapse", "mode collapse detected"]
     title = f"Mode collapse along the training (features: {FEATURES})"
     height = 7.6 + legend_height(labels)
     figure, panels = charts(title, len(TIMELINE), 2, height)
@@ -126,7 +126,7 @@ def _timelines(axes: Axes, runs: Sequence[Shown], direction: Direction, score: s
     for place, run in enumerate(runs):
         epochs, values = series(run.metrics, f"validation/{direction}/{score}")
         axes.plot(epochs, values, linewidth=1.5, **look(place))
-        _, collapsed = series(run.metrics, f"validation/{direction}/collapsed")
+        _, collapsed = series(run.metrics, f"validation/{direction}/mode_collapse")
         alarms = [number for number, is_collapsed in enumerate(collapsed) if is_collapsed]
         where = [epochs[number] for number in alarms], [values[number] for number in alarms]
         axes.plot(*where, "x", color=HELD_OUT, markersize=8, markeredgewidth=1.8)

@@ -31,6 +31,6 @@ def rows(threads: int, images: int = IMAGES) -> Iterator[Row]:
             evaluate_samples(made, known, feature_extractor())
             seconds.append(time.perf_counter() - began)
     first, again = seconds
-    what = f"Frechet distance, KID and the rest of {images:,} against {images:,} images"
+    what = f"Frechet distance, kernel distance and the rest of {images:,} against {images:,} images"
     yield bounded(what, 120, [first], "s")
     yield Row(f"{what}, the real ones known", "all of it", [first / again], (again, first), "s")

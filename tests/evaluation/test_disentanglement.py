@@ -1,4 +1,4 @@
-"""Codes made for the purpose: one latent a factor, the same rotated, and noise."""
+"""Latents made for the purpose: one a factor, the same rotated, and noise."""
 
 import numpy as np
 import pytest
@@ -49,7 +49,7 @@ def test_one_latent_a_factor_is_disentangled_and_idle_latents_do_not_matter(
     assert scores["mig"] > 0.85
 
 
-def test_rotated_it_is_not_though_the_code_holds_the_same(factors: dict[str, Tensor]) -> None:
+def test_rotated_latents_are_not_disentangled(factors: dict[str, Tensor]) -> None:
     codes = one_latent_a_factor(factors)
     scores = evaluate_disentanglement(codes @ rotation(codes.shape[1]), factors)
     assert scores["dci_disentanglement"] < 0.2
@@ -57,7 +57,7 @@ def test_rotated_it_is_not_though_the_code_holds_the_same(factors: dict[str, Ten
     assert scores["mig"] < 0.1
 
 
-def test_noise_tells_nothing(factors: dict[str, Tensor]) -> None:
+def test_noise_has_chance_level(factors: dict[str, Tensor]) -> None:
     scores = evaluate_disentanglement(noise(20), factors)
     for name, values in FACTORS.items():
         assert scores[f"factors/{name}"] == pytest.approx(1 / len(values), abs=0.1)
@@ -69,7 +69,7 @@ def test_noise_tells_nothing(factors: dict[str, Tensor]) -> None:
         assert 0 <= scores[name] < 0.05
 
 
-def test_what_lies_in_a_code_in_any_direction_is_read(factors: dict[str, Tensor]) -> None:
+def test_probes_find_factors_in_any_direction(factors: dict[str, Tensor]) -> None:
     some = {name: factors[name] for name in ("hair_colour", "brows", "face_width")}
     parts = [one_hot(truth) if name in FACTORS else truth[:, None] for name, truth in some.items()]
     codes = torch.cat([part.double() for part in parts], 1)
@@ -78,7 +78,7 @@ def test_what_lies_in_a_code_in_any_direction_is_read(factors: dict[str, Tensor]
         assert scores[f"factors/{name}"] > 0.95, name
 
 
-def test_a_guess_is_the_commonest_value_of_the_half_that_is_learned_from() -> None:
+def test_chance_is_the_most_frequent_value_of_the_training_half() -> None:
     truth = torch.zeros(COUNT, dtype=torch.int64)
     truth[:100] = 1
     scores = evaluate_disentanglement(noise(3), {"glasses": truth})
@@ -140,7 +140,7 @@ def test_codes_that_do_not_vary_and_one_latent_have_finite_numbers(
     assert scores["mig"] == scores["dci_disentanglement"] == scores["factors/head_tilt"] == 0
 
 
-def test_the_same_seed_gives_the_same_numbers(factors: dict[str, Tensor]) -> None:
+def test_the_same_seed_gives_the_same_scores(factors: dict[str, Tensor]) -> None:
     codes = one_latent_a_factor(factors)[:80]
     some = {name: factors[name][:80] for name in ("hair_colour", "face_width")}
     first = evaluate_disentanglement(codes, some, seed=1)
@@ -148,12 +148,12 @@ def test_the_same_seed_gives_the_same_numbers(factors: dict[str, Tensor]) -> Non
     assert evaluate_disentanglement(codes, some, seed=2) != first
 
 
-def test_of_large_codes_the_factors_are_read_only(factors: dict[str, Tensor]) -> None:
+def test_of_many_latents_there_are_probes_only(factors: dict[str, Tensor]) -> None:
     scores = evaluate_disentanglement(noise(257), factors)
     names = {f"factors/{name}{end}" for name in factors for end in ("", "_chance")}
     assert scores.keys() == names
 
 
-def test_too_few_images_are_refused(factors: dict[str, Tensor]) -> None:
+def test_too_few_images_are_an_error(factors: dict[str, Tensor]) -> None:
     with pytest.raises(ValueError, match=r"at least 40 images .* got 39"):
         evaluate_disentanglement(noise(3)[:39], factors)

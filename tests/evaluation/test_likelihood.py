@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, ConfigMixin, ModelMixin
+from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from diffusers.models.autoencoders.vae import DecoderOutput, DiagonalGaussianDistribution
 from diffusers.models.modeling_outputs import AutoencoderKLOutput
@@ -19,6 +19,7 @@ from hf_gen.losses import reconstruction_nll
 from hf_gen.models.vae import DenseVAE
 from hf_gen.pipelines import VAEPipeline
 from hf_gen.tasks.vae import VAETask
+from tests.evaluation.small import all_of, autoencoder_kl, autoencoder_tiny, noise_pixels
 
 SIZE, LATENTS, SCALE = 4, 3, 0.3
 GAUSSIAN = Objective(likelihood="gaussian", likelihood_scale=SCALE)
@@ -56,36 +57,26 @@ class LinearGaussian(ModelMixin, ConfigMixin):
         return -normal.log_prob(images.flatten(1))
 
 
-def pixels(count: int, size: int = SIZE) -> Pixels:
-    generator = torch.Generator().manual_seed(1)
-    rows = torch.randint(0, 256, (count, size * size * 3), generator=generator).to(torch.uint8)
-    return Pixels(rows, torch.arange(count), size)
-
-
-def all_of(held_out: Pixels) -> Tensor:
-    return held_out.images(torch.arange(len(held_out)))
+def results_of(vae: ModelMixin, held_out: Pixels, samples: int) -> dict[str, float]:
+    return evaluate_likelihood(VAEPipeline(vae, resolution=SIZE), GAUSSIAN, held_out, samples)
 
 
 def test_with_the_true_posterior_the_importance_weighted_bound_is_the_likelihood() -> None:
-    vae, held_out = LinearGaussian(), pixels(20)
+    vae, held_out = LinearGaussian(), noise_pixels(20, SIZE)
     exact = vae.true_nll(all_of(held_out)).mean().item()
     for samples in (1, 5):
-        results = evaluate_likelihood(
-            VAEPipeline(vae, resolution=SIZE), GAUSSIAN, held_out, samples
-        )
+        results = results_of(vae, held_out, samples)
         assert results["importance_weighted_nll"] == pytest.approx(exact, abs=1e-3)
-    results = evaluate_likelihood(VAEPipeline(vae, resolution=SIZE), GAUSSIAN, held_out, 2_000)
+    results = results_of(vae, held_out, 2_000)
     assert results["negative_elbo"] == pytest.approx(exact, abs=0.05)
 
 
 def test_with_another_posterior_the_bound_goes_to_the_likelihood_and_the_elbo_does_not() -> None:
-    vae, held_out = LinearGaussian(wrong=0.8), pixels(20)
+    vae, held_out = LinearGaussian(wrong=0.8), noise_pixels(20, SIZE)
     exact = vae.true_nll(all_of(held_out)).mean().item()
     gaps = {}
     for samples in (1, 10, 2_000):
-        results = evaluate_likelihood(
-            VAEPipeline(vae, resolution=SIZE), GAUSSIAN, held_out, samples
-        )
+        results = results_of(vae, held_out, samples)
         gaps[samples] = results["importance_weighted_nll"] - exact
     assert gaps[1] > gaps[10] > gaps[2_000] > -0.02
     assert gaps[2_000] == pytest.approx(0, abs=0.05)
@@ -108,7 +99,7 @@ def test_the_terms_are_those_of_the_training(likelihood: str) -> None:
     with torch.no_grad():  # posteriors so narrow that every draw is the mean
         final.weight[3:] = 0
         final.bias[3:] = -30
-    held_out = pixels(10, size=8)
+    held_out = noise_pixels(10, 8)
     batch = Batch((all_of(held_out),), (0, "held out", 0), slice(0, 10), 10)
     ((_, terms),) = task.losses(task.networks, batch)
     results = evaluate_likelihood(task.pipeline(task.networks), recipe.objective, held_out, 2)
@@ -117,7 +108,7 @@ def test_the_terms_are_those_of_the_training(likelihood: str) -> None:
 
 
 def test_bits_are_those_of_eight_bit_pixels() -> None:
-    held_out = pixels(10)
+    held_out = noise_pixels(10, SIZE)
     pipeline = VAEPipeline(LinearGaussian(), resolution=SIZE)
     nats = evaluate_likelihood(pipeline, GAUSSIAN, held_out, 3)
     # The probability of a byte is the density times the distance of two bytes in [-1, 1].
@@ -133,7 +124,9 @@ def test_a_posterior_that_is_the_prior_costs_nothing() -> None:
     vae = DenseVAE(SIZE, hidden=(4,), latent_channels=2)
     for parameter in vae.parameters():
         parameter.data.zero_()
-    results = evaluate_likelihood(VAEPipeline(vae, resolution=SIZE), Objective(), pixels(5), 4)
+    results = evaluate_likelihood(
+        VAEPipeline(vae, resolution=SIZE), Objective(), noise_pixels(5, SIZE), 4
+    )
     assert results["kl"] == 0
     # Every image is grey, whatever the code: one bit for each number.
     for name in ("reconstruction", "negative_elbo", "importance_weighted_nll"):
@@ -142,15 +135,8 @@ def test_a_posterior_that_is_the_prior_costs_nothing() -> None:
 
 
 def test_without_a_posterior_there_is_the_reconstruction_only() -> None:
-    torch.manual_seed(0)
-    vae = AutoencoderTiny(
-        encoder_block_out_channels=(4, 4),
-        decoder_block_out_channels=(4, 4),
-        num_encoder_blocks=(1, 1),
-        num_decoder_blocks=(1, 1),
-        latent_channels=2,
-    )
-    held_out = pixels(3, size=8)
+    vae = autoencoder_tiny()
+    held_out = noise_pixels(3, 8)
     results = evaluate_likelihood(VAEPipeline(vae, resolution=8), GAUSSIAN, held_out)
     assert results.keys() == {"reconstruction", "kl", "negative_elbo", "bits_per_dimension"}
     images = all_of(held_out)
@@ -164,22 +150,13 @@ def test_without_a_posterior_there_is_the_reconstruction_only() -> None:
 def test_codes_may_be_maps_and_chunks_do_not_change_what_is_measured(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    torch.manual_seed(0)
-    vae = AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 2,
-        up_block_types=("UpDecoderBlock2D",) * 2,
-        block_out_channels=(4, 4),
-        layers_per_block=1,
-        norm_num_groups=2,
-        latent_channels=2,
-        sample_size=8,
-    )
-    pipeline, held_out = VAEPipeline(vae, resolution=8), pixels(7, size=8)
+    pipeline = VAEPipeline(autoencoder_kl(8), resolution=8)
+    held_out = noise_pixels(7, 8)
     laplace = replace(GAUSSIAN, likelihood="laplace")
     whole = evaluate_likelihood(pipeline, laplace, held_out, samples=3, seed=5)
     assert whole == evaluate_likelihood(pipeline, laplace, held_out, samples=3, seed=5)
     assert whole != evaluate_likelihood(pipeline, laplace, held_out, samples=3, seed=6)
-    monkeypatch.setattr("hf_gen.evaluation.likelihood._PIXELS_AT_ONCE", 2 * 8**2)
+    monkeypatch.setattr("hf_gen.evaluation.likelihood._PIXELS_OF_A_BATCH", 2 * 8**2)
     parts = evaluate_likelihood(pipeline, laplace, held_out, samples=3, seed=5)
     assert parts["kl"] == pytest.approx(whole["kl"], rel=1e-6)
     assert parts["reconstruction"] == pytest.approx(whole["reconstruction"], rel=0.05)

@@ -6,16 +6,14 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import AutoencoderTiny
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
-from hf_gen.data.pixels import Pixels
 from hf_gen.evaluation.prior import fit_prior, training_codes
-from hf_gen.images import from_pixels
 from hf_gen.models.prior import LatentPrior
 from hf_gen.models.vae import ConvVAE
 from hf_gen.pipelines import VAEPipeline
+from tests.evaluation.small import autoencoder_tiny, noise_pixels
 
 SIZE = 16
 
@@ -33,12 +31,6 @@ def two_crowds(count: int) -> Tensor:
     codes = torch.cat((left @ factor.T + torch.tensor([8.0, -8.0]), right / 2))
     codes[len(left) :, 1] += 4
     return codes[torch.randperm(count, generator=generator), :, None, None]
-
-
-def pixels(count: int) -> Pixels:
-    size = (count, SIZE * SIZE * 3)
-    rows = torch.randint(0, 256, size, dtype=torch.uint8, generator=seeded(1))
-    return Pixels(rows, torch.arange(count).flip(0), SIZE)
 
 
 def pipeline() -> VAEPipeline:
@@ -159,16 +151,16 @@ def test_what_cannot_be_fitted_is_a_sentence() -> None:
         with pytest.raises(ValueError, match=sentence):
             fit_prior(codes)
     with pytest.raises(ValueError, match="count must be at least 1, got 0"):
-        training_codes(pipeline(), pixels(3), 0, seed=0)
+        training_codes(pipeline(), noise_pixels(3, SIZE), 0, seed=0)
 
 
 def test_codes_are_samples_of_the_posteriors_of_the_first_images() -> None:
-    made, images = pipeline(), pixels(300)
+    made, images = pipeline(), noise_pixels(300, SIZE)
     codes = training_codes(made, images, 270, seed=3)
     assert codes.shape == (270, 5, 1, 1)
     assert torch.equal(codes, training_codes(made, images, 270, seed=3))
     assert not torch.equal(codes, training_codes(made, images, 270, seed=4))
-    first = from_pixels(images.rows.flip(0)[:270].view(270, SIZE, SIZE, 3))
+    first = images.images(torch.arange(270))
     with torch.no_grad():
         posterior = made.vae.encode(first).latent_dist
     noise = (codes - posterior.mean) / posterior.std
@@ -178,19 +170,12 @@ def test_codes_are_samples_of_the_posteriors_of_the_first_images() -> None:
 
 
 def test_all_images_are_taken_where_there_are_fewer() -> None:
-    assert len(training_codes(pipeline(), pixels(7), 100, seed=0)) == 7
+    assert len(training_codes(pipeline(), noise_pixels(7, SIZE), 100, seed=0)) == 7
 
 
 def test_an_autoencoder_without_a_posterior_gives_its_codes() -> None:
-    torch.manual_seed(0)
-    tiny = AutoencoderTiny(
-        encoder_block_out_channels=(4, 4),
-        decoder_block_out_channels=(4, 4),
-        num_encoder_blocks=(1, 1),
-        num_decoder_blocks=(1, 1),
-        latent_channels=2,
-    )
-    made, images = VAEPipeline(tiny, resolution=SIZE), pixels(9)
+    tiny = autoencoder_tiny()
+    made, images = VAEPipeline(tiny, resolution=SIZE), noise_pixels(9, SIZE)
     codes = training_codes(made, images, 9, seed=0)
     assert torch.equal(codes, made.encode(images.images(torch.arange(9))))
     prior = fit_prior(codes)
@@ -202,7 +187,7 @@ def test_a_fitted_prior_brings_the_codes_back_to_where_the_decoder_knows_them() 
     made = pipeline()
     with torch.no_grad():
         made.vae.encoder[-2].bias[:5] += 20  # the codes of this network are nowhere near N(0, I)
-    codes = training_codes(made, pixels(400), 400, seed=0)
+    codes = training_codes(made, noise_pixels(400, SIZE), 400, seed=0)
     prior = fit_prior(codes, 2)
     nats: dict[Any, float] = {k: prior.log_prob(codes, k).mean().item() for k in prior.kinds}
     assert nats["standard"] < -900

@@ -1,4 +1,4 @@
-"""Quality numbers against their formulas."""
+"""Reconstruction metrics against their formulas."""
 
 import math
 
@@ -10,11 +10,11 @@ from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTinyOutput
 from diffusers.models.autoencoders.vae import DecoderOutput
 from torch import Tensor
 
-from hf_gen.data.pixels import Pixels
 from hf_gen.evaluation.reconstruction import evaluate_reconstruction
 from hf_gen.features import feature_extractor
 from hf_gen.models.vae import ConvVAE
 from hf_gen.pipelines import VAEPipeline
+from tests.evaluation.small import all_of, noise_pixels
 
 
 class Offset(ModelMixin, ConfigMixin):
@@ -32,26 +32,38 @@ class Offset(ModelMixin, ConfigMixin):
         return DecoderOutput(sample=z + self.added)
 
 
-def pixels(count: int, size: int = 16, high: int = 128) -> Pixels:
-    """Noise in the darker half, so that a constant can be added to it."""
-    generator = torch.Generator().manual_seed(0)
-    rows = torch.randint(0, high, (count, size * size * 3), generator=generator).to(torch.uint8)
-    return Pixels(rows, torch.arange(count), size)
+def results_of(offset: float, count: int = 7, size: int = 16) -> dict[str, float]:
+    """Of noise in the darker half, so that the offset can be added without clipping."""
+    pixels = noise_pixels(count, size, high=128)
+    return evaluate_reconstruction(VAEPipeline(Offset(offset), resolution=size), pixels)
 
 
-@pytest.mark.parametrize("offset", [0.5, 0.02])
-def test_psnr_is_the_formula(offset: float) -> None:
-    results = evaluate_reconstruction(VAEPipeline(Offset(offset), resolution=16), pixels(7))
+@pytest.mark.parametrize("offset", [0.5, 0.3, 0.02])
+def test_a_constant_error_has_the_psnr_and_mae_of_the_formulas(offset: float) -> None:
+    results = results_of(offset)
     # An error of `offset` on [-1, 1] is half as much on [0, 1], whose peak is 1.
     assert results["psnr"] == pytest.approx(-20 * math.log10(offset / 2), abs=1e-3)
+    assert results["mae"] == pytest.approx(offset, abs=1e-6)
+    assert 0 < results["ssim"] < 1
     assert results["images"] == 7
 
 
-def test_psnr_and_perceptual_distance_are_means_over_the_images_of_a_network() -> None:
+def test_equal_images_have_the_best_values() -> None:
+    results = results_of(0.0)
+    assert results["psnr"] == math.inf
+    assert results["mae"] == 0
+    assert results["ssim"] == pytest.approx(1, abs=1e-5)
+    assert results["perceptual"] == pytest.approx(0, abs=1e-6)
+
+
+def test_psnr_and_perceptual_distance_are_means_over_the_images_of_every_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hf_gen.evaluation.reconstruction._BATCH_SIZE", 5)
     torch.manual_seed(0)
     pipeline = VAEPipeline(ConvVAE(16, filters=(6, 4), latent_channels=5), resolution=16)
-    held_out = pixels(270, high=256)
-    real = held_out.images(torch.arange(270))
+    held_out = noise_pixels(12, 16)
+    real = all_of(held_out)
     made = pipeline.reconstruct(real, output_type="pt")
     error = (made - real).div(2).square().mean((1, 2, 3))
     distance = feature_extractor().perceptual_distance(real, made).mean().item()
@@ -59,25 +71,8 @@ def test_psnr_and_perceptual_distance_are_means_over_the_images_of_a_network() -
     assert results["psnr"] == pytest.approx((-10 * error.log10()).mean().item(), abs=1e-3)
     assert results["perceptual"] == pytest.approx(distance, rel=1e-5)
     assert 0 < distance < 4
-    assert results["images"] == 270
-
-
-def test_ssim_of_the_same_images_is_one_and_of_others_less() -> None:
-    same = evaluate_reconstruction(VAEPipeline(Offset(0.0), resolution=16), pixels(5))
-    assert same["ssim"] == pytest.approx(1, abs=1e-5)
-    assert same["psnr"] == math.inf
-    assert same["mae"] == 0
-    assert same["perceptual"] == pytest.approx(0, abs=1e-6)
-    other = evaluate_reconstruction(VAEPipeline(Offset(0.5), resolution=16), pixels(5))
-    assert 0 < other["ssim"] < 0.999
 
 
 @pytest.mark.parametrize("size", [8, 10, 11])
-def test_the_smallest_images_have_numbers_too(size: int) -> None:
-    results = evaluate_reconstruction(VAEPipeline(Offset(0.5), resolution=size), pixels(3, size))
-    assert all(math.isfinite(value) for value in results.values())
-
-
-def test_the_mean_absolute_error_is_that_of_the_pixels() -> None:
-    results = evaluate_reconstruction(VAEPipeline(Offset(0.3), resolution=16), pixels(7))
-    assert results["mae"] == pytest.approx(0.3, abs=1e-6)
+def test_the_smallest_images_have_finite_results(size: int) -> None:
+    assert all(math.isfinite(value) for value in results_of(0.5, 3, size).values())

@@ -1,152 +1,257 @@
-"""The numbers of a translation against brute force, and the alarm against collapsed sets."""
+"""Scores of translations and detection of mode collapse, for sets and for pipelines."""
 
-import io
+from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
+from hf_gen.data.batches import Domain
+from hf_gen.data.pixels import Pixels
+from hf_gen.errors import UserError
+from hf_gen.evaluation.factors import factor_scores, factor_values, train_factor_predictor
+from hf_gen.evaluation.samples import Reference, reference
 from hf_gen.evaluation.translation import (
-    RealReference,
-    collapse_declared,
+    MAX_IMAGES,
+    TranslationEvaluator,
+    evaluate_against_ground_truth,
     evaluate_translations,
-    reference,
+    mode_collapse_detected,
 )
-from hf_gen.faces import face_at, face_png
+from hf_gen.faces import TEST_START, face_at
 from hf_gen.features import feature_extractor
-from hf_gen.images import to_tensor
+from hf_gen.images import to_pixels
+from hf_gen.metrics import DIRECTIONS
+from hf_gen.models.cyclegan import ResnetGeneratorOutput
+from hf_gen.pipelines import TranslationPipeline
+from tests.evaluation.small import all_of, faces
 
 COUNT = 50
-NAMES = {
-    "diversity",
-    "precision",
-    "recall",
-    "density",
-    "coverage",
-    "kid",
-    "frechet_distance",
-    "nearest_translation_share",
+SET_SCORES = {
+    *("diversity", "precision", "recall", "density", "coverage", "kernel_distance"),
+    *("frechet_distance", "near_duplicates"),
 }
+OTHERS = faces("cartoon", 100, COUNT, 64)
 
 
 @cache
-def faces(style: str, start: int, count: int = COUNT) -> Tensor:
-    drawn = [face_png(face_at(start + index), style, 64) for index in range(count)]
-    return to_tensor([Image.open(io.BytesIO(encoded)) for encoded in drawn])
-
-
-@cache
-def known() -> RealReference:
-    return reference(faces("cartoon", 0), feature_extractor())
+def known() -> Reference:
+    return reference(faces("cartoon", 0, COUNT, 64), feature_extractor())
 
 
 def scores_of(translations: Tensor) -> dict[str, float]:
     return evaluate_translations(translations, known(), feature_extractor())
 
 
-def modes(count: int) -> Tensor:
-    """`count` different faces, each the answer to an equal share of the inputs, slightly noisy."""
-    images = faces("cartoon", 100)[torch.arange(COUNT) % count]
-    noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
-    return (images + 0.02 * noise).clamp(-1, 1)
-
-
-def squared_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    return ((first[:, None] - second[None]) ** 2).sum(2)
-
-
-def test_other_faces_of_the_domain_score_like_it_and_ring_nothing() -> None:
-    scores = scores_of(faces("cartoon", 100))
-    assert scores.keys() == NAMES
+def test_other_faces_of_the_domain_score_like_it() -> None:
+    scores = scores_of(OTHERS)
+    assert scores.keys() == SET_SCORES
     assert scores["diversity"] == pytest.approx(1, abs=0.1)
-    assert scores["nearest_translation_share"] < 0.1
+    assert scores["near_duplicates"] < 0.1
     assert min(scores["precision"], scores["recall"], scores["coverage"]) > 0.7
-    assert abs(scores["kid"]) < 0.15
-    assert not collapse_declared(scores)
+    assert abs(scores["kernel_distance"]) < 0.15
+    assert not mode_collapse_detected(scores)
 
 
 @pytest.mark.parametrize("count", [1, 3, 5])
-def test_the_alarm_rings_for_a_few_modes(count: int) -> None:
-    scores = scores_of(modes(count))
-    assert collapse_declared(scores)
-    assert scores["nearest_translation_share"] > 0.9
+def test_a_few_modes_are_detected(count: int) -> None:
+    modes = OTHERS[torch.arange(COUNT) % count]
+    noise = torch.randn(modes.shape, generator=torch.Generator().manual_seed(0))
+    scores = scores_of((modes + 0.02 * noise).clamp(-1, 1))
+    assert mode_collapse_detected(scores)
+    assert scores["near_duplicates"] > 0.9
     assert scores["recall"] < 0.1
 
 
-def test_the_diversity_of_equal_modes_is_that_of_a_draw_of_modes() -> None:
-    images = faces("cartoon", 100)
-    extractor = feature_extractor()
-    scores = scores_of(images[torch.arange(COUNT) % 5])
-    # Two of 50 images differ in mode with probability 40/49, and then are two of the five.
-    expected = 40 / 49 * extractor.pairwise_perceptual_distance(images[:5]) / known().diversity
-    assert scores["diversity"] == pytest.approx(expected, rel=1e-4)
-
-
-@pytest.mark.parametrize("kind", ["other style", "noise", "blurred"])
-def test_bad_translations_that_differ_are_not_called_collapsed(kind: str) -> None:
-    made = {
-        "other style": faces("anime", 100),
-        "noise": torch.rand(COUNT, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1,
-        "blurred": torch.nn.functional.avg_pool2d(faces("cartoon", 100), 9, 1, padding=4),
-    }[kind]
-    scores = scores_of(made)
-    assert not collapse_declared(scores)
-    assert scores["kid"] > 0.5
+@pytest.mark.parametrize(
+    "translations",
+    [
+        faces("anime", 100, COUNT, 64),
+        torch.rand(COUNT, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1,
+        avg_pool2d(OTHERS, 9, 1, padding=4),
+    ],
+    ids=["other style", "noise", "blurred"],
+)
+def test_bad_translations_that_differ_are_no_mode_collapse(translations: Tensor) -> None:
+    scores = scores_of(translations)
+    assert not mode_collapse_detected(scores)
+    assert scores["kernel_distance"] > 0.5
     assert scores["precision"] < 0.5
 
 
-def test_kid_is_the_unbiased_mmd_of_a_cubic_kernel() -> None:
-    extractor = feature_extractor()
-    real, made = extractor(faces("cartoon", 0)), extractor(faces("anime", 100))
-    x, y = (features.double().numpy() for features in (real, made))
-    kernel = [(a @ b.T / 496 + 1) ** 3 for a, b in ((x, x), (y, y), (x, y))]
-    within = [(k.sum() - np.trace(k)) / (COUNT * (COUNT - 1)) for k in kernel[:2]]
-    expected = within[0] + within[1] - 2 * kernel[2].mean()
-    # With 50 images a side every subset is the whole set.
-    assert scores_of(faces("anime", 100))["kid"] == pytest.approx(expected, rel=1e-3)
+def test_near_duplicates_are_those_of_a_loop() -> None:
+    images = torch.cat((OTHERS[:10], OTHERS[:2] + 0.01))
+    embeddings = feature_extractor()(images).embeddings
+    near = 0
+    for index, row in enumerate(embeddings):
+        others = torch.cat((embeddings[:index], embeddings[index + 1 :]))
+        near += (others - row).square().sum(1).min().item() < 0.2 * known().diversity
+    assert scores_of(images)["near_duplicates"] == pytest.approx(near / 12)
+    assert near >= 4
 
 
-def test_kid_of_a_set_with_itself_is_about_zero() -> None:
-    assert abs(scores_of(faces("cartoon", 0))["kid"]) < 0.15
-
-
-def test_precision_recall_density_and_coverage_are_their_definitions() -> None:
-    extractor = feature_extractor()
-    made = torch.cat([faces("cartoon", 100, 25), faces("anime", 100, 15)])
-    real = extractor(faces("cartoon", 0)).double().numpy()
-    translated = extractor(made).double().numpy()
-    # Sorted distances start with the image itself, so the fifth neighbour stands at place 5.
-    real_radius = np.sort(squared_distances(real, real), 1)[:, 5]
-    translated_radius = np.sort(squared_distances(translated, translated), 1)[:, 5]
-    between = squared_distances(real, translated)
-    in_real_balls = between < real_radius[:, None]
-    scores = scores_of(made)
-    assert scores["precision"] == pytest.approx(in_real_balls.any(0).mean())
-    assert scores["recall"] == pytest.approx((between < translated_radius[None]).any(1).mean())
-    assert scores["density"] == pytest.approx(in_real_balls.sum(0).mean() / 5)
-    assert scores["coverage"] == pytest.approx(in_real_balls.any(1).mean())
-
-
-def test_the_same_images_score_the_same_and_leave_the_random_numbers_alone(
+def test_scores_are_deterministic_and_silent(
     capsys: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
 ) -> None:
-    images = faces("anime", 100)
     before = torch.random.get_rng_state()
-    first = scores_of(images)
+    first = scores_of(OTHERS)
     assert torch.equal(before, torch.random.get_rng_state())
     torch.rand(1)
-    assert scores_of(images) == first
-    assert evaluate_translations(images, faces("cartoon", 0), feature_extractor()) == first
+    assert scores_of(OTHERS) == first
     assert not capsys.readouterr().out
     assert not [warning for warning in recwarn if warning.category is UserWarning]
 
 
-def test_sets_of_other_sizes_compare_and_too_small_ones_are_refused() -> None:
-    assert scores_of(faces("cartoon", 100, 8)).keys() == NAMES
-    with pytest.raises(ValueError, match=r"at least 8 translated images are needed .* got 7"):
-        scores_of(faces("cartoon", 100, 7))
-    with pytest.raises(ValueError, match="at least 8 real images"):
-        reference(faces("cartoon", 0, 7), feature_extractor())
+# Of pipelines
+
+SIZE, FEW = 16, 24
+NAMES = SET_SCORES | {"mode_collapse", "cycle_l1"}
+
+
+class Affine(ModelMixin, ConfigMixin):
+    """Every image times `scale`, plus `offset`."""
+
+    @register_to_config
+    def __init__(self, scale: float = 1.0, offset: float = 0.0) -> None:
+        super().__init__()
+        self.factor = torch.nn.Parameter(torch.tensor(scale))
+        self.added = torch.nn.Parameter(torch.tensor(offset))
+
+    def forward(self, sample: Tensor) -> ResnetGeneratorOutput:
+        return ResnetGeneratorOutput(sample=sample * self.factor + self.added)
+
+
+class Counterparts(ModelMixin, ConfigMixin):
+    """Maps each of some images to its counterpart."""
+
+    @register_to_config
+    def __init__(self) -> None:
+        super().__init__()
+
+    def pair(self, images: Tensor, counterparts: Tensor) -> "Counterparts":
+        self.images, self.counterparts = torch.nn.Parameter(images), counterparts
+        return self
+
+    def forward(self, sample: Tensor) -> ResnetGeneratorOutput:
+        nearest = torch.cdist(sample.flatten(1), self.images.flatten(1)).argmin(1)
+        return ResnetGeneratorOutput(sample=self.counterparts[nearest])
+
+
+def domain(count: int = FEW, seed: int = 0) -> Domain:
+    """Coarse patches of random colours, each image its own."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.randint(0, 256, (count, 4, 4, 3), generator=generator).to(torch.uint8)
+    rows = coarse.repeat_interleave(SIZE // 4, 1).repeat_interleave(SIZE // 4, 2)
+    pixels = Pixels(rows.reshape(count, -1), torch.arange(count), SIZE)
+    return Domain(pixels, pixels)
+
+
+def pipeline(a_to_b: ModelMixin, b_to_a: ModelMixin, size: int = SIZE) -> TranslationPipeline:
+    made = TranslationPipeline(a_to_b, b_to_a, size)
+    made.set_progress_bar_config(disable=True)
+    return made
+
+
+@pytest.fixture(scope="module")
+def equal() -> TranslationEvaluator:
+    """Of two domains that are the same images."""
+    return TranslationEvaluator(domain(), domain())
+
+
+def test_the_identity_on_equal_domains_is_as_good_as_it_gets(equal: TranslationEvaluator) -> None:
+    scores = equal(pipeline(Affine(), Affine()))
+    assert scores.keys() == {f"{way}/{name}" for way in DIRECTIONS for name in NAMES} | {
+        "kernel_distance"
+    }
+    assert all(type(score) is float for score in scores.values())
+    for way in DIRECTIONS:
+        assert scores[f"{way}/mode_collapse"] == scores[f"{way}/cycle_l1"] == 0
+        assert scores[f"{way}/diversity"] == pytest.approx(1, abs=1e-4)
+        assert [scores[f"{way}/{name}"] for name in ("precision", "recall", "coverage")] == [1] * 3
+        assert scores[f"{way}/near_duplicates"] < 0.2
+        assert scores[f"{way}/kernel_distance"] < 0.01
+
+
+@pytest.mark.parametrize("collapsed", [(), ("a_to_b",), ("b_to_a",), DIRECTIONS])
+def test_mode_collapse_is_detected_in_its_direction(
+    equal: TranslationEvaluator, collapsed: tuple[str, ...]
+) -> None:
+    networks = (Affine(0.0, 0.3) if way in collapsed else Affine() for way in DIRECTIONS)
+    scores = equal(pipeline(*networks))
+    for way in DIRECTIONS:
+        assert scores[f"{way}/mode_collapse"] == (way in collapsed)
+        assert (scores[f"{way}/diversity"] < 1e-4) is (way in collapsed)
+        assert (scores[f"{way}/near_duplicates"] == 1) is (way in collapsed)
+
+
+def test_each_direction_is_compared_with_its_target_domain() -> None:
+    a, b = domain(), domain(30, seed=1)
+    networks = Affine(0.9, -0.05), Affine(0.5, 0.2)
+    evaluator = TranslationEvaluator(a, b)
+    assert evaluator.images == FEW
+    torch.manual_seed(5)
+    before = torch.random.get_rng_state()
+    scores = evaluator(pipeline(*networks))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert evaluator(pipeline(*networks)) == scores
+    extractor = feature_extractor()
+    ways = zip(DIRECTIONS, networks, networks[::-1], (a, b), (b, a), strict=True)
+    for way, there, back, source, target in ways:
+        inputs = all_of(source.held_out)
+        translated = there(inputs).sample.detach().clamp(-1, 1)
+        real = reference(all_of(target.held_out), extractor)
+        expected = evaluate_translations(translated, real, extractor)
+        expected["cycle_l1"] = (back(translated).sample.clamp(-1, 1) - inputs).abs().mean().item()
+        for name, value in expected.items():
+            assert scores[f"{way}/{name}"] == pytest.approx(value, abs=1e-5), name
+    assert scores["a_to_b/cycle_l1"] > 0.05
+    both = scores["a_to_b/kernel_distance"] + scores["b_to_a/kernel_distance"]
+    assert scores["kernel_distance"] == pytest.approx(both / 2)
+
+
+def test_only_the_first_held_out_images_are_translated(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert MAX_IMAGES == 400
+    monkeypatch.setattr("hf_gen.evaluation.translation.MAX_IMAGES", FEW)
+    more = domain(FEW + 10)
+    first = Domain(more.train, Pixels(more.held_out.rows[:FEW], torch.arange(FEW), SIZE))
+    made = pipeline(Affine(0.7), Affine(0.9))
+    assert TranslationEvaluator(more, more)(made) == TranslationEvaluator(first, first)(made)
+
+
+@pytest.mark.parametrize("order", [lambda few, more: (few, more), lambda few, more: (more, few)])
+def test_too_few_held_out_images_are_an_error(
+    order: Callable[[Domain, Domain], tuple[Domain, Domain]],
+) -> None:
+    with pytest.raises(UserError, match=r"5 held-out images.*at least 8"):
+        TranslationEvaluator(*order(domain(5), domain(12)))
+
+
+def test_ground_truth_has_no_distance_and_the_scores_of_its_factors(tmp_path: Path) -> None:
+    size, count = 16, 60
+    drawn = {style: faces(style, TEST_START, count, size) for style in ("anime", "cartoon")}
+    domains = []
+    for images in drawn.values():
+        rows = torch.from_numpy(to_pixels(images)).reshape(count, -1)
+        domains.append(Domain(*[Pixels(rows, torch.arange(count), size)] * 2))
+    anime, cartoon = drawn.values()
+    exact = Counterparts().pair(anime, cartoon), Counterparts().pair(cartoon, anime)
+    identity, truth = (
+        evaluate_against_ground_truth(pipeline(*networks, size), *domains, tmp_path)
+        for networks in ((Affine(), Affine()), exact)
+    )
+    distance = (anime - cartoon).abs().mean().item()
+    assert truth.keys() == identity.keys()
+    for way, style in zip(DIRECTIONS, ("cartoon", "anime"), strict=True):
+        assert truth[f"{way}/paired_l1"] == pytest.approx(0, abs=1e-6)
+        assert truth[f"{way}/paired_perceptual"] == pytest.approx(0, abs=1e-6)
+        assert identity[f"{way}/paired_l1"] == pytest.approx(distance, abs=0.01)
+        assert identity[f"{way}/paired_perceptual"] > 0.1
+        predictor = train_factor_predictor(style, size, tmp_path, count)
+        factors = factor_values([face_at(TEST_START + index) for index in range(count)])
+        for name, score in factor_scores(predictor, drawn[style], factors).items():
+            assert truth[f"{way}/{name}"] == pytest.approx(score), name

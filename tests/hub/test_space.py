@@ -39,7 +39,7 @@ PUSH = "import sys; from hf_gen.cli import main; sys.argv[0] = 'hf-gen'; main()"
 MODEL, SPACE = "tester/faces", "tester/demo"
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 ENDPOINTS = ("reconstruct", "sample", "interpolate", "translate")
-TRAINING_ONLY = {"accelerate", "datasets", "matplotlib", "tensorboard", "scikit-learn", "prdc"}
+TRAINING_ONLY = {"accelerate", "datasets", "matplotlib", "tensorboard", "scikit-learn"}
 Run = Callable[..., tuple[int, str]]
 
 

@@ -100,12 +100,14 @@ def translation_run() -> Callable[..., Shown]:
                 for part in ("disc_a", "disc_b"):
                     line[f"{split}/discriminators/{part}"] = 0.3
             for direction in ("a_to_b", "b_to_a"):
-                for score in ("diversity", "coverage", "kid", "nearest_translation_share"):
+                for score in ("diversity", "coverage", "kernel_distance", "near_duplicates"):
                     line[f"validation/{direction}/{score}"] = 0.6 + 0.1 * place
-                line[f"validation/{direction}/collapsed"] = alarm if direction == "a_to_b" else 0.0
+                line[f"validation/{direction}/mode_collapse"] = (
+                    alarm if direction == "a_to_b" else 0.0
+                )
             metrics.append(line)
         held_out = (_noise(12, seed=1), _noise(12, seed=2))
-        results = {"a_to_b/kid": 1.25, "b_to_a/kid": 2.5}
+        results = {"a_to_b/kernel_distance": 1.25, "b_to_a/kernel_distance": 2.5}
         return Shown(name, CycleGANRecipe(), metrics, results, pipeline, held_out)
 
     return make

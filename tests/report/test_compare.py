@@ -98,7 +98,7 @@ def test_the_questions_of_the_reports_have_sections(compared: Path) -> None:
         assert f"figures/held-{name}.png" in latents
         assert f"figures/traversal-{name}.png" in latents
     (translation,) = (text for title, text in titles.items() if title.startswith("Translation"))
-    assert "**cyclegan-lambda5**, cartoon to anime: collapse was declared at" in translation
+    assert "**cyclegan-lambda5**, cartoon to anime: mode collapse was detected at" in translation
 
 
 def test_every_picture_is_there_in_both_themes(compared: Path) -> None:
@@ -149,7 +149,7 @@ def test_evaluate_prints_what_it_writes(
     printed = capsys.readouterr().out
     results = json.loads(before)
     assert f"{results['psnr']:,.4g}  dB" in printed
-    assert "samples, fitted Gaussian: KID" in printed
+    assert "samples, fitted Gaussian: kernel distance" in printed
     assert f"{results['psnr']:,.4g}" in (run / "README.md").read_text()
 
 

@@ -18,7 +18,7 @@ from hf_gen.report.comparison import Shown
 from hf_gen.report.sheet import CELL
 
 Make = Callable[..., Shown]
-SCORES = {"samples/standard/frechet_distance": 50.0, "samples/standard/kid": 1.5}
+SCORES = {"samples/standard/frechet_distance": 50.0, "samples/standard/kernel_distance": 1.5}
 
 
 def words(figure: Figure) -> list[str]:
@@ -143,14 +143,17 @@ def test_walks_are_straight_and_spherical_for_every_run(
 
 @pytest.mark.parametrize("count", [1, 12])
 def test_the_bars_of_the_priors_are_as_long_as_their_numbers(vae_run: Make, count: int) -> None:
-    results = SCORES | {"samples/mixture/frechet_distance": 25.0, "samples/mixture/kid": 0.5}
+    results = SCORES | {
+        "samples/mixture/frechet_distance": 25.0,
+        "samples/mixture/kernel_distance": 0.5,
+    }
     runs = [vae_run(f"a-run-with-quite-a-long-name-{n}", results=results) for n in range(count)]
     figure = comparison.priors([*runs, vae_run("unmeasured", results={})])
     drawn(figure)
-    frechet, kid = figure.axes
+    frechet, kernel = figure.axes
     lengths = sorted(bar.get_width() for bar in frechet.patches)
     assert lengths == [25.0] * count + [50.0] * count
-    assert sorted({bar.get_width() for bar in kid.patches}) == [0.5, 1.5]
+    assert sorted({bar.get_width() for bar in kernel.patches}) == [0.5, 1.5]
     shown = words(figure)
     assert "unmeasured" not in shown
     assert all(run.name in shown for run in runs)

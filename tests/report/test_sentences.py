@@ -108,22 +108,24 @@ def test_collapse_names_the_epochs() -> None:
     lines = [
         {
             "epoch": epoch,
-            "validation/a_to_b/collapsed": float(epoch == 2.5),
-            "validation/b_to_a/collapsed": 0.0,
+            "validation/a_to_b/mode_collapse": float(epoch == 2.5),
+            "validation/b_to_a/mode_collapse": 0.0,
         }
         for epoch in (1.0, 2.5)
     ]
-    numbers = {"diversity": 0.8, "nearest_translation_share": 0.25}
+    numbers = {"diversity": 0.8, "near_duplicates": 0.25}
     results = {
         f"{way}__{key}": value for way in ("a_to_b", "b_to_a") for key, value in numbers.items()
     }
     there, back = collapse(run("gan", CycleGANRecipe(), lines, **results))
-    assert "anime to cartoon: collapse was declared at 1 of 2 evaluations (epochs 2.5)" in there
+    assert (
+        "anime to cartoon: mode collapse was detected at 1 of 2 evaluations (epochs 2.5)" in there
+    )
     assert "25% of the translations" in there
-    assert "cartoon to anime: collapse was declared at none of 2 evaluations;" in back
+    assert "cartoon to anime: mode collapse was detected at none of 2 evaluations;" in back
 
 
 def test_verdicts_need_a_posterior() -> None:
     assert verdicts([run("tiny", psnr=20.0)]) == []
     (text,) = verdicts([run("vae", active_units=0, latents=50, mutual_information=0.1)])
-    assert text.startswith("**vae**: no latent is active: the posterior has collapsed")
+    assert text.startswith("**vae**: 0 of 50 latent dimensions are active")

@@ -24,7 +24,14 @@ from hf_gen.tasks.cyclegan import SHOWN
 
 SIZE = 16
 FIGURES = ("learning_curve", "a_to_b", "b_to_a", "collapse", "training")
-SCORES = ("diversity", "coverage", "kid", "nearest_translation_share", "collapsed", "cycle")
+SCORES = (
+    "diversity",
+    "coverage",
+    "kernel_distance",
+    "near_duplicates",
+    "mode_collapse",
+    "cycle_l1",
+)
 RED, GREEN, BLUE = (220, 20, 20), (20, 200, 20), (20, 20, 220)
 
 
@@ -49,10 +56,10 @@ def losses(split: str, value: float) -> dict[str, float]:
 
 
 def scores(value: float, collapsed: tuple[float, float]) -> dict[str, float]:
-    found = {"validation/kid": value}
+    found = {"validation/kernel_distance": value}
     for direction, is_collapsed in zip(("a_to_b", "b_to_a"), collapsed, strict=True):
         found |= {f"validation/{direction}/{name}": value for name in SCORES}
-        found[f"validation/{direction}/collapsed"] = is_collapsed
+        found[f"validation/{direction}/mode_collapse"] = is_collapsed
     return found
 
 

@@ -33,7 +33,7 @@ def test_the_parts_of_the_losses_are_the_means_of_both_directions(
     FigureCanvasAgg(figure).draw()
     assert [axes.get_title(loc="left") for axes in figure.axes] == [
         "Generators: adversarial loss",
-        "Error of there and back",
+        "Cycle-consistency L1",
         "Discriminators: loss",
     ]
     for axes, value in zip(figure.axes, (1.5, 1.5, 0.3), strict=True):
@@ -63,10 +63,10 @@ def test_each_run_s_translations_are_named_and_measured(
     assert shown.count(f"real {source}") == 1
     assert shown.count(f"as {target}") == shown.count("and back") == 2
     assert {"lambda10", "lambda5"} <= set(shown)
-    assert ("KID 1.25" if direction == "a_to_b" else "KID 2.5") in shown
+    assert ("kernel distance 1.25" if direction == "a_to_b" else "kernel distance 2.5") in shown
 
 
-def test_collapse_is_marked_where_it_was_declared(translation_run: Make) -> None:
+def test_collapse_is_marked_where_it_was_detected(translation_run: Make) -> None:
     fine = translation_run("fine")
     fallen = translation_run("fallen", collapsed=(0.0, 1.0, 1.0))
     figure = collapse_timelines([fine, fallen])

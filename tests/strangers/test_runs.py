@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     posterior = {"kl": 40.0, "reconstruction": 1500.0, "latents": 5, "active_units": 3}
     vae.save_results({"images": 50, "psnr": 18.5, "mutual_information": 3.0, **posterior})
     vae.add_seconds(60.0)
-    scores = {"kid": 4.0, "diversity": 0.8, "nearest_translation_share": 0.1, "hair_chance": 0.1}
+    scores = {"kernel_distance": 4.0, "diversity": 0.8, "near_duplicates": 0.1, "hair_chance": 0.1}
     ways = {f"{way}/{key}": scores[key] for way in ("a_to_b", "b_to_a") for key in scores}
     gan.save_results({"images": 50, **ways})
     return folder

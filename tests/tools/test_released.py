@@ -30,9 +30,9 @@ from tools.released import (
     FEW_SPLIT,
     card_of,
     digest,
+    evaluate_few,
     main,
     manifest,
-    measure_few,
     open_released,
     results_table,
 )
@@ -45,7 +45,7 @@ NAMES = sorted(manifest())
 MANY_BYTES = 3 * 2**20
 # Other CPUs round otherwise; of shares one image may fall on the other side.
 CLOSE = {"rel": 0.003, "abs": 0.001}
-SHARES = {"coverage", "nearest_translation_share"}
+SHARES = {"coverage", "near_duplicates"}
 
 
 def on_the_card(name: str) -> dict[str, float]:
@@ -74,7 +74,7 @@ def test_a_shipped_model_measures_what_its_card_says(
     monkeypatch.chdir(tmp_path)
     model, said = replace(open_released(name), pipeline=hf_gen.load(name)), on_the_card(name)
     assert len(said) >= 5
-    assert not differing(measure_few(model), said)
+    assert not differing(evaluate_few(model), said)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -109,7 +109,7 @@ def test_a_changed_weight_shows_in_the_numbers() -> None:
     model = open_released(name)
     with torch.no_grad():
         list(model.pipeline.vae.decoder.parameters())[-2].mul_(1.05)
-    assert len(differing(measure_few(model), on_the_card(name))) >= 3
+    assert len(differing(evaluate_few(model), on_the_card(name))) >= 3
 
 
 def test_every_shipped_model_has_a_card_and_every_card_a_model_of_these_weights() -> None:
@@ -153,8 +153,8 @@ def test_numbers_on_real_faces_stay_as_long_as_the_weights(
     readme.write_text(f"before\n{BEGIN}old\n{END}after\n")
     record, weights = cards / "results.json", digest(manifest()[name])
     known = json.loads((CARDS / "results.json").read_text("utf-8"))[name]
-    again = {key: known[key] for key in ("weights", "few", "drawn")}
-    monkeypatch.setattr(released, "_measure", lambda *_: again)
+    again = {key: known[key] for key in ("weights", "few", "synthetic")}
+    monkeypatch.setattr(released, "_evaluate", lambda *_: again)
     real = {"images": 7, "psnr": 12.25}
     for before, stays in ((weights, True), ("of others", False)):
         record.write_text(
@@ -189,11 +189,11 @@ def test_the_docs_make_one_dataset_of_real_and_synthetic_faces(
     assert domain.train.images(torch.arange(7)).flatten(1).unique(dim=0).shape[0] == 7
 
 
-def test_what_cannot_be_measured_is_a_sentence(tmp_path: Path) -> None:
+def test_unknown_models_and_other_folders_are_errors(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("no table")
     with pytest.raises(UserError, match="run this in a checkout"):
         main(cards=tmp_path, readme=tmp_path / "README.md")
-    with pytest.raises(UserError, match="no model 'nobody' comes with hf_gen: there are"):
+    with pytest.raises(UserError, match="no bundled model is named 'nobody': there are"):
         open_released("nobody")
 
 

@@ -1,0 +1,55 @@
+"""Small autoencoders and sets of images, shared by the tests of evaluation."""
+
+from functools import cache
+
+import torch
+from diffusers import AutoencoderKL, AutoencoderTiny
+from torch import Tensor
+
+from hf_gen.data.pixels import Pixels
+from hf_gen.evaluation.factors import render_faces
+from hf_gen.faces import face_at
+
+
+@cache
+def faces(style: str, start: int, count: int, size: int) -> Tensor:
+    """Synthetic faces, (count, 3, size, size), in [-1, 1]."""
+    return render_faces([face_at(start + index) for index in range(count)], style, size)
+
+
+def noise_pixels(count: int, size: int, high: int = 256) -> Pixels:
+    """Images of noise, as bytes below `high`."""
+    generator = torch.Generator().manual_seed(1)
+    rows = torch.randint(0, high, (count, size * size * 3), generator=generator).to(torch.uint8)
+    return Pixels(rows, torch.arange(count), size)
+
+
+def all_of(pixels: Pixels) -> Tensor:
+    """All images of a set."""
+    return pixels.images(torch.arange(len(pixels)))
+
+
+def autoencoder_kl(size: int) -> AutoencoderKL:
+    """A posterior over maps of 2 channels at half the size."""
+    torch.manual_seed(0)
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        block_out_channels=(4, 4),
+        layers_per_block=1,
+        norm_num_groups=2,
+        latent_channels=2,
+        sample_size=size,
+    )
+
+
+def autoencoder_tiny() -> AutoencoderTiny:
+    """An autoencoder without a posterior."""
+    torch.manual_seed(0)
+    return AutoencoderTiny(
+        encoder_block_out_channels=(4, 4),
+        decoder_block_out_channels=(4, 4),
+        num_encoder_blocks=(1, 1),
+        num_decoder_blocks=(1, 1),
+        latent_channels=2,
+    )
