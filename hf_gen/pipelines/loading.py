@@ -126,9 +126,9 @@ def _read_index(folder: Path) -> tuple[str, dict[str, Any], dict[str, str]]:
                 arguments = {"resolution": _resolution_of(config)}
                 return "VAEPipeline", arguments, {"vae": subfolder}
         raise UserError(
-            f"{folder} holds no model that hf_gen loads: there is no {INDEX} of hf_gen in it or in "
-            "its folder pipeline, and no config.json of an autoencoder in it or in its folder vae; "
-            "name a run folder whose training has ended"
+            f"{folder} holds no pipeline of hf_gen: there is no {INDEX} in it or in its folder "
+            "pipeline, and no config.json of an autoencoder in it or in its folder vae; name a run "
+            "folder whose training has ended"
         )
     index = {key: value for key, value in index.items() if not key.startswith("_")}
     subfolders = {

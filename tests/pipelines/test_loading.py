@@ -408,5 +408,5 @@ def test_a_folder_without_a_model_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=rf"^'{tmp_path}/nothing' is no folder: name a run folder"):
         load(tmp_path / "nothing")
     for name in ("run", "stable"):
-        with pytest.raises(UserError, match=rf"^{tmp_path / name}.* holds no model"):
+        with pytest.raises(UserError, match=rf"^{tmp_path / name}.* holds no pipeline"):
             load(tmp_path / name)
