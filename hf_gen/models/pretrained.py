@@ -5,6 +5,7 @@ part of the remote code of a repository on the Hub.
 """
 
 import json
+import logging
 import re
 import sys
 from pathlib import Path
@@ -103,6 +104,15 @@ class StrictModel(ModelMixin, ConfigMixin):
             model, state_dict, resolved_model_file, *args, **kwargs
         )
 
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """As diffusers does, without its warning that no modules should be kept in float32."""
+        logger = logging.getLogger("diffusers.models.modeling_utils")
+        logger.addFilter(_names_modules)
+        try:
+            return super().to(*args, **kwargs)
+        finally:
+            logger.removeFilter(_names_modules)
+
     @classmethod
     def extract_init_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
         """As diffusers does, but for `auto_map`, which tells others where this class is."""
@@ -128,6 +138,10 @@ class StrictModel(ModelMixin, ConfigMixin):
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_text(imported.sub(lambda _: here + "\n", source), encoding="utf-8")
         super().save_config(save_directory, push_to_hub, **kwargs)
+
+
+def _names_modules(record: logging.LogRecord) -> bool:
+    return "kept in float32: []" not in record.getMessage()
 
 
 def check_count(name: str, count: int, lowest: int, highest: int) -> None:

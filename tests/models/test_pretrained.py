@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import logging
 import sys
 from pathlib import Path
 
@@ -50,3 +51,13 @@ def test_the_saved_source_needs_no_other_file_and_saves_itself(
     assert (tmp_path / "second" / source.name).read_text() == source.read_text()
     for key, value in network.state_dict().items():
         assert torch.equal(again.state_dict()[key], value)
+
+
+def test_another_dtype_is_no_reason_to_warn(caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("diffusers")
+    logger.addHandler(caplog.handler)
+    try:
+        assert ConvVAE().to(torch.float16).dtype == torch.float16
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert caplog.messages == []
