@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hf_gen.pipelines.auto import load
+    from hf_gen.pipelines.loading import load
     from hf_gen.pipelines.translation import TranslationPipeline
     from hf_gen.pipelines.vae import VAEPipeline
 
@@ -13,7 +13,7 @@ __all__ = ["WEIGHTS", "TranslationPipeline", "VAEPipeline", "load"]
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 """The bundled models, a folder each."""
-_MODULES = {"TranslationPipeline": "translation", "VAEPipeline": "vae", "load": "auto"}
+_MODULES = {"TranslationPipeline": "translation", "VAEPipeline": "vae", "load": "loading"}
 
 
 def __getattr__(name: str) -> Any:  # torch takes seconds to import

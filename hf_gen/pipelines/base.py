@@ -78,26 +78,27 @@ class ImagePipeline(DiffusionPipeline):
         """
         # By its name, since this text also runs where there is no hf_gen.
         loading = importlib.import_module("hf_gen.pipelines.loading")
-        return loading.load_pipeline(
-            {parent.__name__: cls for parent in cls.__mro__},
+        made: Self = loading.load_as(
+            cls,
             pretrained_model_name_or_path,
-            revision=revision,
-            variant=variant,
-            dtype=dtype,
-            local_files_only=local_files_only,
-            token=token,
-            torch_dtype=torch_dtype,
-            components=components,
+            components,
+            revision,
+            variant,
+            dtype,
+            local_files_only,
+            token,
+            torch_dtype,
         )
+        return made
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
         """As diffusers does, without its warning that no modules should be kept in float32."""
         logger = logging.getLogger("diffusers.models.modeling_utils")
-        logger.addFilter(_has_a_meaning)
+        logger.addFilter(_names_modules)
         try:
             return super().to(*args, **kwargs)
         finally:
-            logger.removeFilter(_has_a_meaning)
+            logger.removeFilter(_names_modules)
 
     def to_json_string(self) -> str:
         """The index: each class with the name of its source, in place of its module here."""
@@ -197,7 +198,7 @@ def _square(image: Image.Image, size: int) -> Image.Image:
     return ImageOps.fit(image.convert("RGB"), (size, size), method=Image.Resampling.LANCZOS)
 
 
-def _has_a_meaning(record: logging.LogRecord) -> bool:
+def _names_modules(record: logging.LogRecord) -> bool:
     return "kept in float32: []" not in record.getMessage()
 
 

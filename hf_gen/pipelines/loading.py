@@ -1,4 +1,4 @@
-"""A pipeline from a folder or the Hub; its files can neither run code nor read other files."""
+"""`load`: a pipeline from a folder or the Hub, whose files can neither run code nor read others."""
 
 import os
 import re
@@ -17,16 +17,17 @@ from hf_gen.pipelines.download import MAX_BYTES, download
 from hf_gen.pipelines.files import INDEX, read_json
 from hf_gen.pipelines.kernels import use_fast_layers
 from hf_gen.pipelines.networks import COMPONENTS, load_network
+from hf_gen.pipelines.translation import TranslationPipeline
+from hf_gen.pipelines.vae import VAEPipeline
 
 DType = torch.dtype | Mapping[str, torch.dtype] | None
-_CLASSES = ("VAEPipeline", "TranslationPipeline")
+_CLASSES = {"VAEPipeline": VAEPipeline, "TranslationPipeline": TranslationPipeline}
 _MAX_RESOLUTION = 1024
 _AUTOENCODER_RESOLUTIONS = range(8, 513)
 _DEFAULT_RESOLUTION = 256
 
 
-def load_pipeline(
-    classes: Mapping[str, type[DiffusionPipeline]],
+def load(
     name: str | Path,
     revision: str | None = None,
     variant: str | None = None,
@@ -35,52 +36,95 @@ def load_pipeline(
     token: str | bool | None = None,
     torch_dtype: DType = None,
     max_bytes: int = MAX_BYTES,
-    components: Mapping[str, ModelMixin | None] = MappingProxyType({}),
 ) -> DiffusionPipeline:
-    """Loads a pipeline, or an autoencoder as one, as `hf_gen.load` says.
+    """Loads a pipeline of hf_gen, or an autoencoder as a `VAEPipeline`.
 
-    `classes` has the class of the result for each class name in an index, and `components` has
-    networks to use in place of the saved ones; None leaves an optional one out.
+    An autoencoder is an `AutoencoderKL`, an `AutoencoderTiny` or one of hf_gen's, at the root of a
+    folder or in its folder `vae`, such as that of a StableDiffusionPipeline. Only JSON and
+    safetensors are downloaded and read: no code that is beside them is executed.
+
+    Args:
+        name: A pipeline folder, a run folder that has one, a bundled model such as "conv-vae", or a
+            Hub id such as user/name.
+        revision: A branch, tag or commit on the Hub. Default: the main branch.
+        variant: Which weights, such as "fp16". Default: those without a name.
+        dtype: What the weights become, for all networks or by their names, with "default" for the
+            others. Default: float32.
+        local_files_only: Use the cache of the Hub only.
+        token: Of the Hub. Default: that of the environment or the login.
+        torch_dtype: The older name of `dtype` in diffusers.
+        max_bytes: The limit for a download.
 
     Raises:
-        UserError: If there is no such model, or it cannot be loaded.
+        UserError: If there is no such model, it is of a class that hf_gen does not know, its
+            weights are missing, damaged or of another network, it is too large, or the Hub cannot
+            be reached.
     """
-    if dtype is not None and torch_dtype is not None:
-        raise UserError("dtype and torch_dtype are two names of one argument: give dtype alone")
-    dtypes = torch_dtype if dtype is None else dtype
     with _open_folder(name, revision, variant, local_files_only, token, max_bytes) as folder:
-        class_name, arguments, subfolders = _read_index(folder)
-        if class_name not in classes:
+        return _read_pipeline(folder, _CLASSES, variant, _only_one(dtype, torch_dtype))
+
+
+def load_as(
+    pipeline_class: type[DiffusionPipeline],
+    name: str | Path,
+    components: Mapping[str, ModelMixin | None],
+    revision: str | None = None,
+    variant: str | None = None,
+    dtype: DType = None,
+    local_files_only: bool = False,
+    token: str | bool | None = None,
+    torch_dtype: DType = None,
+) -> Any:
+    """As `load`, for one class or a subclass of it, with `components` in place of saved networks.
+
+    Raises:
+        UserError: As for `load`, and if the pipeline is of another class.
+    """
+    classes = {parent.__name__: pipeline_class for parent in pipeline_class.__mro__}
+    with _open_folder(name, revision, variant, local_files_only, token, MAX_BYTES) as folder:
+        dtype = _only_one(dtype, torch_dtype)
+        return _read_pipeline(folder, classes, variant, dtype, components)
+
+
+def _read_pipeline(
+    folder: Path,
+    classes: Mapping[str, type[DiffusionPipeline]],
+    variant: str | None,
+    dtype: DType,
+    components: Mapping[str, ModelMixin | None] = MappingProxyType({}),
+) -> DiffusionPipeline:
+    class_name, arguments, subfolders = _read_index(folder)
+    if class_name not in classes:
+        raise UserError(
+            f"{folder} holds a {class_name}, not a {next(iter(classes))}: load it with "
+            f"{class_name}.from_pretrained or hf_gen.load"
+        )
+    pipeline_class = classes[class_name]
+    expected, options = pipeline_class._get_signature_keys(pipeline_class)
+    for component in (*components, *subfolders):
+        if component not in expected:
             raise UserError(
-                f"{folder} holds a {class_name}, not a {next(iter(classes))}: load it with "
-                f"{class_name}.from_pretrained or hf_gen.load"
+                f"a {class_name} has no component and no argument {component!r}: its "
+                f"components are {' and '.join(sorted(expected))}"
             )
-        pipeline_class = classes[class_name]
-        expected, options = pipeline_class._get_signature_keys(pipeline_class)
-        for component in (*components, *subfolders):
-            if component not in expected:
-                raise UserError(
-                    f"a {class_name} has no component and no argument {component!r}: its "
-                    f"components are {' and '.join(sorted(expected))}"
-                )
-        networks = {
-            component: load_network(
-                folder,
-                subfolder,
-                COMPONENTS.get(component, ()),
-                variant,
-                _dtype_of(component, dtypes),
-                None if component == "prior" else arguments["resolution"],
-            )
-            for component, subfolder in subfolders.items()
-            if component not in components
-        }
-        use_fast_layers(networks.values())
-        try:
-            known = {key: value for key, value in arguments.items() if key in options}
-            return pipeline_class(**networks, **components, **known)
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise UserError(f"{folder} does not hold a whole {class_name}: {error}") from error
+    networks = {
+        component: load_network(
+            folder,
+            subfolder,
+            COMPONENTS.get(component, ()),
+            variant,
+            _dtype_of(component, dtype),
+            None if component == "prior" else arguments["resolution"],
+        )
+        for component, subfolder in subfolders.items()
+        if component not in components
+    }
+    use_fast_layers(networks.values())
+    try:
+        known = {key: value for key, value in arguments.items() if key in options}
+        return pipeline_class(**networks, **components, **known)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"{folder} does not hold a complete {class_name}: {error}") from error
 
 
 @contextmanager
@@ -119,7 +163,7 @@ def _read_index(folder: Path) -> tuple[str, dict[str, Any], dict[str, str]]:
     index = read_json(folder, INDEX) if os.path.lexists(folder / INDEX) else {}
     saved_class = index.get("_class_name")
     class_name = saved_class[-1] if isinstance(saved_class, list) and saved_class else saved_class
-    if class_name not in _CLASSES:
+    if class_name not in [*_CLASSES]:
         for subfolder in ("vae", ""):
             if (folder / subfolder / "config.json").exists():
                 config = read_json(folder, f"{subfolder}/config.json".lstrip("/"))
@@ -152,6 +196,12 @@ def _resolution_of(config: Mapping[str, Any]) -> int:
     widths = config.get("block_out_channels") or config.get("encoder_block_out_channels")
     factor = 2 ** (len(widths) - 1) if isinstance(widths, list) else 1
     return size // factor * factor or size
+
+
+def _only_one(dtype: DType, torch_dtype: DType) -> DType:
+    if dtype is not None and torch_dtype is not None:
+        raise UserError("dtype and torch_dtype are two names of one argument: give dtype alone")
+    return torch_dtype if dtype is None else dtype
 
 
 def _dtype_of(component: str, dtype: DType) -> torch.dtype | None:
