@@ -16,19 +16,9 @@ from diffusers.configuration_utils import register_to_config
 from diffusers.utils.outputs import BaseOutput
 from torch import Tensor, nn
 
-from hf_gen.models.pretrained import (
-    MOST_BLOCKS,
-    MOST_CHANNELS,
-    StrictModel,
-    check_choice,
-    check_count,
-    check_memory,
-)
+from hf_gen.models.pretrained import StrictModel, check_divides
 
 _SOURCE_NAME = "modeling_hf_gen_cyclegan"
-_NORMALIZATIONS = ("instance", "none")
-_UPSAMPLINGS = ("resize", "transposed")
-_MOST_HALVINGS = 8
 
 
 @dataclass
@@ -75,22 +65,8 @@ class ResnetGenerator(StrictModel):
         upsample: Literal["resize", "transposed"] = "resize",
     ) -> None:
         super().__init__()
-        check_count("sample_size", sample_size, 1, MOST_CHANNELS)
-        check_count("channels", channels, 1, MOST_CHANNELS)
-        check_count("num_downsamples", num_downsamples, 0, _MOST_HALVINGS)
-        check_count("num_residual_blocks", num_residual_blocks, 0, MOST_BLOCKS)
-        check_choice("normalization", normalization, _NORMALIZATIONS)
-        check_choice("upsample", upsample, _UPSAMPLINGS)
         _check_side("sample_size", sample_size, num_downsamples)
         widths = [channels * 2**halvings for halvings in range(num_downsamples + 1)]
-        check_memory("numbers in a feature map", channels * sample_size**2, "its channels")
-        check_memory(
-            "weights",
-            2 * 7 * 7 * 3 * channels
-            + 2 * 3 * 3 * sum(a * b for a, b in itertools.pairwise(widths))
-            + 2 * 3 * 3 * num_residual_blocks * widths[-1] ** 2,
-            "its channels",
-        )
 
         self.stem = nn.Sequential(
             _image_convolution(3, channels, _has_bias(normalization)),
@@ -164,19 +140,9 @@ class PatchDiscriminator(StrictModel):
         spectral_norm: bool = False,
     ) -> None:
         super().__init__()
-        check_count("channels", channels, 1, MOST_CHANNELS)
-        check_count("num_layers", num_layers, 1, _MOST_HALVINGS)
-        check_count("num_residual_blocks", num_residual_blocks, 0, MOST_BLOCKS)
-        check_choice("normalization", normalization, _NORMALIZATIONS)
-        if type(spectral_norm) is not bool:
-            raise ValueError(f"spectral_norm must be true or false, got {spectral_norm!r}")
+        if num_layers < 1:
+            raise ValueError(f"num_layers must be at least 1, got {num_layers}")
         widths = [channels * min(2**layer, 8) for layer in range(num_layers + 1)]
-        check_memory(
-            "weights",
-            4 * 4 * sum(a * b for a, b in itertools.pairwise((3, *widths, 1)))
-            + 2 * 3 * 3 * num_residual_blocks * widths[-1] ** 2,
-            "its channels",
-        )
 
         strides = (*[2] * (num_layers - 1), 1)
         self.stem = _conv_block(3, channels, 2, "none")
@@ -255,27 +221,20 @@ def _image_convolution(incoming: int, outgoing: int, bias: bool) -> nn.Conv2d:
 
 def _halve(incoming: int, outgoing: int, normalization: str) -> nn.Module:
     """(batch, incoming, height, width) -> (batch, outgoing, height / 2, width / 2)."""
-    return nn.Sequential(
-        _convolution(incoming, outgoing, 3, normalization, stride=2),
-        _norm(normalization),
-        nn.ReLU(),
-    )
+    layer = _convolution(incoming, outgoing, 3, normalization, stride=2)
+    return nn.Sequential(layer, _norm(normalization), nn.ReLU())
 
 
 def _double(incoming: int, outgoing: int, normalization: str, upsample: str) -> nn.Module:
     """(batch, incoming, height, width) -> (batch, outgoing, height x 2, width x 2)."""
     if upsample == "resize":
-        larger = nn.Sequential(
+        larger: list[nn.Module] = [
             nn.Upsample(scale_factor=2.0, mode="nearest"),
             _convolution(incoming, outgoing, 3, normalization),
-        )
+        ]
     else:
         bias = _has_bias(normalization)
-        larger = nn.Sequential(
-            nn.ConvTranspose2d(
-                incoming, outgoing, 3, stride=2, padding=1, output_padding=1, bias=bias
-            )
-        )
+        larger = [nn.ConvTranspose2d(incoming, outgoing, 3, 2, 1, output_padding=1, bias=bias)]
     return nn.Sequential(*larger, _norm(normalization), nn.ReLU())
 
 
@@ -343,10 +302,4 @@ def _check_side(name: str, side: int, num_downsamples: int) -> None:
     factor = 2**num_downsamples
     # Reflection padding takes its pixels from inside: 3 around the image, 1 at the narrowest size.
     smallest = max(4, 2 * factor)
-    if side % factor or side < smallest:
-        below = side // factor * factor
-        tries = f"{below} or {below + factor}" if below >= smallest else f"{smallest}"
-        raise ValueError(
-            f"{name} must be a multiple of {factor} and at least {smallest} with "
-            f"num_downsamples={num_downsamples}, got {side}: try {tries}"
-        )
+    check_divides(name, side, factor, f"num_downsamples={num_downsamples}", smallest)

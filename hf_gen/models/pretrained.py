@@ -6,25 +6,27 @@ part of the remote code of a repository on the Hub.
 
 import json
 import logging
+import math
 import re
 import sys
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 import torch
 from diffusers.configuration_utils import ConfigMixin
 from diffusers.models.modeling_utils import ModelMixin
 from safetensors import SafetensorError, safe_open
 
-MOST_CHANNELS = 4096
-MOST_BLOCKS = 64
-MOST_WEIGHTS = 2**27
+_MOST_CHANNELS = 4096
+_MOST_LAYERS = 64
+_MOST_WEIGHTS = 2**27
 
 
 class StrictModel(ModelMixin, ConfigMixin):
     """A network that loads exactly what was saved of it, or not at all.
 
-    It is saved with its source, so that it loads without hf_gen too.
+    Its arguments are checked against the types of its constructor's signature, since a config.json
+    is untrusted. It is saved with its source, so that it loads without hf_gen too.
 
     Attributes:
         source_name: The name of the file with its source, without its ending: a format, and unique,
@@ -50,7 +52,8 @@ class StrictModel(ModelMixin, ConfigMixin):
         name = f"{pretrained_model_name_or_path}/{kwargs.get('subfolder') or ''}".rstrip("/")
         where = {key: kwargs[key] for key in cls._where_to_look if key in kwargs}
         try:
-            saved_class = cls.load_config(pretrained_model_name_or_path, **where)["_class_name"]
+            config = cls.load_config(pretrained_model_name_or_path, **where)
+            saved_class = config["_class_name"]
         except (KeyError, TypeError, IndexError, RecursionError) as error:
             raise ValueError(
                 f"the config.json in {name} describes no network ({error!r}): download it again"
@@ -60,6 +63,7 @@ class StrictModel(ModelMixin, ConfigMixin):
                 f"{name} holds a {saved_class}, not a {cls.__name__}: "
                 f"load it with {saved_class}.from_pretrained"
             )
+        cls.check_size(config)
         wants_information = kwargs.pop("output_loading_info", False)
         try:
             model, information = super().from_pretrained(
@@ -84,6 +88,18 @@ class StrictModel(ModelMixin, ConfigMixin):
                     "export them again"
                 )
         return (model, information) if wants_information else model
+
+    @classmethod
+    def check_size(cls, config: dict[str, Any]) -> None:
+        """Raises ValueError if the network of `config` has more than 2^27 weights."""
+        with torch.device("meta"):
+            network = cls(**cls.extract_init_dict(config)[0])
+        count = sum(weight.numel() for weight in network.state_dict().values())
+        if count > _MOST_WEIGHTS:
+            raise ValueError(
+                f"the network must not have more than {_MOST_WEIGHTS:,} weights, got {count:,}: "
+                "lower its widths"
+            )
 
     @classmethod
     def _load_pretrained_model(
@@ -112,6 +128,18 @@ class StrictModel(ModelMixin, ConfigMixin):
             return super().to(*args, **kwargs)
         finally:
             logger.removeFilter(_names_modules)
+
+    def register_to_config(self, **kwargs: Any) -> None:
+        """As diffusers does, before the constructor runs; first checks each argument.
+
+        Raises:
+            ValueError: If an argument is not what the constructor's signature says: a count is from
+                1, or from 0 where its name begins with `num_`; a float is positive.
+        """
+        types = get_type_hints(type(self).__init__)
+        for name, value in kwargs.items():
+            _check_argument(name, value, types.get(name))
+        super().register_to_config(**kwargs)
 
     @classmethod
     def extract_init_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
@@ -144,22 +172,38 @@ def _names_modules(record: logging.LogRecord) -> bool:
     return "kept in float32: []" not in record.getMessage()
 
 
-def check_count(name: str, count: int, lowest: int, highest: int) -> None:
-    """Raises ValueError unless `count` is a whole number in bounds: a config.json is untrusted."""
-    if type(count) is not int or not lowest <= count <= highest:
-        raise ValueError(f"{name} must be a whole number from {lowest} to {highest}, got {count!r}")
+def _check_argument(name: str, value: Any, expected: Any) -> None:
+    low, high = (0, _MOST_LAYERS) if name.startswith("num_") else (1, _MOST_CHANNELS)
+    rule, sizes = "", get_args(expected)
+
+    def is_count(number: Any) -> bool:
+        return type(number) is int and low <= number <= high
+
+    if expected is int and not is_count(value):
+        rule = f"a whole number from {low} to {high}"
+    elif expected is float and not (type(value) in (int, float) and 0 < value < math.inf):
+        rule = "a positive number"
+    elif expected is bool and type(value) is not bool:
+        rule = "true or false"
+    elif get_origin(expected) is Literal and value not in sizes:
+        rule = f"one of {', '.join(sizes)}"
+    elif get_origin(expected) is tuple:
+        count = "one or more" if ... in sizes else str(len(sizes))
+        counts = range(1, _MOST_LAYERS + 1) if ... in sizes else (len(sizes),)
+        is_sequence = isinstance(value, list | tuple) and len(value) in counts
+        if not is_sequence or not all(map(is_count, value)):
+            rule = f"{count} whole numbers from {low} to {high}"
+    if rule:
+        raise ValueError(f"{name} must be {rule}, got {value!r}")
 
 
-def check_choice(name: str, choice: str, choices: tuple[str, ...]) -> None:
-    """Raises ValueError unless `choice` is one of `choices`."""
-    if choice not in choices:
-        raise ValueError(f"{name} must be one of {choices}, got {choice!r}")
-
-
-def check_memory(what: str, count: int, lower: str) -> None:
-    """Raises ValueError if a network had more than 2^27 of something."""
-    if count > MOST_WEIGHTS:
+def check_divides(name: str, size: int, factor: int, because: str, smallest: int = 1) -> None:
+    """Raises ValueError unless a side of an image is a multiple of `factor`, with what to try."""
+    if size % factor or size < smallest:
+        below = size // factor * factor
+        tries = f"{below} or {below + factor}" if below >= smallest else f"{max(factor, smallest)}"
         raise ValueError(
-            f"the network must not have more than {MOST_WEIGHTS:,} {what}, got {count:,}: lower "
-            f"{lower}"
+            f"{name} must be a multiple of {factor}"
+            + (f" and at least {smallest}" if smallest > factor else "")
+            + f" with {because}, got {size}: try {tries}"
         )

@@ -15,11 +15,9 @@ from diffusers.configuration_utils import register_to_config
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
-from hf_gen.models.pretrained import MOST_CHANNELS, StrictModel, check_count
+from hf_gen.models.pretrained import StrictModel
 
 PriorName = Literal["standard", "gaussian", "mixture"]
-_MOST_COMPONENTS = 256
-_MOST_NUMBERS = 2**24
 
 
 class LatentPrior(StrictModel):
@@ -54,7 +52,6 @@ class LatentPrior(StrictModel):
         self, latent_shape: tuple[int, int, int] = (50, 1, 1), num_components: int = 0
     ) -> None:
         super().__init__()
-        _check_config(latent_shape, num_components)
         latents = math.prod(latent_shape)
         self.register_buffer("mean", torch.zeros(latents))
         self.register_buffer("deviation", torch.ones(latents))
@@ -174,23 +171,3 @@ def _log_normal(whitened: Tensor, log_scale: Tensor) -> Tensor:
     """Log density of N(mean, scale scale^T) at mean + scale whitened, given log det scale."""
     squares = whitened.square().sum(1)
     return -0.5 * (squares + whitened.shape[1] * math.log(2 * math.pi)) - log_scale
-
-
-def _check_config(latent_shape: tuple[int, int, int], num_components: int) -> None:
-    if (
-        not isinstance(latent_shape, list | tuple)
-        or len(latent_shape) != 3
-        or any(type(size) is not int or not 1 <= size <= MOST_CHANNELS for size in latent_shape)
-    ):
-        raise ValueError(
-            f"latent_shape must be three whole numbers from 1 to {MOST_CHANNELS} (channels, "
-            f"height, width), got {latent_shape!r}: try (50, 1, 1)"
-        )
-    check_count("num_components", num_components, 0, _MOST_COMPONENTS)
-    latents = math.prod(latent_shape)
-    count = latents + num_components * latents**2
-    if count > _MOST_NUMBERS:
-        raise ValueError(
-            f"the prior must not have more than {_MOST_NUMBERS:,} numbers, got {count:,}: lower "
-            "num_components or latent_shape"
-        )

@@ -9,7 +9,6 @@ of latents, (batch, latent_channels, 1, 1), so that what takes an `AutoencoderKL
 
 import itertools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,17 +19,7 @@ from diffusers.models.modeling_outputs import AutoencoderKLOutput
 from diffusers.utils.outputs import BaseOutput
 from torch import Tensor, nn
 
-from hf_gen.models.pretrained import (
-    MOST_BLOCKS,
-    MOST_CHANNELS,
-    StrictModel,
-    check_choice,
-    check_count,
-    check_memory,
-)
-
-_LIKELIHOODS = ("bernoulli", "gaussian", "laplace")
-_DOWNSAMPLINGS = ("stride", "max_pool")
+from hf_gen.models.pretrained import StrictModel, check_divides
 
 
 @dataclass
@@ -138,9 +127,6 @@ class ConvVAE(VectorVAE):
         scaling_factor: float = 1.0,
     ) -> None:
         super().__init__()
-        _check_sizes("filters", filters)
-        _check_sizes("kernel_sizes", kernel_sizes)
-        _check_sizes("strides", strides)
         if not len(filters) == len(kernel_sizes) == len(strides):
             raise ValueError(
                 "filters, kernel_sizes and strides must have the same length, got "
@@ -151,10 +137,8 @@ class ConvVAE(VectorVAE):
                 raise ValueError(
                     f"kernel_sizes must be odd, got {kernel_size}: try {kernel_size + 1}"
                 )
-        check_choice("downsample", downsample, _DOWNSAMPLINGS)
-        _check_shared(sample_size, latent_channels, likelihood, likelihood_scale, scaling_factor)
         factor = math.prod(strides)
-        _check_divides(sample_size, factor, f"strides {list(strides)}")
+        check_divides("sample_size", sample_size, factor, f"strides {list(strides)}")
         narrowest = (filters[-1], sample_size // factor, sample_size // factor)
         features = math.prod(narrowest)
         down = [
@@ -172,12 +156,12 @@ class ConvVAE(VectorVAE):
         self.encoder = nn.Sequential(
             *down,  # (batch, filters[-1], sample_size / factor, sample_size / factor)
             nn.Flatten(),
-            _linear(features, 2 * latent_channels),
+            nn.Linear(features, 2 * latent_channels),
             nn.Unflatten(1, (2 * latent_channels, 1, 1)),
         )
         self.decoder = nn.Sequential(
             nn.Flatten(),
-            _linear(latent_channels, features),
+            nn.Linear(latent_channels, features),
             _Map(1, narrowest),
             *reversed(up),  # (batch, 3, sample_size, sample_size)
         )
@@ -209,21 +193,25 @@ class DenseVAE(VectorVAE):
         scaling_factor: float = 1.0,
     ) -> None:
         super().__init__()
-        _check_sizes("hidden", hidden)
-        _check_shared(sample_size, latent_channels, likelihood, likelihood_scale, scaling_factor)
         image = (3, sample_size, sample_size)
         inward = (math.prod(image), *hidden)
         outward = (*reversed(hidden), math.prod(image))
         self.encoder = nn.Sequential(
             nn.Flatten(),
-            *[_dense(*widths) for widths in itertools.pairwise(inward)],
-            _linear(hidden[-1], 2 * latent_channels),
+            *[
+                nn.Sequential(nn.Linear(*widths), nn.ReLU())
+                for widths in itertools.pairwise(inward)
+            ],
+            nn.Linear(hidden[-1], 2 * latent_channels),
             nn.Unflatten(1, (2 * latent_channels, 1, 1)),
         )
         self.decoder = nn.Sequential(
             nn.Flatten(),
-            _linear(latent_channels, hidden[-1]),
-            *[nn.Sequential(nn.ReLU(), _linear(*widths)) for widths in itertools.pairwise(outward)],
+            nn.Linear(latent_channels, hidden[-1]),
+            *[
+                nn.Sequential(nn.ReLU(), nn.Linear(*widths))
+                for widths in itertools.pairwise(outward)
+            ],
             nn.Unflatten(1, image),
         )
 
@@ -268,13 +256,14 @@ class PatchVAE(VectorVAE):
         scaling_factor: float = 1.0,
     ) -> None:
         super().__init__()
-        check_count("patch_size", patch_size, 1, MOST_CHANNELS)
-        _check_sizes("filters", filters)
-        check_count("bottleneck_channels", bottleneck_channels, 1, MOST_CHANNELS)
-        _check_blocks(num_blocks, len(filters))
-        _check_shared(sample_size, latent_channels, likelihood, likelihood_scale, scaling_factor)
+        if len(num_blocks) != len(filters):
+            raise ValueError(
+                f"num_blocks must have a number for each of the {len(filters)} filters, got "
+                f"{num_blocks!r}"
+            )
         factor = patch_size * 2 ** (len(filters) - 1)
-        _check_divides(sample_size, factor, f"patch_size {patch_size} and {len(filters)} levels")
+        because = f"patch_size {patch_size} and {len(filters)} levels"
+        check_divides("sample_size", sample_size, factor, because)
         side = sample_size // factor
         narrowest = (bottleneck_channels, side, side)
         patch = 3 * patch_size**2
@@ -297,12 +286,12 @@ class PatchVAE(VectorVAE):
             nn.ReLU(inplace=True),
             _convolution(filters[-1], bottleneck_channels, 1),
             nn.Flatten(),
-            _linear(math.prod(narrowest), 2 * latent_channels),
+            nn.Linear(math.prod(narrowest), 2 * latent_channels),
             nn.Unflatten(1, (2 * latent_channels, 1, 1)),
         )
         self.decoder = nn.Sequential(
             nn.Flatten(),
-            _linear(latent_channels, math.prod(narrowest)),
+            nn.Linear(latent_channels, math.prod(narrowest)),
             _Map(1, narrowest),
             _convolution(bottleneck_channels, filters[-1], 1),
             *reversed(up),  # (batch, filters[0], sample_size / patch_size, the same)
@@ -369,19 +358,7 @@ def _grow(incoming: int, outgoing: int, kernel_size: int, stride: int) -> nn.Mod
     )
 
 
-def _dense(incoming: int, outgoing: int) -> nn.Module:
-    return nn.Sequential(_linear(incoming, outgoing), nn.ReLU())
-
-
-def _linear(incoming: int, outgoing: int) -> nn.Linear:
-    count = incoming * outgoing
-    check_memory("weights in a layer", count, "sample_size, hidden, filters or latent_channels")
-    return nn.Linear(incoming, outgoing)
-
-
 def _convolution(incoming: int, outgoing: int, kernel_size: int, stride: int = 1) -> nn.Conv2d:
-    count = incoming * outgoing * kernel_size**2
-    check_memory("weights in a convolution", count, "filters or patch_size")
     return nn.Conv2d(incoming, outgoing, kernel_size, stride=stride, padding=kernel_size // 2)
 
 
@@ -390,45 +367,3 @@ def _check_images(images: Tensor, size: int) -> None:
         raise ValueError(
             f"images must be (batch, 3, {size}, {size}), got {tuple(images.shape)}: resize them"
         )
-
-
-def _check_blocks(num_blocks: Sequence[int], levels: int) -> None:
-    if not isinstance(num_blocks, list | tuple) or len(num_blocks) != levels:
-        raise ValueError(
-            f"num_blocks must have a number for each of the {levels} filters, got {num_blocks!r}"
-        )
-    for blocks in num_blocks:
-        check_count("num_blocks", blocks, 0, MOST_BLOCKS)
-
-
-def _check_divides(sample_size: int, factor: int, because: str) -> None:
-    if sample_size % factor:
-        below = sample_size // factor * factor
-        tries = f"{below} or {below + factor}" if below else f"{factor}"
-        raise ValueError(
-            f"sample_size must be a multiple of {factor} with {because}, "
-            f"got {sample_size}: try {tries}"
-        )
-
-
-def _check_sizes(name: str, sizes: Sequence[int]) -> None:
-    if not isinstance(sizes, list | tuple) or not sizes:
-        raise ValueError(f"{name} must name at least one layer, got none: try {name}=(64, 32)")
-    for size in sizes:
-        check_count(name, size, 1, MOST_CHANNELS)
-
-
-def _check_shared(
-    sample_size: int,
-    latent_channels: int,
-    likelihood: str,
-    likelihood_scale: float,
-    scaling_factor: float,
-) -> None:
-    check_count("sample_size", sample_size, 1, MOST_CHANNELS)
-    check_count("latent_channels", latent_channels, 1, MOST_CHANNELS)
-    check_choice("likelihood", likelihood, _LIKELIHOODS)
-    positive = {"likelihood_scale": likelihood_scale, "scaling_factor": scaling_factor}
-    for name, value in positive.items():
-        if not isinstance(value, int | float) or not 0 < value < math.inf:
-            raise ValueError(f"{name} must be a positive number, got {value}")

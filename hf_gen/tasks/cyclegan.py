@@ -79,26 +79,18 @@ class CycleGANTask:
         second = _image(nets["b_to_a"], torch.cat(inputs))
         fake_a, cycle_a = second[:count], second[count : 2 * count]
         cycle_b = _image(nets["a_to_b"], fake_a)
-        with self._frozen_discriminators() as discriminators:
-            adversarial = {
-                "adversarial_a_to_b": generator_loss(
-                    discriminators["disc_b"](self._augment(fake_b, batch, "shown b")),
-                    objective.adversarial,
-                ),
-                "adversarial_b_to_a": generator_loss(
-                    discriminators["disc_a"](self._augment(fake_a, batch, "shown a")),
-                    objective.adversarial,
-                ),
-            }
+        with _frozen(nets["disc_a"], nets["disc_b"]) as (disc_a, disc_b):
+            judged_b = disc_b(self._augment(fake_b, batch, "shown b"))
+            judged_a = disc_a(self._augment(fake_a, batch, "shown a"))
+        adversarial = {
+            "adversarial_a_to_b": generator_loss(judged_b, objective.adversarial),
+            "adversarial_b_to_a": generator_loss(judged_a, objective.adversarial),
+        }
         cycle = {"cycle_a": l1_loss(cycle_a, real_a), "cycle_b": l1_loss(cycle_b, real_b)}
-        identity = (
-            {
-                "identity_a": l1_loss(second[2 * count :], real_a),
-                "identity_b": l1_loss(first[count:], real_b),
-            }
-            if keeps
-            else {}
-        )
+        identity = {}
+        if keeps:
+            identity["identity_a"] = l1_loss(second[2 * count :], real_a)
+            identity["identity_b"] = l1_loss(first[count:], real_b)
         total = (
             adversarial["adversarial_a_to_b"]
             + adversarial["adversarial_b_to_a"]
@@ -111,24 +103,17 @@ class CycleGANTask:
         d_losses = {}
         for side, real, fake in (("a", real_a, fake_a), ("b", real_b, fake_b)):
             fake = self._query_pool(fake.detach(), batch, side)
-            shown = torch.cat(
-                (
-                    self._augment(real, batch, f"real {side}"),
-                    self._augment(fake, batch, f"fake {side}"),
-                )
+            real, fake = (
+                self._augment(images, batch, f"{stream} {side}")
+                for stream, images in (("real", real), ("fake", fake))
             )
-            logits = nets[f"disc_{side}"](shown)
+            logits = nets[f"disc_{side}"](torch.cat((real, fake)))
             d_losses[side] = discriminator_loss(
                 logits[:count], logits[count:], objective.adversarial
             )
-        yield (
-            "discriminators",
-            {
-                "objective": d_losses["a"] + d_losses["b"],
-                "disc_a": d_losses["a"],
-                "disc_b": d_losses["b"],
-            },
-        )
+        total = d_losses["a"] + d_losses["b"]
+        named = {"disc_a": d_losses["a"], "disc_b": d_losses["b"]}
+        yield "discriminators", {"objective": total, **named}
 
     def preview(self, nets: Mapping[str, nn.Module], batch: Batch) -> Tensor:
         """Domain a and its translations, then domain b and its translations, `SHOWN` of each."""
@@ -150,18 +135,6 @@ class CycleGANTask:
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
 
-    @contextmanager
-    def _frozen_discriminators(self) -> Iterator[dict[str, nn.Module]]:
-        """The discriminators, through which gradients pass but not into their weights."""
-        discriminators = {name: self.networks[name] for name in ("disc_a", "disc_b")}
-        for discriminator in discriminators.values():
-            discriminator.requires_grad_(False)
-        try:
-            yield discriminators
-        finally:
-            for discriminator in discriminators.values():
-                discriminator.requires_grad_(True)
-
     def _augment(self, images: Tensor, batch: Batch, stream: str) -> Tensor:
         if not self.objective.augment:
             return images
@@ -173,36 +146,48 @@ class CycleGANTask:
         return self.state[f"pool_{side}"].exchange(fake, batch.host_generator(f"pool {side}"))
 
 
-def _new_networks(recipe: CycleGANRecipe) -> dict[str, nn.Module]:
-    model = recipe.model
+@contextmanager
+def _frozen(*wrapped: nn.Module) -> Iterator[list[nn.Module]]:
+    """Networks through which gradients pass, but not into their weights; not wrapped for ranks."""
+    networks = [getattr(net, "module", net) for net in wrapped]
+    for net in networks:
+        net.requires_grad_(False)
     try:
-        generators = {
-            name: ResnetGenerator(
-                sample_size=recipe.data.resolution,
-                channels=model.generator_channels,
-                num_downsamples=model.generator_downsamples,
-                num_residual_blocks=model.generator_residual_blocks,
-                normalization=model.generator_normalization,
-                upsample=model.upsample,
-            )
-            for name in ("a_to_b", "b_to_a")
+        yield networks
+    finally:
+        for net in networks:
+            net.requires_grad_(True)
+
+
+def _new_networks(recipe: CycleGANRecipe) -> dict[str, nn.Module]:
+    model, size = recipe.model, recipe.data.resolution
+    of_generator = {
+        "sample_size": size,
+        "channels": model.generator_channels,
+        "num_downsamples": model.generator_downsamples,
+        "num_residual_blocks": model.generator_residual_blocks,
+        "normalization": model.generator_normalization,
+        "upsample": model.upsample,
+    }
+    of_discriminator = {
+        "channels": model.discriminator_channels,
+        "num_layers": model.discriminator_layers,
+        "num_residual_blocks": model.discriminator_residual_blocks,
+        "normalization": model.discriminator_normalization,
+        "spectral_norm": model.spectral_norm,
+    }
+    try:
+        ResnetGenerator.check_size(of_generator)
+        PatchDiscriminator.check_size(of_discriminator)
+        networks: dict[str, nn.Module] = {
+            **{name: ResnetGenerator(**of_generator) for name in ("a_to_b", "b_to_a")},
+            **{name: PatchDiscriminator(**of_discriminator) for name in ("disc_a", "disc_b")},
         }
-        discriminators = {
-            name: PatchDiscriminator(
-                channels=model.discriminator_channels,
-                num_layers=model.discriminator_layers,
-                num_residual_blocks=model.discriminator_residual_blocks,
-                normalization=model.discriminator_normalization,
-                spectral_norm=model.spectral_norm,
-            )
-            for name in ("disc_a", "disc_b")
-        }
-        size = recipe.data.resolution
         with torch.no_grad():
-            discriminators["disc_a"](torch.zeros(1, 3, size, size))
+            networks["disc_a"](torch.zeros(1, 3, size, size))
     except ValueError as error:
         raise UserError(str(error).replace("sample_size must", "resolution must")) from error
-    return {**generators, **discriminators}
+    return networks
 
 
 def _image(net: nn.Module, images: Tensor) -> Tensor:

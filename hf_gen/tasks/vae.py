@@ -33,6 +33,11 @@ from hf_gen.pipelines import VAEPipeline, load
 from hf_gen.pipelines.download import download
 from hf_gen.pipelines.networks import load_network
 
+_NETWORKS: dict[type, type[VectorVAE]] = {
+    ConvVAEConfig: ConvVAE,
+    DenseVAEConfig: DenseVAE,
+    PatchVAEConfig: PatchVAE,
+}
 _CPU = torch.device("cpu")
 _GROUPS = 32  # of a group normalisation, as many as all channels can be divided into
 
@@ -139,18 +144,18 @@ class VAETask:
 
 
 def _new_network(model: VAEModel, objective: Objective, resolution: int) -> ModelMixin:
-    likelihood = {
-        "likelihood": objective.likelihood,
-        "likelihood_scale": objective.likelihood_scale,
-    }
     try:
         match model:
-            case ConvVAEConfig():
-                return ConvVAE(sample_size=resolution, **asdict(model), **likelihood)
-            case DenseVAEConfig():
-                return DenseVAE(sample_size=resolution, **asdict(model), **likelihood)
-            case PatchVAEConfig():
-                return PatchVAE(sample_size=resolution, **asdict(model), **likelihood)
+            case ConvVAEConfig() | DenseVAEConfig() | PatchVAEConfig():
+                arguments = {
+                    "sample_size": resolution,
+                    **asdict(model),
+                    "likelihood": objective.likelihood,
+                    "likelihood_scale": objective.likelihood_scale,
+                }
+                network = _NETWORKS[type(model)]
+                network.check_size(arguments)
+                return network(**arguments)
             case AutoencoderKLConfig():
                 count = len(model.block_out_channels)
                 return AutoencoderKL(

@@ -1,44 +1,89 @@
-"""What is saved beside a network loads without hf_gen: one file that needs no other."""
+"""Every network loads exactly what was saved, with or without hf_gen, or raises a clear error."""
 
 import ast
 import importlib.util
+import io
+import json
 import logging
+import math
+import pickle
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from diffusers import AutoencoderKL
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from hf_gen.models.cyclegan import PatchDiscriminator, ResnetGenerator
 from hf_gen.models.pretrained import StrictModel
 from hf_gen.models.prior import LatentPrior
 from hf_gen.models.vae import ConvVAE, DenseVAE, PatchVAE
 
+Start = Callable[..., subprocess.Popen[str]]
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+RELOAD = """
+import sys
+from pathlib import Path
+from safetensors.torch import load_file, save_file
+from hf_gen.models import cyclegan, prior, vae
+folder = Path(sys.argv[1])
+images, made = load_file(folder / "images.safetensors")["images"], {}
+for name in sys.argv[2:]:
+    kind, _, class_name = name.partition(".")
+    network_class = getattr({"cyclegan": cyclegan, "prior": prior, "vae": vae}[kind], class_name)
+    made[name] = getattr(out := network_class.from_pretrained(folder / name)(images), "sample", out)
+save_file({name: value.detach().contiguous() for name, value in made.items()},
+          folder / "made.safetensors")
+"""
+
 
 class MyVAE(ConvVAE):
-    """A subclass in a file of somebody else, which is saved with the source of its parent."""
+    """A subclass in a user's file, which is saved with the source of its parent."""
 
 
-NETWORKS = [
-    *(ConvVAE(), DenseVAE(8, (4,), 2), PatchVAE(8, 4, (4,), (0,), 4, 2), MyVAE()),
-    *(ResnetGenerator(16, 4, 1, 1), PatchDiscriminator(4), LatentPrior((2, 1, 1), 3)),
-]
+def networks() -> dict[str, StrictModel]:
+    torch.manual_seed(0)
+    made = (
+        ConvVAE(16, filters=(6, 4), latent_channels=5),
+        DenseVAE(16, (4,), 2),
+        PatchVAE(16, 4, (4,), (1,), 4, 2),
+        ResnetGenerator(16, 4, 1, 1),
+        PatchDiscriminator(4, 2, spectral_norm=True),
+        LatentPrior((2, 1, 1), 3),
+        MyVAE(16, filters=(6, 4), latent_channels=5),
+    )
+    return {type(network).__name__: network.eval() for network in made}
 
 
-@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: type(network).__name__)
-def test_the_saved_source_needs_no_other_file_and_saves_itself(
-    network: StrictModel, tmp_path: Path
-) -> None:
+NAMES = [*networks()]
+
+
+def save(network: StrictModel, folder: Path, **config: Any) -> None:
+    network.save_pretrained(folder)
+    saved = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(saved | config))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_saved_source_needs_no_other_file_and_saves_itself(name: str, tmp_path: Path) -> None:
+    network = networks()[name]
     network.save_pretrained(tmp_path / "first")
     (source,) = (tmp_path / "first").glob("*.py")
     assert source.stem == network.source_name
     nodes = list(ast.walk(ast.parse(source.read_text())))
-    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    names |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
-    packages = {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names)
+    imported = {
+        alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names
+    }
+    imported |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
+    packages = {name.partition(".")[0] for name in imported} - set(sys.stdlib_module_names)
     assert packages == {"torch", "diffusers", "safetensors"}
 
-    spec = importlib.util.spec_from_file_location(f"saved_{type(network).__name__}", source)
+    spec = importlib.util.spec_from_file_location(f"saved_{name}", source)
     assert spec is not None
     assert spec.loader is not None
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
@@ -46,11 +91,215 @@ def test_the_saved_source_needs_no_other_file_and_saves_itself(
     assert hasattr(module, "ModelMixin")  # by which diffusers knows a component
     if isinstance(network, MyVAE):
         return
-    again = getattr(module, type(network).__name__).from_pretrained(tmp_path / "first")
+    again = getattr(module, name).from_pretrained(tmp_path / "first")
     again.save_pretrained(tmp_path / "second")
     assert (tmp_path / "second" / source.name).read_text() == source.read_text()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_saved_state_and_config_are_loaded(name: str, tmp_path: Path) -> None:
+    network = networks()[name]
+    network.save_pretrained(tmp_path)
+    loaded = type(network).from_pretrained(tmp_path)
+    assert isinstance(loaded, StrictModel)
+    assert load_file(tmp_path / WEIGHTS).keys() == loaded.state_dict().keys()
     for key, value in network.state_dict().items():
-        assert torch.equal(again.state_dict()[key], value)
+        assert torch.equal(loaded.state_dict()[key], value)
+    hidden = {key for key in {*loaded.config, *network.config} if key.startswith("_")}
+    before, after = (
+        {key: list(value) if isinstance(value, tuple) else value for key, value in config.items()}
+        for config in (network.config, loaded.config)
+    )
+    assert {**before, **dict.fromkeys(hidden)} == {**after, **dict.fromkeys(hidden)}
+
+
+def test_loaded_networks_are_bit_identical_in_another_process(
+    tmp_path: Path, start_python: Start
+) -> None:
+    images = torch.rand(3, 3, 16, 16) * 2 - 1
+    save_file({"images": images}, tmp_path / "images.safetensors")
+    expected = {}
+    for name, network in networks().items():
+        if name not in ("LatentPrior", "MyVAE"):
+            module = type(network).__module__.rpartition(".")[2]
+            network.train()(images)  # a power iteration of a spectral norm is saved too
+            network.eval().save_pretrained(tmp_path / f"{module}.{name}")
+            output = network(images)
+            expected[f"{module}.{name}"] = getattr(output, "sample", output)
+    process = start_python(RELOAD, tmp_path, *expected)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    made = load_file(tmp_path / "made.safetensors")
+    assert made.keys() == expected.keys()
+    assert all(torch.equal(made[name], expected[name]) for name in made)
+
+
+def test_diffusers_own_options_of_loading_work(tmp_path: Path) -> None:
+    networks()["ConvVAE"].save_pretrained(tmp_path / "vae", variant="fp16")
+    network, information = ConvVAE.from_pretrained(
+        tmp_path,
+        subfolder="vae",
+        variant="fp16",
+        torch_dtype=torch.bfloat16,
+        output_loading_info=True,
+    )
+    assert network.dtype == torch.bfloat16
+    assert not network.training
+    assert information["missing_keys"] == []
+
+
+@pytest.mark.parametrize(
+    ("network", "changes", "error"),
+    [
+        (ConvVAE, {"sample_size": 30}, "a multiple of 4 with strides .*got 30: try 28 or 32"),
+        (ConvVAE, {"sample_size": 3}, "sample_size must be a multiple of 4 .*got 3: try 4"),
+        (ConvVAE, {"sample_size": 0}, "sample_size must be a whole number from 1 to 4096, got 0"),
+        (ConvVAE, {"sample_size": 32.0}, "sample_size must be a whole number .*got 32.0"),
+        (ConvVAE, {"sample_size": 8192}, "sample_size must be a whole number .*got 8192"),
+        (ConvVAE, {"filters": ()}, "filters must be one or more whole numbers .*got "),
+        (ConvVAE, {"filters": (1,) * 65}, "filters must be one or more whole numbers"),
+        (ConvVAE, {"filters": (64,)}, "must have the same length, got 1, 2 and 2"),
+        (ConvVAE, {"filters": (64, 0)}, "filters must be one or more whole numbers from 1"),
+        (ConvVAE, {"filters": ("a", 1)}, "filters must be one or more whole numbers"),
+        (ConvVAE, {"filters": 64}, "filters must be .*got 64"),
+        (ConvVAE, {"kernel_sizes": (4, 3)}, "kernel_sizes must be odd, got 4: try 5"),
+        (ConvVAE, {"downsample": "average"}, "one of stride, max_pool, got 'average'"),
+        (ConvVAE, {"likelihood_scale": 0.0}, "likelihood_scale must be a positive number, got 0"),
+        (ConvVAE, {"likelihood_scale": math.nan}, "likelihood_scale must be .*got nan"),
+        (ConvVAE, {"likelihood_scale": "1"}, "likelihood_scale must be a positive number"),
+        (DenseVAE, {"latent_channels": True}, "latent_channels must be a whole number .*got True"),
+        (DenseVAE, {"likelihood": None}, "likelihood must be one of .*got None"),
+        (PatchVAE, {"num_blocks": (0, -1)}, "num_blocks must be .* from 0 to 64"),
+        (PatchVAE, {"num_blocks": (1,)}, "a number for each of the 2 filters"),
+        (
+            ResnetGenerator,
+            {"sample_size": 66},
+            "^sample_size must be a multiple of 4 and at least 8 with num_downsamples=2, got 66: "
+            "try 64 or 68$",
+        ),
+        (ResnetGenerator, {"sample_size": 4}, "at least 8 with num_downsamples=2, got 4: try 8$"),
+        (ResnetGenerator, {"sample_size": 9}, "got 9: try 8 or 12$"),
+        (
+            ResnetGenerator,
+            {"sample_size": 2, "num_downsamples": 0},
+            "multiple of 1 and at least 4 with num_downsamples=0, got 2: try 4$",
+        ),
+        (ResnetGenerator, {"channels": "64"}, "channels must be a whole number .*got '64'$"),
+        (ResnetGenerator, {"num_downsamples": -1}, "from 0 to 64, got -1$"),
+        (ResnetGenerator, {"num_residual_blocks": 10**9}, "from 0 to 64, got 1000000000$"),
+        (ResnetGenerator, {"normalization": ["none"]}, "normalization must be one of"),
+        (PatchDiscriminator, {"num_layers": 0}, "num_layers must be at least 1, got 0$"),
+        (PatchDiscriminator, {"num_residual_blocks": None}, "whole number .*got None$"),
+        (PatchDiscriminator, {"spectral_norm": 1}, "spectral_norm must be true or false, got 1$"),
+        (LatentPrior, {"num_components": 10**9}, "num_components must be a whole number from 0"),
+        (LatentPrior, {"latent_shape": [50]}, "latent_shape must be 3 whole numbers .*got .50.$"),
+        (LatentPrior, {"latent_shape": [50, 1, 0]}, "from 1 to 4096"),
+        (LatentPrior, {"latent_shape": [50, 1, 1.5]}, "from 1 to 4096"),
+        (LatentPrior, {"latent_shape": "abc"}, "got 'abc'"),
+    ],
+)
+def test_arguments_that_make_no_network_raise(
+    network: type[StrictModel], changes: dict[str, Any], error: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=error):
+        network(**changes)
+
+
+def test_a_config_that_makes_no_network_raises(tmp_path: Path) -> None:
+    save(networks()["ConvVAE"], tmp_path, sample_size=15)
+    with pytest.raises(ValueError, match="sample_size must be a multiple of 4"):
+        ConvVAE.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("ConvVAE", {"sample_size": 4096, "latent_channels": 50}),
+        ("DenseVAE", {"sample_size": 4096}),
+        ("PatchVAE", {"patch_size": 1, "sample_size": 4096}),
+        ("ResnetGenerator", {"channels": 4096, "num_residual_blocks": 64}),
+        ("PatchDiscriminator", {"channels": 4096}),
+        ("LatentPrior", {"latent_shape": [4096, 4096, 4096], "num_components": 0}),
+        ("LatentPrior", {"latent_shape": [4096, 1, 1], "num_components": 10}),
+    ],
+)
+def test_a_config_of_too_many_weights_raises_before_they_take_memory(
+    name: str, changes: dict[str, Any], tmp_path: Path
+) -> None:
+    network = networks()[name]
+    save(network, tmp_path, **changes)
+    with pytest.raises(ValueError, match=r"not have more than 134,217,728 weights, got .*lower"):
+        type(network).from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_of_another_network_raise_by_their_names(name: str, tmp_path: Path) -> None:
+    network = networks()[name]
+    key = [*network.state_dict()][-1]
+    changes: dict[str, Callable[[dict[str, Tensor]], object]] = {
+        f"do not fit its config: missing keys .*{key}": lambda weights: weights.pop(key),
+        "do not fit its config: unexpected keys .*extra": lambda weights: weights.update(
+            extra=torch.zeros(1)
+        ),
+        key: lambda weights: weights.update({key: torch.zeros(91)}),
+        "not all finite numbers": lambda weights: weights[key].view(-1)[:1].fill_(math.inf),
+    }
+    for error, change in changes.items():
+        network.save_pretrained(tmp_path)
+        weights = load_file(tmp_path / WEIGHTS)
+        change(weights)
+        save_file(weights, tmp_path / WEIGHTS)
+        with pytest.raises(ValueError, match=error):
+            type(network).from_pretrained(tmp_path)
+
+
+def test_a_network_of_another_class_raises(tmp_path: Path) -> None:
+    networks()["ConvVAE"].save_pretrained(tmp_path / "vae")
+    for other in (DenseVAE, PatchDiscriminator, LatentPrior):
+        with pytest.raises(ValueError, match=r"holds a ConvVAE, not a .*ConvVAE\.from_pretrained"):
+            other.from_pretrained(tmp_path / "vae")
+    AutoencoderKL(block_out_channels=(4,), norm_num_groups=2).save_pretrained(tmp_path / "kl")
+    with pytest.raises(ValueError, match="holds a AutoencoderKL, not a ConvVAE"):
+        ConvVAE.from_pretrained(tmp_path / "kl")
+
+
+@pytest.mark.parametrize("kept", [0, 20, 0.5, 0.99])
+def test_a_truncated_file_raises(tmp_path: Path, kept: float) -> None:
+    networks()["ConvVAE"].save_pretrained(tmp_path)
+    content = (tmp_path / WEIGHTS).read_bytes()
+    (tmp_path / WEIGHTS).write_bytes(content[: int(kept * len(content)) if kept < 1 else int(kept)])
+    with pytest.raises((OSError, ValueError), match=f"{tmp_path}"):
+        ConvVAE.from_pretrained(tmp_path)
+
+
+class _Trap:
+    def __init__(self, sprung: Path) -> None:
+        self.sprung = sprung
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.sprung,)
+
+
+def test_a_pickle_is_never_read(tmp_path: Path) -> None:
+    saved, trap = tmp_path / "vae", io.BytesIO()
+    networks()["ConvVAE"].save_pretrained(saved)
+    pickle.dump(_Trap(tmp_path / "sprung"), trap)
+    (saved / "diffusion_pytorch_model.bin").write_bytes(trap.getvalue())
+    ConvVAE.from_pretrained(saved)
+    (saved / WEIGHTS).unlink()
+    for options in ({}, {"use_safetensors": False}):
+        with pytest.raises(OSError, match="safetensors"):
+            ConvVAE.from_pretrained(saved, **options)
+    assert not (tmp_path / "sprung").exists()
+    pickle.loads(trap.getvalue())
+    assert (tmp_path / "sprung").exists()
+
+
+def test_a_folder_without_a_config_raises(tmp_path: Path) -> None:
+    networks()["ConvVAE"].save_pretrained(tmp_path)
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(OSError, match=r"config\.json"):
+        ConvVAE.from_pretrained(tmp_path)
 
 
 def test_another_dtype_is_no_reason_to_warn(caplog: pytest.LogCaptureFixture) -> None:

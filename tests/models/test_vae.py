@@ -1,19 +1,10 @@
 """The networks of the reports in diffusers' protocol; weights load exactly or not at all."""
 
-import io
-import json
-import math
-import pickle
-import shutil
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from diffusers import AutoencoderKL
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from hf_gen.models.vae import (
@@ -23,8 +14,6 @@ from hf_gen.models.vae import (
     VectorVAE,
 )
 
-Start = Callable[..., subprocess.Popen[str]]
-
 SMALL: dict[str, Callable[[], VectorVAE]] = {
     "stride": lambda: ConvVAE(16, filters=(6, 4), latent_channels=5),
     "max_pool": lambda: ConvVAE(16, filters=(6, 4), latent_channels=5, downsample="max_pool"),
@@ -33,23 +22,6 @@ SMALL: dict[str, Callable[[], VectorVAE]] = {
         16, 2, filters=(6, 8), num_blocks=(1, 2), bottleneck_channels=3, latent_channels=5
     ),
 }
-WEIGHTS = "diffusion_pytorch_model.safetensors"
-RELOAD = """
-import sys
-from safetensors.torch import load_file, save_file
-from hf_gen.models import vae
-folder = sys.argv[1]
-images = load_file(f"{folder}/images.safetensors")["images"]
-made = {}
-kinds = {"dense": vae.DenseVAE, "residual": vae.PatchVAE}
-for name in ("stride", "max_pool", *kinds):
-    kind = kinds.get(name, vae.ConvVAE)
-    network = kind.from_pretrained(f"{folder}/{name}")
-    code = network.encode(images).latent_dist.mode()
-    made |= {f"{name}.code": code, f"{name}.sample": network.decode(code).sample}
-made = {name: value.detach().contiguous() for name, value in made.items()}
-save_file(made, f"{folder}/made.safetensors")
-"""
 
 
 def small(name: str) -> VectorVAE:
@@ -250,168 +222,3 @@ def test_bf16_follows_float32(name: str) -> None:
     rough = network(images().bfloat16()).sample
     assert rough.dtype == torch.bfloat16
     torch.testing.assert_close(rough.float(), exact, atol=0.03, rtol=0)
-
-
-def test_saved_networks_are_the_same_to_the_bit_in_another_process(
-    tmp_path: Path, start_python: Start
-) -> None:
-    save_file({"images": images()}, tmp_path / "images.safetensors")
-    expected = {}
-    for name in SMALL:
-        network = small(name)
-        network.save_pretrained(tmp_path / name)
-        code = network.encode(images()).latent_dist.mode()
-        expected |= {f"{name}.code": code, f"{name}.sample": network.decode(code).sample}
-    process = start_python(RELOAD, tmp_path)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors
-    made = load_file(tmp_path / "made.safetensors")
-    assert made.keys() == expected.keys()
-    assert all(torch.equal(made[name], expected[name]) for name in made)
-
-
-def test_the_config_is_kept(tmp_path: Path) -> None:
-    network = ConvVAE(16, (6, 4), likelihood="laplace", likelihood_scale=0.5, latent_channels=3)
-    network.save_pretrained(tmp_path)
-    config = ConvVAE.from_pretrained(tmp_path).config
-    assert (config.sample_size, config.latent_channels) == (16, 3)
-    assert (config.likelihood, config.likelihood_scale) == ("laplace", 0.5)
-    assert list(config.filters) == [6, 4]
-
-
-def test_diffusers_own_options_of_loading_work(tmp_path: Path) -> None:
-    small("stride").save_pretrained(tmp_path / "vae", variant="fp16")
-    network, information = ConvVAE.from_pretrained(
-        tmp_path,
-        subfolder="vae",
-        variant="fp16",
-        torch_dtype=torch.bfloat16,
-        output_loading_info=True,
-    )
-    assert network.dtype == torch.bfloat16
-    assert not network.training
-    assert information["missing_keys"] == []
-
-
-@pytest.mark.parametrize(
-    ("network", "changes", "sentence"),
-    [
-        (
-            ConvVAE,
-            {"sample_size": 30},
-            r"sample_size must be a multiple of 4 .*got 30: try 28 or 32",
-        ),
-        (ConvVAE, {"sample_size": 3}, "sample_size must be a multiple of 4 .*got 3: try 4"),
-        (ConvVAE, {"sample_size": 0}, "sample_size must be a whole number from 1 to 4096, got 0"),
-        (ConvVAE, {"sample_size": 32.0}, "sample_size must be a whole number .*got 32.0"),
-        (ConvVAE, {"sample_size": 8192}, "sample_size must be a whole number .*got 8192"),
-        (ConvVAE, {"filters": ()}, "filters must name at least one layer"),
-        (ConvVAE, {"filters": (64,)}, "must have the same length, got 1, 2 and 2"),
-        (ConvVAE, {"filters": (64, 0)}, "filters must be a whole number .*got 0"),
-        (ConvVAE, {"filters": (64, -1)}, "filters must be a whole number .*got -1"),
-        (ConvVAE, {"filters": ("a", 1)}, "filters must be a whole number .*got 'a'"),
-        (ConvVAE, {"filters": 64}, "filters must"),
-        (ConvVAE, {"kernel_sizes": (4, 3)}, "kernel_sizes must be odd, got 4: try 5"),
-        (ConvVAE, {"strides": (2, 0)}, "strides must be a whole number .*got 0"),
-        (ConvVAE, {"downsample": "average"}, "downsample must be one of .*got 'average'"),
-        (ConvVAE, {"latent_channels": 0}, "latent_channels must be a whole number .*got 0"),
-        (ConvVAE, {"likelihood": "poisson"}, "likelihood must be one of .*got 'poisson'"),
-        (ConvVAE, {"likelihood_scale": 0.0}, "likelihood_scale must be a positive number, got 0"),
-        (ConvVAE, {"likelihood_scale": math.nan}, "likelihood_scale must be .*got nan"),
-        (ConvVAE, {"likelihood_scale": "1"}, "likelihood_scale must be a positive number"),
-        (DenseVAE, {"hidden": ()}, "hidden must name at least one layer"),
-        (DenseVAE, {"hidden": (12, 0)}, "hidden must be a whole number .*got 0"),
-        (DenseVAE, {"sample_size": -1}, "sample_size must be a whole number .*got -1"),
-        (DenseVAE, {"latent_channels": True}, "latent_channels must be a whole number .*got True"),
-        (DenseVAE, {"likelihood": None}, "likelihood must be one of .*got None"),
-    ],
-)
-def test_what_makes_no_network_is_a_sentence(
-    network: type[VectorVAE], changes: dict[str, Any], sentence: str
-) -> None:
-    with pytest.raises(ValueError, match=sentence):
-        network(**changes)
-
-
-@pytest.fixture
-def saved(tmp_path: Path) -> Path:
-    small("stride").save_pretrained(tmp_path / "vae")
-    return tmp_path / "vae"
-
-
-def change_weights(folder: Path, change: Callable[[dict[str, Tensor]], object]) -> None:
-    weights = load_file(folder / WEIGHTS)
-    change(weights)
-    save_file(weights, folder / WEIGHTS)
-
-
-def test_weights_of_another_class_are_refused(tmp_path: Path, saved: Path) -> None:
-    with pytest.raises(
-        ValueError, match=r"holds a ConvVAE, not a DenseVAE.*ConvVAE\.from_pretrained"
-    ):
-        DenseVAE.from_pretrained(saved)
-    AutoencoderKL(block_out_channels=(4,), norm_num_groups=2).save_pretrained(tmp_path / "kl")
-    with pytest.raises(ValueError, match="holds a AutoencoderKL, not a ConvVAE"):
-        ConvVAE.from_pretrained(tmp_path / "kl")
-
-
-def test_a_missing_weight_is_refused_by_name(saved: Path) -> None:
-    change_weights(saved, lambda weights: weights.pop("encoder.3.bias"))
-    with pytest.raises(ValueError, match=r"do not fit its config: missing keys .*encoder\.3\.bias"):
-        ConvVAE.from_pretrained(saved)
-
-
-def test_a_weight_too_many_is_refused_by_name(saved: Path) -> None:
-    change_weights(saved, lambda weights: weights.update(extra=torch.zeros(1)))
-    with pytest.raises(ValueError, match=r"do not fit its config: unexpected keys .*extra"):
-        ConvVAE.from_pretrained(saved)
-
-
-def test_a_weight_of_another_shape_is_refused_by_name(saved: Path) -> None:
-    change_weights(saved, lambda weights: weights.update({"encoder.3.bias": torch.zeros(9)}))
-    with pytest.raises(ValueError, match=r"encoder\.3\.bias"):
-        ConvVAE.from_pretrained(saved)
-
-
-@pytest.mark.parametrize("kept", [0, 20, 0.5, 0.99])
-def test_a_file_that_is_cut_short_is_refused(saved: Path, kept: float) -> None:
-    whole = (saved / WEIGHTS).read_bytes()
-    (saved / WEIGHTS).write_bytes(whole[: int(kept * len(whole)) if kept < 1 else int(kept)])
-    with pytest.raises((OSError, ValueError), match=f"{saved}"):
-        ConvVAE.from_pretrained(saved)
-
-
-class _Trap:
-    def __init__(self, sprung: Path) -> None:
-        self.sprung = sprung
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.sprung,)
-
-
-def test_a_pickle_is_never_read(tmp_path: Path, saved: Path) -> None:
-    trap = io.BytesIO()
-    pickle.dump(_Trap(tmp_path / "sprung"), trap)
-    (saved / "diffusion_pytorch_model.bin").write_bytes(trap.getvalue())
-    ConvVAE.from_pretrained(saved)
-    (saved / WEIGHTS).unlink()
-    for options in ({}, {"use_safetensors": False}):
-        with pytest.raises(OSError, match="safetensors"):
-            ConvVAE.from_pretrained(saved, **options)
-    assert not (tmp_path / "sprung").exists()
-    pickle.loads(trap.getvalue())
-    assert (tmp_path / "sprung").exists()
-
-
-def test_a_folder_without_a_config_is_refused(tmp_path: Path, saved: Path) -> None:
-    shutil.copytree(saved, tmp_path / "copy")
-    (tmp_path / "copy" / "config.json").unlink()
-    with pytest.raises(OSError, match=r"config\.json"):
-        ConvVAE.from_pretrained(tmp_path / "copy")
-
-
-def test_a_config_that_makes_no_network_is_refused(saved: Path) -> None:
-    config = json.loads((saved / "config.json").read_text())
-    (saved / "config.json").write_text(json.dumps(config | {"sample_size": 15}))
-    with pytest.raises(ValueError, match="sample_size must be a multiple of 4"):
-        ConvVAE.from_pretrained(saved)
