@@ -6,7 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, ModelMixin
+from diffusers import AutoencoderKL, AutoencoderTiny, ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTinyOutput
+from diffusers.models.autoencoders.vae import DecoderOutput
+from torch import Tensor
 
 from hf_gen.models.cyclegan import ResnetGenerator
 from hf_gen.models.prior import LatentPrior
@@ -14,6 +18,24 @@ from hf_gen.models.vae import ConvVAE, DenseVAE, PatchVAE
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
+
+
+class Identity(ModelMixin, ConfigMixin):
+    """Latents and translations that are the image itself: what is done to them is visible."""
+
+    @register_to_config
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = torch.nn.Parameter(torch.zeros(1))
+
+    def encode(self, x: Tensor) -> AutoencoderTinyOutput:
+        return AutoencoderTinyOutput(latents=x.clone())
+
+    def decode(self, z: Tensor) -> DecoderOutput:
+        return DecoderOutput(sample=z)
+
+    def forward(self, sample: Tensor) -> DecoderOutput:
+        return DecoderOutput(sample=sample)
 
 
 def kl(**config: Any) -> AutoencoderKL:

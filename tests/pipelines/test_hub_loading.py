@@ -1,4 +1,4 @@
-"""A saved folder, here or on the Hub, loads in four ways, and what is wrong with it is said.
+"""A saved folder, here or on the Hub, loads in four ways; what is wrong is a clear error.
 
 A process that imports diffusers takes seconds: each of them here loads many models.
 """
@@ -44,7 +44,7 @@ WAYS = {
     "auto": "AutoModel.from_pretrained(name, trust_remote_code=True, **options)",
 }
 WITH, WITHOUT = ("model", "class", "load"), ("remote", "auto")
-# Loads one model after the other: a line of JSON for each, the sentence of a UserError for some.
+# Loads one model after the other: a line of JSON for each, the message of a UserError for some.
 PROGRAM = """
 import json
 import sys
@@ -70,22 +70,22 @@ for way, name, options in json.loads(sys.argv[1]):
         print(json.dumps(str(error)))
         assert time.monotonic() - started < 60
         continue
-    told = {"class": type(made).__name__}
+    shown = {"class": type(made).__name__}
     if hasattr(made, "cycle"):
         pixels = torch.linspace(-1, 1, 768).view(1, 3, 16, 16)
         images = torch.cat(made.cycle(pixels, output_type="pt"))
     elif hasattr(made, "priors"):
-        told["vae"], told["resolution"] = type(made.vae).__name__, made.config.resolution
+        shown["vae"], shown["resolution"] = type(made.vae).__name__, made.config.resolution
         images = torch.cat([made.sample(2, seed(), "pt", prior) for prior in made.priors])
     else:
         with torch.no_grad():
             codes = torch.randn(2, 5, 1, 1, generator=seed()).to(made.dtype)
             images = made.decode(codes).sample
-    told["dtype"] = str(made.dtype)
-    told["mean"] = images.double().mean().item()
+    shown["dtype"] = str(made.dtype)
+    shown["mean"] = images.double().mean().item()
     if save_to:
         made.save_pretrained(save_to)
-    print(json.dumps(told))
+    print(json.dumps(shown))
 assert import_hf_gen or not any(module.partition(".")[0] == "hf_gen" for module in sys.modules)
 """
 # As if it had never been installed, as a package or as a link to the checkout.
@@ -136,9 +136,9 @@ def run(tmp_path: Path) -> Run:
             env={**clean, "HF_HOME": str(tmp_path / "hf_home"), **here, **environment},
         )
         assert process.returncode == 0, process.stderr
-        answers = [json.loads(line) for line in process.stdout.splitlines()]
-        assert len(answers) == len(jobs)
-        return answers
+        responses = [json.loads(line) for line in process.stdout.splitlines()]
+        assert len(responses) == len(jobs)
+        return responses
 
     return start
 
@@ -244,13 +244,18 @@ def test_every_way_loads_a_folder_and_a_repository(
     if ways == WITHOUT:
         again += [(way, tmp_path / f"{i}", {}) for i, (way, *_) in enumerate(first)]
     for step, jobs in enumerate((first, again)):
-        for (way, name, _), answer in zip(jobs, run(jobs, environment, ways == WITH), strict=True):
-            is_translation = answer["class"] == "TranslationPipeline"
+        for (way, name, _), response in zip(
+            jobs, run(jobs, environment, ways == WITH), strict=True
+        ):
+            is_translation = response["class"] == "TranslationPipeline"
             assert is_translation == ("translation" in str(name) or str(name)[-1:] in "45")
-            assert is_translation or answer["class"] == classes.get(way, "VAEPipeline")
-            assert answer["dtype"] == "torch.float32"
+            assert is_translation or response["class"] == classes.get(way, "VAEPipeline")
+            assert response["dtype"] == "torch.float32"
             # Pipelines of the installed hf_gen use kernels that round otherwise.
-            assert answer["mean"] == pytest.approx(means[answer["class"]], rel=1e-5), (way, name)
+            assert response["mean"] == pytest.approx(means[response["class"]], rel=1e-5), (
+                way,
+                name,
+            )
         if step == 0:
             if ways == WITH:
                 network = {"config.json", WEIGHTS}
@@ -281,8 +286,8 @@ def test_a_variant_of_an_old_revision_loads(
         jobs.append((way, name, {"revision": old, "variant": "fp16", "dtype": "float16"}))
     for name in ("tester/bare", "tester/faces"):
         loopback_hub.put(name, {path: b"{}" for path in loopback_hub.files(name) if "json" in path})
-    answers = run(jobs, loopback_hub.environment(tmp_path), ways == WITH)
-    assert {answer["dtype"] for answer in answers} == {"torch.float16"}
+    responses = run(jobs, loopback_hub.environment(tmp_path), ways == WITH)
+    assert {response["dtype"] for response in responses} == {"torch.float16"}
     if ways == WITH:
         read = {Path(path).name for path in downloaded(loopback_hub, "faces")}
         assert read == {"model_index.json", "config.json", HALF}
@@ -334,8 +339,8 @@ def test_repositories_are_read_only_as_far_as_they_are_safe_and_small(
     pickled["diffusion_pytorch_model.bin"] = pickled.pop(WEIGHTS)
     alone = {"config.json", WEIGHTS}
     in_vae = {"model_index.json", "vae/config.json", f"vae/{WEIGHTS}"}
-    whole = {*in_vae, "prior/config.json", f"prior/{WEIGHTS}"}
-    # The files of a repository, how it is loaded, the answer, and the files that are downloaded.
+    complete = {*in_vae, "prior/config.json", f"prior/{WEIGHTS}"}
+    # The files of a repository, how it is loaded, the response, and the files that are downloaded.
     vae = "VAEPipeline"
     cases: dict[str, tuple[dict[str, bytes], dict[str, Any], Any, set[str]]] = {
         "kl": (files(tmp_path / "kl") | unsafe, {}, [vae, "AutoencoderKL", 64], alone),
@@ -346,7 +351,7 @@ def test_repositories_are_read_only_as_far_as_they_are_safe_and_small(
             traps | {"pipeline.py": trap, "vae/diffusion_pytorch_model.bin": b"", "x.json": b""},
             {},
             [vae, "ConvVAE", 16],
-            whole,
+            complete,
         ),
         "exact": (stable, {"max_bytes": exact}, [vae, "AutoencoderKL", 64], in_vae),
         "large": (stable, {"max_bytes": exact - 1}, "MB are loaded from the Hub here", set()),
@@ -359,29 +364,29 @@ def test_repositories_are_read_only_as_far_as_they_are_safe_and_small(
             changed(saved, tmp_path, "vae/config.json", _class_name="UNet2DModel"),
             {},
             "holds a UNet2DModel, and hf_gen loads ConvVAE",
-            whole,
+            complete,
         ),
-        "extra": (changed(saved, tmp_path, f"vae/{WEIGHTS}"), {}, "unexpected key extra", whole),
+        "extra": (changed(saved, tmp_path, f"vae/{WEIGHTS}"), {}, "unexpected key extra", complete),
         "module": (
             changed(saved, tmp_path, "model_index.json", vae=["modeling_evil", "Evil"]),
             {},
             [vae, "ConvVAE", 16],  # as its config says
-            whole,
+            complete,
         ),
     }
     for name, (content, *_) in cases.items():
         loopback_hub.create(f"tester/{name}", files=content)
     environment = loopback_hub.environment(tmp_path)
     jobs = [("load", f"tester/{name}", options) for name, (_, options, *_) in cases.items()]
-    for (name, (_, _, expected, read)), answer in zip(
+    for (name, (_, _, expected, read)), response in zip(
         cases.items(), run(jobs, environment), strict=True
     ):
         if isinstance(expected, str):
-            assert expected in answer, name
-            assert f"tester/{name}" in answer
-            assert str(tmp_path) not in answer  # not the folder of the cache
+            assert expected in response, name
+            assert f"tester/{name}" in response
+            assert str(tmp_path) not in response  # not the folder of the cache
         else:
-            assert [answer["class"], answer["vae"], answer["resolution"]] == expected, name
+            assert [response["class"], response["vae"], response["resolution"]] == expected, name
         assert downloaded(loopback_hub, name) == read, name
     assert not (tmp_path / "sprung").exists()
 
@@ -420,12 +425,12 @@ def test_a_hub_that_does_not_give_a_model_is_a_clear_error(
 
     def check(cases: list[tuple[str, dict[str, Any], str]], **more: str) -> None:
         jobs = [("load", f"tester/{name}", options) for name, options, _ in cases]
-        answers = run(jobs, environment | more)
-        for (name, _, sentence), answer in zip(cases, answers, strict=True):
-            if sentence:
-                assert sentence in answer, name
+        responses = run(jobs, environment | more)
+        for (name, _, message), response in zip(cases, responses, strict=True):
+            if message:
+                assert message in response, name
             else:
-                assert answer["class"] == "VAEPipeline", (name, answer)
+                assert response["class"] == "VAEPipeline", (name, response)
 
     check(cases)
     faults.clear()

@@ -9,36 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
-from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTinyOutput
-from diffusers.models.autoencoders.vae import DecoderOutput
 from PIL import Image
 from torch import Tensor
 
 from hf_gen.images import open_image, square, to_pixels, to_tensor
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline
+from tests.pipelines.saved import Identity
 
 SIZE = 4
 Prepare = Callable[[Any], Tensor]
-
-
-class Identity(ModelMixin, ConfigMixin):
-    """A network that shows what it is given."""
-
-    @register_to_config
-    def __init__(self) -> None:
-        super().__init__()
-        self.unused = torch.nn.Parameter(torch.zeros(1))
-
-    def encode(self, x: Tensor) -> AutoencoderTinyOutput:
-        return AutoencoderTinyOutput(latents=x.clone())
-
-    def decode(self, z: Tensor) -> DecoderOutput:
-        return DecoderOutput(sample=z)
-
-    def forward(self, sample: Tensor) -> DecoderOutput:
-        return DecoderOutput(sample=sample)
 
 
 def prepare_by(name: str, size: int) -> Prepare:
@@ -126,7 +105,7 @@ def test_images_as_they_come(method: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "sentence"),
+    ("given", "error"),
     [
         ([], "at least one image, got none"),
         (np.zeros((0, SIZE, SIZE, 3), np.uint8), "at least one image, got none"),
@@ -152,8 +131,8 @@ def test_images_as_they_come(method: str, kind: str) -> None:
         (np.zeros(3, np.uint8), "1, 3 or 4 channels"),
     ],
 )
-def test_what_is_no_image_is_a_sentence(method: str, given: Any, sentence: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(sentence)):
+def test_anything_else_raises(method: str, given: Any, error: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(error)):
         prepare_by(method, SIZE)(given)
 
 

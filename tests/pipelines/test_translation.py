@@ -1,4 +1,4 @@
-"""Translations go the way that is asked for, there and back, for images of any kind."""
+"""Translations and cycle reconstructions, in the direction that is given."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -78,24 +78,24 @@ def test_a_call_gives_what_translate_gives(pipeline: TranslationPipeline, direct
 
 
 @pytest.mark.parametrize("direction", ["a_to_b", "b_to_a"])
-def test_a_cycle_is_one_translation_of_the_other_to_the_bit(
+def test_a_cycle_is_bit_identical_to_two_translations(
     pipeline: TranslationPipeline, direction: Any
 ) -> None:
     other: Any = "b_to_a" if direction == "a_to_b" else "a_to_b"
-    there, back = pipeline.cycle(images(70), direction, "pt")
-    assert torch.equal(there, pipeline.translate(images(70), direction, "pt"))
-    assert torch.equal(back, pipeline.translate(there, other, "pt"))
-    assert not torch.equal(back, there)
+    translated, cycled = pipeline.cycle(images(70), direction, "pt")
+    assert torch.equal(translated, pipeline.translate(images(70), direction, "pt"))
+    assert torch.equal(cycled, pipeline.translate(translated, other, "pt"))
+    assert not torch.equal(cycled, translated)
     as_pictures = pipeline.cycle(images(70), direction)
-    assert np.array_equal(as_array(as_pictures[0]), to_pixels(there))
-    assert np.array_equal(as_array(as_pictures[1]), to_pixels(back))
+    assert np.array_equal(as_array(as_pictures[0]), to_pixels(translated))
+    assert np.array_equal(as_array(as_pictures[1]), to_pixels(cycled))
 
 
 def test_a_cycle_starts_on_the_side_that_is_asked_for(seen: TranslationPipeline) -> None:
     pixels = images(1, 4)
-    for direction, there in (("a_to_b", -pixels), ("b_to_a", pixels / 2)):
+    for direction, expected in (("a_to_b", -pixels), ("b_to_a", pixels / 2)):
         made = seen.cycle(pixels, direction, "pt")  # type: ignore[arg-type]
-        assert torch.equal(made[0], there)
+        assert torch.equal(made[0], expected)
         assert torch.equal(made[1], -pixels / 2)
     assert torch.equal(pixels, images(1, 4))
 
@@ -126,16 +126,16 @@ def test_bf16_generators_give_float_images(pipeline: TranslationPipeline) -> Non
     a_to_b = ResnetGenerator(SIZE, 4, normalization="none")
     a_to_b.load_state_dict(pipeline.a_to_b.state_dict())
     rough = TranslationPipeline(a_to_b, ResnetGenerator(SIZE, 4), SIZE).to(torch.bfloat16)
-    there, back = rough.cycle(images(2), output_type="pt")
-    assert there.dtype == back.dtype == torch.float32
-    torch.testing.assert_close(there, exact, atol=0.05, rtol=0)
-    assert torch.equal(back, rough.translate(there, "b_to_a", "pt"))
+    translated, cycled = rough.cycle(images(2), output_type="pt")
+    assert translated.dtype == cycled.dtype == torch.float32
+    torch.testing.assert_close(translated, exact, atol=0.05, rtol=0)
+    assert torch.equal(cycled, rough.translate(translated, "b_to_a", "pt"))
 
 
 def test_no_gradient_is_kept(pipeline: TranslationPipeline) -> None:
-    there, back = pipeline.cycle(images(1), output_type="pt")
-    assert not there.requires_grad
-    assert not back.requires_grad
+    translated, cycled = pipeline.cycle(images(1), output_type="pt")
+    assert not translated.requires_grad
+    assert not cycled.requires_grad
 
 
 def test_a_saved_pipeline_keeps_its_domains(pipeline: TranslationPipeline, tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_a_saved_pipeline_keeps_its_domains(pipeline: TranslationPipeline, tmp_p
     assert torch.equal(first[1], second[1])
 
 
-def test_what_cannot_be_done_is_a_sentence(seen: TranslationPipeline) -> None:
+def test_bad_arguments_raise(seen: TranslationPipeline) -> None:
     one, network = images(1, 4), ResnetGenerator(16, 4)
     ways = r"^direction must be a_to_b \(anime to cartoon\) or b_to_a \(cartoon to anime\), got "
     refused: list[tuple[str, Callable[[], object]]] = [
@@ -164,8 +164,8 @@ def test_what_cannot_be_done_is_a_sentence(seen: TranslationPipeline) -> None:
         ("domain_b must be a name such as 'anime', got ''", lambda: _named("a", "")),
         ("domain_a must be a name such as 'anime', got 3", lambda: _named(3, "b")),
     ]
-    for sentence, call in refused:
-        with pytest.raises(ValueError, match=sentence):
+    for error, call in refused:
+        with pytest.raises(ValueError, match=error):
             call()
 
 

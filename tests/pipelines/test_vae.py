@@ -1,6 +1,5 @@
-"""What people do with an autoencoder, of ours or of diffusers', repeats and stays on its walk."""
+"""Reconstruction, samples, interpolations and traversals of autoencoders, ours and diffusers'."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,9 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
-from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTinyOutput
+from diffusers import ModelMixin
 from diffusers.models.autoencoders.vae import DecoderOutput
 from safetensors.torch import load_file
 from torch import Tensor
@@ -19,44 +16,19 @@ from hf_gen.errors import UserError
 from hf_gen.evaluation.prior import fit_prior
 from hf_gen.images import to_pixels
 from hf_gen.models.prior import LatentPrior
-from hf_gen.models.vae import ConvVAE, DenseVAE
+from hf_gen.models.vae import ConvVAE
 from hf_gen.pipelines import VAEPipeline
+from tests.pipelines import saved
+from tests.pipelines.saved import Identity
 
 SIZE = 16
 NETWORKS: dict[str, Callable[[], ModelMixin]] = {
-    "ConvVAE": lambda: ConvVAE(SIZE, filters=(6, 4), latent_channels=5),
-    "DenseVAE": lambda: DenseVAE(SIZE, hidden=(12, 8), latent_channels=5),
-    "AutoencoderKL": lambda: AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 2,
-        up_block_types=("UpDecoderBlock2D",) * 2,
-        block_out_channels=(4, 4),
-        norm_num_groups=2,
-        latent_channels=5,
-    ),
-    "AutoencoderTiny": lambda: AutoencoderTiny(
-        encoder_block_out_channels=(4, 4),
-        decoder_block_out_channels=(4, 4),
-        num_encoder_blocks=(1, 1),
-        num_decoder_blocks=(1, 1),
-        latent_channels=5,
-    ),
+    "ConvVAE": saved.NETWORKS["ConvVAE"],
+    "DenseVAE": saved.NETWORKS["DenseVAE"],
+    "AutoencoderKL": lambda: saved.kl(latent_channels=5),
+    "AutoencoderTiny": lambda: saved.tiny(latent_channels=5),
 }
 Pipelines = dict[str, VAEPipeline]
-
-
-class Identity(ModelMixin, ConfigMixin):
-    """An autoencoder whose code is the image: what walks do to codes can be seen."""
-
-    @register_to_config
-    def __init__(self) -> None:
-        super().__init__()
-        self.unused = torch.nn.Parameter(torch.zeros(1))
-
-    def encode(self, x: Tensor) -> AutoencoderTinyOutput:
-        return AutoencoderTinyOutput(latents=x.clone())
-
-    def decode(self, z: Tensor) -> DecoderOutput:
-        return DecoderOutput(sample=z)
 
 
 @pytest.fixture(scope="module")
@@ -170,45 +142,35 @@ def test_many_images_are_reconstructed_as_few_are(pipeline: VAEPipeline) -> None
 
 
 @pytest.mark.parametrize("method", ["linear", "spherical"])
-def test_a_walk_starts_and_ends_at_the_reconstructions(pipeline: VAEPipeline, method: Any) -> None:
+def test_an_interpolation_starts_and_ends_at_the_reconstructions(
+    pipeline: VAEPipeline, method: Any
+) -> None:
     ends = images(2)
-    walk = pipeline.interpolate(ends[:1], ends[1:], 5, method, output_type="pt")
-    assert_close(walk[[0, -1]], pipeline.reconstruct(ends, output_type="pt"))
+    path = pipeline.interpolate(ends[:1], ends[1:], 5, method, output_type="pt")
+    assert_close(path[[0, -1]], pipeline.reconstruct(ends, output_type="pt"))
 
 
-def test_a_mix_with_nothing_held_is_the_straight_walk(pipeline: VAEPipeline) -> None:
-    first, second = images(1), images(1, seed=2)
-    straight = pipeline.interpolate(first, second, 5, output_type="pt")
-    assert torch.equal(
-        pipeline.interpolate(first, second, 5, output_type="pt", frozen_dims=[]), straight
-    )
-
-
-def test_a_mix_with_all_held_stays_at_the_first(pipeline: VAEPipeline) -> None:
-    first, second = images(1), images(1, seed=2)
-    walk = pipeline.interpolate(first, second, 5, output_type="pt", frozen_dims=range(5))
-    assert_close(walk, pipeline.reconstruct(first, output_type="pt").repeat(5, 1, 1, 1))
-
-
-def test_a_straight_walk_has_even_steps(seen: VAEPipeline) -> None:
+def test_a_linear_interpolation_has_even_steps(seen: VAEPipeline) -> None:
     first, second = images(1, 4), images(1, 4, seed=2)
-    walk = seen.interpolate(first, second, 5, output_type="pt")
-    for place, code in enumerate(walk):
+    path = seen.interpolate(first, second, 5, output_type="pt")
+    for place, code in enumerate(path):
         assert_close(code, (first + (second - first) * place / 4)[0])
 
 
-def test_a_spherical_walk_keeps_the_length(seen: VAEPipeline) -> None:
+def test_a_spherical_interpolation_keeps_the_norm(seen: VAEPipeline) -> None:
     first, second = images(1, 4), images(1, 4, seed=2)
     second = second / second.norm() * first.norm()
-    walk = seen.interpolate(first, second, 7, "spherical", output_type="pt")
-    torch.testing.assert_close(walk.flatten(1).norm(dim=1), first.norm().repeat(7))
-    angles = torch.cosine_similarity(walk[:-1].flatten(1), walk[1:].flatten(1)).arccos()
+    path = seen.interpolate(first, second, 7, "spherical", output_type="pt")
+    torch.testing.assert_close(path.flatten(1).norm(dim=1), first.norm().repeat(7))
+    angles = torch.cosine_similarity(path[:-1].flatten(1), path[1:].flatten(1)).arccos()
     torch.testing.assert_close(angles, angles[:1].repeat(6), atol=1e-3, rtol=0)
     straight = seen.interpolate(first, second, 7, output_type="pt")
     assert straight[3].norm() < 0.95 * first.norm()
 
 
-def test_a_spherical_walk_between_equal_or_opposite_codes_is_straight(seen: VAEPipeline) -> None:
+def test_a_spherical_interpolation_between_equal_or_opposite_codes_is_linear(
+    seen: VAEPipeline,
+) -> None:
     first = images(1, 4)
     still = seen.interpolate(first, first, 3, "spherical", output_type="pt")
     assert_close(still, first.repeat(3, 1, 1, 1))
@@ -216,34 +178,24 @@ def test_a_spherical_walk_between_equal_or_opposite_codes_is_straight(seen: VAEP
     assert_close(through, torch.cat((first, first * 0, -first)))
 
 
-def test_held_dimensions_do_not_move_and_the_others_do(seen: VAEPipeline) -> None:
-    first, second = images(1, 4), images(1, 4, seed=2)
-    walk = seen.interpolate(first, second, 5, output_type="pt", frozen_dims=[0, 2])
-    straight = seen.interpolate(first, second, 5, output_type="pt")
-    for held in (0, 2):
-        assert torch.equal(walk[:, held], first[:, held].repeat(5, 1, 1))
-    assert torch.equal(walk[:, 1], straight[:, 1])
-    assert not torch.equal(walk[0, 1], walk[-1, 1])
-
-
 @pytest.mark.parametrize("method", ["linear", "spherical"])
-def test_a_walk_of_either_kind_holds_dimensions(seen: VAEPipeline, method: Any) -> None:
+def test_frozen_dimensions_do_not_change(seen: VAEPipeline, method: Any) -> None:
     first, second = images(1, 4), images(1, 4, seed=2)
-    walk = seen.interpolate(first, second, 5, method, output_type="pt", frozen_dims=[0, 2])
-    for held in (0, 2):
-        assert torch.equal(walk[:, held], first[:, held].repeat(5, 1, 1))
-    assert_close(walk[0], first[0])
-    assert_close(walk[-1, 1], second[0, 1])
+    path = seen.interpolate(first, second, 5, method, output_type="pt", frozen_dims=[0, 2])
+    for frozen in (0, 2):
+        assert torch.equal(path[:, frozen], first[:, frozen].repeat(5, 1, 1))
+    assert_close(path[0], first[0])
+    assert_close(path[-1, 1], second[0, 1])
     still = seen.interpolate(first, second, 5, method, output_type="pt", frozen_dims=range(3))
     assert_close(still, first.repeat(5, 1, 1, 1))
 
 
-def test_a_circle_that_holds_is_that_of_the_other_dimensions(seen: VAEPipeline) -> None:
+def test_a_great_circle_is_that_of_the_free_dimensions(seen: VAEPipeline) -> None:
     first, second = images(1, 4), images(1, 4, seed=2)
-    walk = seen.interpolate(first, second, 5, "spherical", output_type="pt", frozen_dims=[0])
+    path = seen.interpolate(first, second, 5, "spherical", output_type="pt", frozen_dims=[0])
     first[:, 0] = second[:, 0] = 0
     free = seen.interpolate(first, second, 5, "spherical", output_type="pt")
-    assert_close(walk[:, 1:], free[:, 1:])
+    assert_close(path[:, 1:], free[:, 1:])
 
 
 def test_a_traversal_changes_its_dimension_only(seen: VAEPipeline) -> None:
@@ -369,19 +321,6 @@ def test_a_pipeline_is_saved_with_its_prior_or_without_one(
     assert VAEPipeline.from_pretrained(tmp_path / "fitted", prior=None).priors == ("standard",)
 
 
-def test_a_pipeline_that_was_saved_before_there_were_priors_loads(
-    pipelines: Pipelines, tmp_path: Path
-) -> None:
-    pipelines["ConvVAE"].save_pretrained(tmp_path)
-    index = json.loads((tmp_path / "model_index.json").read_text())
-    assert index.pop("prior") == [None, None]
-    (tmp_path / "model_index.json").write_text(json.dumps(index))
-    again = VAEPipeline.from_pretrained(tmp_path)
-    assert again.priors == ("standard",)
-    made = again.sample(2, generator(), "pt")
-    assert_close(made, pipelines["ConvVAE"].sample(2, generator(), "pt"))
-
-
 REMOTE = """
 import sys
 import torch
@@ -411,15 +350,15 @@ def test_a_pipeline_is_remote_code_with_its_prior_or_without_one(
         assert torch.equal(made, pipeline.sample(3, generator(), "pt", prior=name))  # type: ignore[arg-type]
 
 
-def test_a_prior_that_does_not_fit_is_refused(pipelines: Pipelines, tmp_path: Path) -> None:
+def test_a_prior_of_another_network_raises(pipelines: Pipelines, tmp_path: Path) -> None:
     refused: list[tuple[str, Any]] = [
         (r"this vae, \(5, 1, 1\), and it is for \(6, 1, 1\): fit", LatentPrior((6, 1, 1))),
         (r"this vae, \(5, 1, 1\), and it is for \(1, 5, 1\)", LatentPrior((1, 5, 1))),
         ("prior must be a LatentPrior, got 16: give the resolution by its name", SIZE),
         ("prior must be a LatentPrior, got ConvVAE", pipelines["ConvVAE"].vae),
     ]
-    for sentence, prior in refused:
-        with pytest.raises(ValueError, match=sentence):
+    for error, prior in refused:
+        with pytest.raises(ValueError, match=error):
             VAEPipeline(pipelines["ConvVAE"].vae, prior, SIZE)
     with_prior(pipelines["ConvVAE"]).save_pretrained(tmp_path)
     LatentPrior((6, 1, 1)).save_pretrained(tmp_path / "prior")
@@ -451,7 +390,7 @@ def test_a_bf16_network_gives_float_images(pipelines: Pipelines) -> None:
     assert pipeline.sample(2, generator(), output_type="pt").dtype == torch.float32
 
 
-def test_what_cannot_be_done_is_a_sentence(seen: VAEPipeline) -> None:
+def test_bad_arguments_raise(seen: VAEPipeline) -> None:
     one = images(1, 4)
     refused: list[tuple[str, Callable[[], object]]] = [
         ("batch_size must be at least 1, got 0", lambda: seen.sample(0)),
@@ -495,6 +434,6 @@ def test_what_cannot_be_done_is_a_sentence(seen: VAEPipeline) -> None:
             lambda: with_prior(seen, 0).sample(1, prior="gaussian", temperature=-1),
         ),
     ]
-    for sentence, call in refused:
-        with pytest.raises(ValueError, match=sentence):
+    for error, call in refused:
+        with pytest.raises(ValueError, match=error):
             call()
