@@ -25,7 +25,6 @@ from hf_gen.config import (
     Optimisation,
     Output,
     Recipe,
-    VAERecipe,
     recipe_as_json,
     with_absolute_paths,
 )
@@ -39,6 +38,16 @@ if TYPE_CHECKING:
     from hf_gen.hub.background import HubUploads
     from hf_gen.runs.folder import RunFolder
 
+# What `accelerate launch` or `accelerate config` may set and training cannot do: the value that is
+# accepted, and the remedy.
+_LAUNCHER = {
+    "ACCELERATE_USE_DEEPSPEED": ("false", "launch it with --multi_gpu"),
+    "ACCELERATE_USE_FSDP": ("false", "launch it with --multi_gpu"),
+    "ACCELERATE_USE_MEGATRON_LM": ("false", "launch it with --multi_gpu"),
+    "ACCELERATE_USE_PARALLELISM_CONFIG": ("false", "launch it with --multi_gpu"),
+    "ACCELERATE_GRADIENT_ACCUMULATION_STEPS": ("1", "set --gradient-accumulation-steps here"),
+    "ACCELERATE_DYNAMO_BACKEND": ("no", "set --torch-compile on here"),
+}
 PINNED_IN_RUN = ("torch", "diffusers", "accelerate", "datasets")
 
 
@@ -98,19 +107,40 @@ def parse(arguments: list[str]) -> tuple[str, Recipe]:
         config=(tyro.conf.AvoidSubcommands, tyro.conf.OmitArgPrefixes),
     )
     name = arguments[0]
-    pretrained = isinstance(recipe, VAERecipe) and recipe.pretrained_model_name_or_path
-    if pretrained and recipe.model != RECIPES[name][1].model:
+    if recipe.pretrained_model_name_or_path is not None:
+        _check_pretrained(recipe, RECIPES[name][1])
+    return name, _with_launcher(recipe)
+
+
+def _with_launcher(recipe: Recipe) -> Recipe:
+    """The recipe with the precision that `accelerate launch` or `accelerate config` chose."""
+    for variable, (accepted, remedy) in _LAUNCHER.items():
+        value = os.environ.get(variable, accepted)
+        if value.lower() != accepted:
+            raise UserError(f"the launcher set {variable}={value}, which is not used: {remedy}")
+    launched = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+    if launched not in ("no", "fp16", "bf16"):
+        raise UserError(f"mixed_precision must be no, fp16 or bf16, got {launched} of the launcher")
+    if launched == "no" or recipe.optimisation.mixed_precision != "no":
+        return recipe
+    optimisation = dataclasses.replace(recipe.optimisation, mixed_precision=launched)
+    return dataclasses.replace(recipe, optimisation=optimisation)
+
+
+def _check_pretrained(recipe: Recipe, default: Recipe) -> None:
+    """Raises UserError if a flag describes what the pretrained model brings."""
+    differing = {
+        field.name
+        for field in dataclasses.fields(recipe.model)
+        if getattr(recipe.model, field.name) != getattr(default.model, field.name)
+        # Discriminators are not in a pipeline, and new ones may be of any form.
+        and not field.name.startswith(("discriminator_", "spectral_norm"))
+    }
+    if differing:
         raise UserError(
-            "a pretrained model brings its own architecture: leave out the flags of the model, or "
+            f"a pretrained model brings its own architecture: leave out {', '.join(differing)}, or "
             "--pretrained-model-name-or-path"
         )
-    # What `accelerate launch` or `accelerate config` chose is part of the run.
-    precision = recipe.optimisation.mixed_precision
-    launched = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
-    if precision == "no" and launched in ("fp16", "bf16"):
-        optimisation = dataclasses.replace(recipe.optimisation, mixed_precision=launched)
-        recipe = dataclasses.replace(recipe, optimisation=optimisation)
-    return name, recipe
 
 
 def run_recipe(name: str, recipe: Recipe, command: str) -> None:

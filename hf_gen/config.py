@@ -385,6 +385,8 @@ class CycleGANRecipe:
     )
     discriminators: DiscriminatorOptimisation = field(default_factory=DiscriminatorOptimisation)
     output: Output = field(default_factory=Output)
+    pretrained_model_name_or_path: str | None = None
+    """Fine-tune the generators of this translation: a Hub id, bundled name, run or folder."""
 
     @property
     def domain_names(self) -> tuple[str, str]:
@@ -429,7 +431,7 @@ def with_absolute_paths(recipe: Recipe) -> Recipe:
             changes["domains"] = dataclasses.replace(
                 domains, dataset_name_b=None, train_data_dir_b=folder
             )
-    elif (name := recipe.pretrained_model_name_or_path) and Path(name).is_dir():
+    if (name := recipe.pretrained_model_name_or_path) and Path(name).is_dir():
         changes["pretrained_model_name_or_path"] = str(Path(name).resolve())
     return dataclasses.replace(recipe, data=data, **changes)
 

@@ -39,6 +39,13 @@ class CycleGANTask:
         self.objective, self.resolution = recipe.objective, recipe.data.resolution
         self.names = recipe.domain_names
         self.networks = _new_networks(recipe)
+        if recipe.pretrained_model_name_or_path is not None:
+            pretrained = TranslationPipeline.from_pretrained(recipe.pretrained_model_name_or_path)
+            if (size := pretrained.config.resolution) != self.resolution:
+                raise UserError(
+                    f"the pretrained generators take {size}x{size} images: add --resolution {size}"
+                )
+            self.networks |= {"a_to_b": pretrained.a_to_b, "b_to_a": pretrained.b_to_a}
         self.turns: dict[str, tuple[str, ...]] = {
             "generators": ("a_to_b", "b_to_a"),
             "discriminators": ("disc_a", "disc_b"),

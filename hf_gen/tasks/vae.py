@@ -29,7 +29,7 @@ from hf_gen.errors import UserError
 from hf_gen.features import feature_extractor
 from hf_gen.losses import kl_to_standard_normal, reconstruction_nll
 from hf_gen.models.vae import ConvVAE, DenseVAE, PatchVAE, VectorVAE
-from hf_gen.pipelines import VAEPipeline, load
+from hf_gen.pipelines import VAEPipeline
 from hf_gen.pipelines.download import download
 from hf_gen.pipelines.networks import load_network
 
@@ -180,14 +180,9 @@ def _new_network(model: VAEModel, objective: Objective, resolution: int) -> Mode
 
 def _pretrained_network(name: str, subfolder: str | None) -> ModelMixin:
     """From a folder, a run folder, a bundled model or the Hub; of a pipeline, its autoencoder."""
-    folder = Path(name)
-    if not folder.is_dir() and name.startswith(("/", ".", "~")):
-        raise UserError(f"there is no folder {name}: check --pretrained-model-name-or-path")
     if subfolder is None:
-        pipeline = load(name)
-        if not isinstance(pipeline, VAEPipeline):
-            raise UserError(f"{name} holds no autoencoder: name a model that has one")
-        return pipeline.vae
+        return VAEPipeline.from_pretrained(name).vae
+    folder = Path(name)
     return load_network(folder if folder.is_dir() else download(name, (subfolder,)), subfolder)
 
 

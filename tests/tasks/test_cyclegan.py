@@ -3,6 +3,7 @@
 import copy
 import itertools
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -454,3 +455,19 @@ def test_an_optimiser_that_cannot_be_is_a_sentence(values: dict[str, float], sen
     wrong = replace(recipe(), discriminators=DiscriminatorOptimisation(**values))
     with pytest.raises(UserError, match=sentence):
         CycleGANTask(wrong, CPU)
+
+
+def test_fine_tuning_starts_from_the_generators_of_a_pipeline(tmp_path: Path) -> None:
+    trained = make()
+    trained.pipeline(trained.networks).save_pretrained(tmp_path)
+    pretrained = replace(recipe(), pretrained_model_name_or_path=str(tmp_path))
+    task = CycleGANTask(pretrained, CPU)
+    for name in GENERATORS:
+        for key, weight in trained.networks[name].state_dict().items():
+            assert torch.equal(task.networks[name].state_dict()[key], weight)
+        assert all(weight.requires_grad for weight in task.networks[name].parameters())
+    both(task, batch())
+    with pytest.raises(UserError, match="take 16x16 images: add --resolution 16"):
+        CycleGANTask(replace(pretrained, data=Data(resolution=32)), CPU)
+    with pytest.raises(UserError, match="holds a VAEPipeline, not a TranslationPipeline"):
+        CycleGANTask(replace(recipe(), pretrained_model_name_or_path="conv-vae"), CPU)

@@ -357,9 +357,9 @@ def test_bernoulli_on_a_pretrained_network_without_logits_is_a_sentence(tmp_path
 
 def test_a_folder_that_cannot_be_fine_tuned_is_a_sentence(tmp_path: Path) -> None:
     VAEPipeline(PRETRAINED["ConvVAE"](), resolution=16).save_pretrained(tmp_path / "pipeline")
-    with pytest.raises(UserError, match=f"there is no folder {tmp_path}/nothing"):
+    with pytest.raises(UserError, match=f"{tmp_path}/nothing' is no folder: name a run folder"):
         make(pretrained=tmp_path / "nothing")
-    with pytest.raises(UserError, match="cyclegan holds no autoencoder"):
+    with pytest.raises(UserError, match="holds a TranslationPipeline, not a VAEPipeline"):
         make(pretrained="cyclegan")
     config = tmp_path / "pipeline" / "vae" / "config.json"
     config.write_text(config.read_text().replace("ConvVAE", "UNet2DModel"))
