@@ -48,6 +48,7 @@ _LAUNCHER = {
     "ACCELERATE_GRADIENT_ACCUMULATION_STEPS": ("1", "set --gradient-accumulation-steps here"),
     "ACCELERATE_DYNAMO_BACKEND": ("no", "set --torch-compile on here"),
 }
+SHARE_OF_GPU_FOR_PIXELS = 0.25
 PINNED_IN_RUN = ("torch", "diffusers", "accelerate", "datasets")
 
 
@@ -188,6 +189,9 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
             accelerator.num_processes,
             accelerator.device,
         )
+        if accelerator.device.type == "cuda":
+            free_bytes, _ = torch.cuda.mem_get_info(accelerator.device)
+            loader = loader.on_device(int(SHARE_OF_GPU_FOR_PIXELS * free_bytes))
         images = [domain.fingerprint() for domain in experiment.domains]
         uploads, compiled = None, False
         if accelerator.is_main_process:

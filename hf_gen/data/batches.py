@@ -2,8 +2,10 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Self
 
 import numpy as np
 import torch
@@ -11,6 +13,9 @@ from torch import Tensor
 
 from hf_gen.data.pixels import Pixels
 from hf_gen.errors import UserError
+from hf_gen.images import from_pixels
+
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -75,12 +80,12 @@ class Batch:
 
     def host_generator(self, stream: str) -> torch.Generator:
         """Randomness of this share alone, on the CPU: what indices are drawn with."""
-        return _generator((*self.key, stream, self.rows.start), torch.device("cpu"))
+        return _generator((*self.key, stream, self.rows.start), _CPU)
 
 
 @dataclass(frozen=True)
 class Loader:
-    """The batches of one process.
+    """The batches of one process, pure functions of the seed and the step.
 
     Attributes:
         domains: One or two.
@@ -90,7 +95,7 @@ class Loader:
         random_flip: Whether training images are mirrored at random.
         rank: Of this process.
         processes: How many there are.
-        device: Where the images go.
+        device: Where the images go. One that is no CPU gets bytes, which become floats there.
 
     Raises:
         UserError: If a domain has fewer images than a step takes.
@@ -104,6 +109,7 @@ class Loader:
     rank: int
     processes: int
     device: torch.device
+    _next: dict[int, "Future[list[tuple[Tensor, ...]]]"] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         for domain in self.domains:
@@ -123,80 +129,95 @@ class Loader:
         """Images of the largest domain."""
         return max(len(domain.train) for domain in self.domains)
 
+    def on_device(self, free_bytes: int) -> Self:
+        """The same loader with the training pixels in its device's memory, where they fit.
+
+        Args:
+            free_bytes: What they may take there.
+        """
+        if sum(domain.train.size for domain in self.domains) > free_bytes:
+            return self
+        domains = (replace(one, train=one.train.copy_to(self.device)) for one in self.domains)
+        return replace(self, domains=tuple(domains))
+
     def training_batches(self, step: int) -> Iterator[Batch]:
-        """What this process takes of optimiser step `step`, from 0, a forward pass each."""
-        for part in range(self.accumulation):
-            start = (part * self.processes + self.rank) * self.batch_size
-            rows = slice(start, start + self.batch_size)
-            yield training_batch(
-                self.domains, self.seed, step, rows, self.total, self.random_flip, self.device
-            )
+        """What this process takes of optimiser step `step`, from 0, a forward pass each.
+
+        Each domain is an endless row of shuffled epochs, of which a step takes the next `total`; so
+        every image is seen once an epoch, and no batch is smaller than the others.
+        """
+        for part, rows in enumerate(self._gathered(step)):
+            place = slice(*(self._start(part) + end for end in (0, self.batch_size)))
+            images = []
+            for number, bytes_ in enumerate(rows):
+                pixels = from_pixels(bytes_.to(self.device, non_blocking=True))
+                if self.random_flip:
+                    generator = _generator((self.seed, "flip", number, step), _CPU)
+                    mirrored = (torch.rand(self.total, generator=generator) < 0.5)[place]
+                    mirrored = mirrored.to(self.device, non_blocking=True)[:, None, None, None]
+                    pixels = torch.where(mirrored, pixels.flip(3), pixels)
+                images.append(pixels)
+            yield Batch(tuple(images), (self.seed, "train", step), place, self.total)
 
     def held_out_batches(self) -> Iterator[Batch]:
-        """This process's share of the held-out images."""
-        return held_out_batches(
-            self.domains, self.seed, self.rank, self.processes, self.batch_size, self.device
-        )
+        """This process's share of the held-out images, in order and with the same noise always."""
+        return self._held_out(self.rank, self.processes, self.batch_size)
 
     def first_held_out(self, count: int) -> Batch:
         """The first `count` held-out images, the same in every process."""
-        return next(held_out_batches(self.domains, self.seed, 0, 1, count, self.device))
+        return next(self._held_out(0, 1, count))
+
+    def _held_out(self, rank: int, processes: int, batch_size: int) -> Iterator[Batch]:
+        total = batch_size * processes
+        count = min(len(domain.held_out) for domain in self.domains)
+        for number, start in enumerate(range(0, count, total)):
+            indices = torch.arange(count)[start + rank * batch_size :][:batch_size]
+            if len(indices):
+                images = tuple(one.held_out.images(indices).to(self.device) for one in self.domains)
+                rows = slice(rank * batch_size, rank * batch_size + len(indices))
+                yield Batch(images, (self.seed, "held out", number), rows, total)
+
+    def _start(self, part: int) -> int:
+        """The place in the batch of all where this process's share of a forward pass begins."""
+        return (part * self.processes + self.rank) * self.batch_size
+
+    def _gathered(self, step: int) -> list[tuple[Tensor, ...]]:
+        """The bytes of a step, a forward pass each; those of the next are read by a thread."""
+        is_elsewhere = any(one.train.rows.device.type != self.device.type for one in self.domains)
+        if not is_elsewhere:
+            return self._gather(step)
+        found = self._next.pop(step, None) or _thread().submit(self._gather, step)
+        self._next.clear()
+        self._next[step + 1] = _thread().submit(self._gather, step + 1)
+        return found.result()
+
+    def _gather(self, step: int) -> list[tuple[Tensor, ...]]:
+        return [
+            tuple(
+                domain.train.bytes(
+                    self._indices(number, step * self.total + self._start(part)),
+                    pinned=self.device.type == "cuda",
+                )
+                for number, domain in enumerate(self.domains)
+            )
+            for part in range(self.accumulation)
+        ]
+
+    def _indices(self, number: int, first: int) -> Tensor:
+        """The images of domain `number` at places `first` and on of its endless row of epochs."""
+        count = len(self.domains[number].train)
+        places = np.arange(first, first + self.batch_size)
+        epochs = places // count
+        indices = np.empty(len(places), dtype=np.int64)
+        for epoch in range(int(epochs[0]), int(epochs[-1]) + 1):
+            now = epochs == epoch
+            indices[now] = _permutation(count, self.seed, number, epoch)[places[now] % count]
+        return torch.from_numpy(indices)
 
 
-def training_batch(
-    domains: tuple[Domain, ...],
-    seed: int,
-    step: int,
-    rows: slice,
-    total: int,
-    random_flip: bool,
-    device: torch.device,
-) -> Batch:
-    """The images of optimiser step `step` (from 0): a pure function of its arguments.
-
-    Each domain is an endless row of shuffled epochs, of which a step takes the next `total`; so
-    every image is seen once an epoch, and no batch is smaller than the others.
-    """
-    images = []
-    for place, domain in enumerate(domains):
-        indices = _shuffled_indices(len(domain.train), seed, place, step * total, rows)
-        pixels = domain.train.images(torch.from_numpy(indices)).to(device)
-        if random_flip:
-            generator = _generator((seed, "flip", place, step), torch.device("cpu"))
-            mirrored = (torch.rand(total, generator=generator) < 0.5)[rows].to(device)
-            pixels = torch.where(mirrored[:, None, None, None], pixels.flip(3), pixels)
-        images.append(pixels)
-    return Batch(tuple(images), (seed, "train", step), rows, total)
-
-
-def held_out_batches(
-    domains: tuple[Domain, ...],
-    seed: int,
-    rank: int,
-    processes: int,
-    batch_size: int,
-    device: torch.device,
-) -> Iterator[Batch]:
-    """This process's share of the held-out images in order, with the same noise every time."""
-    total = batch_size * processes
-    count = min(len(domain.held_out) for domain in domains)
-    for number, start in enumerate(range(0, count, total)):
-        first = start + rank * batch_size
-        indices = torch.arange(count)[first : first + batch_size]
-        if len(indices):
-            images = tuple(domain.held_out.images(indices).to(device) for domain in domains)
-            rows = slice(rank * batch_size, rank * batch_size + len(indices))
-            yield Batch(images, (seed, "held out", number), rows, total)
-
-
-def _shuffled_indices(count: int, seed: int, domain: int, first: int, rows: slice) -> np.ndarray:
-    positions = np.arange(first + rows.start, first + rows.stop)
-    epochs = positions // count
-    indices = np.empty(len(positions), dtype=np.int64)
-    for epoch in range(int(epochs[0]), int(epochs[-1]) + 1):
-        now = epochs == epoch
-        indices[now] = _permutation(count, seed, domain, epoch)[positions[now] % count]
-    return indices
+@lru_cache(maxsize=1)
+def _thread() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1)
 
 
 @lru_cache(maxsize=8)

@@ -13,10 +13,10 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ HELD_OUT_SHARE = 0.05
 FEWEST_HELD_OUT = 8
 BAD_SHARE = 0.01
 _CHUNK = 128
+_ROWS_AT_ONCE = 4096
 _CHUNKS_BETWEEN_SAVES = 32
 _PROGRESS = "progress.json"
 Item = tuple[str, bytes | Path | None]
@@ -77,10 +78,36 @@ class Pixels:
     def __len__(self) -> int:
         return len(self.selection)
 
+    @property
+    def size(self) -> int:
+        """How many bytes the images take."""
+        return len(self) * self.rows.shape[1]
+
+    def copy_to(self, device: torch.device) -> Self:
+        """The same images in the memory of a device."""
+        rows = torch.empty(len(self), self.rows.shape[1], dtype=torch.uint8, device=device)
+        for place, part in zip(
+            rows.split(_ROWS_AT_ONCE), self.selection.split(_ROWS_AT_ONCE), strict=True
+        ):
+            place.copy_(self.rows.index_select(0, part))
+        return replace(self, rows=rows, selection=torch.arange(len(self), device=device))
+
+    def bytes(self, indices: Tensor, pinned: bool = False) -> Tensor:
+        """The pixels at `indices`, (batch, resolution, resolution, 3), where the rows are.
+
+        Args:
+            indices: On the CPU.
+            pinned: In memory from which a GPU copies while it computes, unless they are there.
+        """
+        indices = indices.to(self.rows.device, non_blocking=True)
+        rows = self.rows.index_select(0, self.selection[indices])
+        if pinned and rows.device.type == "cpu":
+            rows = rows.pin_memory()
+        return rows.view(len(rows), self.resolution, self.resolution, 3)
+
     def images(self, indices: Tensor) -> Tensor:
         """The images at `indices`, in [-1, 1], (batch, 3, resolution, resolution)."""
-        rows = self.rows.index_select(0, self.selection[indices])
-        return from_pixels(rows.view(len(rows), self.resolution, self.resolution, 3))
+        return from_pixels(self.bytes(indices))
 
 
 def cached_pixels(
