@@ -106,6 +106,11 @@ def train(
         window = MetricWindow(accelerator.device)
         first = state.restore(run.checkpoint_to_resume(output.resume_from_checkpoint), window)
         _check_same_step(first, run)
+        if first > steps:
+            raise UserError(
+                f"{run.path} has taken {first:,} steps, and {steps:,} are wanted: give "
+                "--max-train-steps or --num-train-epochs for at least as many"
+            )
         if accelerator.is_main_process:
             run.roll_back(first)
         lowest = min(

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from accelerate import Accelerator
 from diffusers import DiffusionPipeline
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from hf_gen.config import (
     CycleGANModel,
@@ -26,8 +28,14 @@ from hf_gen.errors import UserError
 from hf_gen.runs.folder import RunFolder
 from hf_gen.tasks.cyclegan import CycleGANTask
 from hf_gen.tasks.vae import VAETask
-from hf_gen.training.loop import evaluate, learning_rate, train
+from hf_gen.training.loop import Task, evaluate, learning_rate, train
 from hf_gen.training.state import ParamsAndBuffers, Stateful, move_average
+
+SMALL_CYCLEGAN = CycleGANRecipe(
+    data=Data(resolution=16),
+    model=CycleGANModel(generator_channels=4, discriminator_channels=4, discriminator_layers=2),
+    optimisation=Optimisation(train_batch_size=4, max_train_steps=3),
+)
 
 
 def some_loader(count: int = 40, resolution: int = 32) -> Loader:
@@ -106,11 +114,7 @@ def grown(accumulation: int, max_grad_norm: float, scaled: bool, folder: Path) -
     accelerator = Accelerator(gradient_accumulation_steps=accumulation)
     if scaled:
         accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**16)
-    recipe = CycleGANRecipe(
-        data=Data(resolution=16),
-        model=CycleGANModel(generator_channels=4, discriminator_channels=4, discriminator_layers=2),
-        optimisation=Optimisation(train_batch_size=4, max_train_steps=3),
-    )
+    recipe = SMALL_CYCLEGAN
     task = CycleGANTask(recipe, torch.device("cpu"))
     (domain,) = some_loader(resolution=16).domains
     loader = Loader(
@@ -138,6 +142,58 @@ def test_a_failed_evaluation_leaves_networks_in_training_mode() -> None:
     with pytest.raises(ValueError, match=r"must be .batch, 3, 32, 32."):
         evaluate(task, task.networks, some_loader(resolution=30))
     assert task.networks["vae"].training
+
+
+class Synchronisations(TorchDispatchMode):
+    """Counts what makes a host wait for a device: tensors that become numbers of Python."""
+
+    count = 0
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        self.count += function is torch.ops.aten._local_scalar_dense.default
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize("family", ["vae", "cyclegan"])
+def test_a_step_between_two_log_lines_waits_for_no_device(
+    family: str, scaled: bool, tmp_path: Path
+) -> None:
+    counts = []
+    (domain,) = some_loader(resolution=16).domains
+    for steps in (2, 5):
+        accelerator = Accelerator()
+        if scaled:
+            accelerator.scaler = torch.amp.GradScaler("cpu")
+        task: Task = VAETask(replace(VAERecipe(), data=Data(resolution=16)))
+        if family == "cyclegan":
+            task = CycleGANTask(SMALL_CYCLEGAN, torch.device("cpu"))
+        domains = (domain,) * (2 if family == "cyclegan" else 1)
+        loader = Loader(domains, 0, 4, 1, True, 0, 1, torch.device("cpu"))
+        optimisation = Optimisation(max_train_steps=steps, max_grad_norm=1.0)
+        run = run_in(tmp_path / f"{steps}")
+        with Synchronisations() as seen:
+            train(task, loader, optimisation, Output(report_to="none"), run, accelerator)
+        counts.append(seen.count)
+    assert counts[0] == counts[1] > 0
+
+
+def test_a_prolonged_run_is_bit_identical_to_one_that_was_planned_longer(tmp_path: Path) -> None:
+    def trained(steps: int, folder: str) -> dict[str, Tensor]:
+        torch.manual_seed(0)
+        task, run = VAETask(VAERecipe()), RunFolder(tmp_path / folder)
+        run.start({}, "", "1 x cpu", {})
+        optimisation = Optimisation(train_batch_size=8, max_train_steps=steps)
+        train(task, some_loader(), optimisation, Output(report_to="none"), run, Accelerator())
+        return task.networks["vae"].state_dict()
+
+    trained(3, "prolonged")
+    prolonged, straight = trained(5, "prolonged"), trained(5, "straight")
+    assert all(torch.equal(weight, straight[name]) for name, weight in prolonged.items())
+    with pytest.raises(UserError, match="has taken 5 steps, and 4 are wanted: give --max-train-st"):
+        trained(4, "prolonged")
 
 
 class Duel:
