@@ -16,16 +16,14 @@ FORMAT = 1
 STATE = "state.json"
 """What shows that a folder is a checkpoint."""
 T = TypeVar("T")
-# Where a run lies and where it goes on from is no part of what it computes; nor is where the images
-# are, of which the pixels are compared.
+# What does not change the weights. Where the images are does not: their pixels are compared.
 _FREE_TO_DIFFER = (
-    *("output.output_dir", "output.resume_from_checkpoint", "data.cache_dir"),
+    *("output.", "optimisation.num_threads", "data.cache_dir"),
     *("data.dataset_name", "data.train_data_dir"),
     *("domains.dataset_name_b", "domains.train_data_dir_b"),
-    *("output.push_to_hub", "output.hub_model_id"),
-    *("output.hub_private_repo", "output.hub_overwrite"),
     *("domains.domain_a", "domains.domain_b"),
 )
+_END = {"optimisation.num_train_epochs", "optimisation.max_train_steps"}
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,12 @@ class RunFolder:
             return
         try:
             saved = json.loads(run_file.read_text(encoding="utf-8"))
-            differing = _differences(flat(before or {}) | flat(saved["identity"]), flat(identity))
+            old, new = flat(before or {}) | flat(saved["identity"]), flat(identity)
+            differing = [
+                key
+                for key in sorted(old.keys() | new.keys())
+                if old.get(key) != new.get(key) and not key.startswith(_FREE_TO_DIFFER)
+            ]
             saved_format = saved["format"]
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(
@@ -85,11 +88,23 @@ class RunFolder:
                 f"{self.path} holds a run of format {saved_format}, and this version of hf_gen "
                 f"writes format {FORMAT}: choose another --output-dir"
             )
-        if differing:
+        schedule = new.get("optimisation.lr_scheduler")
+        if not differing or (_END.issuperset(differing) and schedule == "constant"):
+            return
+        shown = "; ".join(
+            f"{key.rpartition('.')[2]} was {old.get(key)!r} and is now {new.get(key)!r}"
+            for key in differing
+        )
+        if _END.issuperset(differing):
             raise UserError(
-                f"{self.path} holds another run: {'; '.join(differing)}. Give the same flags to go "
-                "on with it, or another --output-dir to start anew"
+                f"{self.path} has the learning rate schedule {schedule}, which depends on the "
+                f"end of the run: {shown}. Give the same end, or another --output-dir; only a run "
+                "with --lr-scheduler constant can be prolonged"
             )
+        raise UserError(
+            f"{self.path} holds another run: {shown}. Give the same flags to resume it, or another "
+            "--output-dir to start a new one"
+        )
 
     def _check_empty(self) -> None:
         if not self.path.exists():
@@ -157,7 +172,7 @@ class RunFolder:
         if run_file.exists():
             content = self._described()
         if content["identity"] != identity:
-            text = json.dumps(content | {"identity": identity}, indent=2)
+            text = json.dumps(content | {"command": command, "identity": identity}, indent=2)
             atomic_write_text(run_file, text + "\n")
 
     def identity(self) -> dict[str, Any]:
@@ -354,14 +369,6 @@ def _is_number(value: Any) -> bool:
 def _short(value: Any) -> str:
     words = repr(value)
     return words if len(words) < 60 else f"{words[:60]}..."
-
-
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    return [
-        f"{key.rpartition('.')[2]} was {old.get(key)!r} and is now {new.get(key)!r}"
-        for key in sorted(old.keys() | new.keys())
-        if key not in _FREE_TO_DIFFER and old.get(key) != new.get(key)
-    ]
 
 
 def flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -272,3 +272,32 @@ def test_a_run_of_before_devices_were_noted_can_be_read(tmp_path: Path) -> None:
     del content["device"]
     (tmp_path / "run.json").write_text(json.dumps(content))
     assert "not noted" in run.device()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "error"),
+    [("constant", None), ("cosine", "schedule cosine, which depends on the end of the run")],
+)
+def test_the_end_of_a_run_may_change_unless_its_schedule_depends_on_it(
+    tmp_path: Path, schedule: str, error: str | None
+) -> None:
+    run = RunFolder(tmp_path)
+    run.start(identity(optimisation__lr_scheduler=schedule), COMMAND, "1 x cpu", {})
+    longer = identity(
+        optimisation__lr_scheduler=schedule,
+        optimisation__max_train_steps=900,
+        optimisation__num_threads=3,
+        output__report_to="none",
+        output__logging_steps=1,
+        output__checkpoints_total_limit=7,
+    )
+    if error is not None:
+        with pytest.raises(UserError, match=error):
+            run.check(longer)
+        return
+    run.check(longer)
+    run.start(longer, f"{COMMAND} --max-train-steps 900", "1 x cpu", {})
+    assert run.identity()["optimisation.max_train_steps"] == 900
+    assert run.command().endswith("900")
+    with pytest.raises(UserError, match="holds another run: seed was 0 and is now 1"):
+        run.check(identity(optimisation__seed=1, optimisation__max_train_steps=900))
