@@ -1,162 +1,135 @@
-"""What can go wrong with a request: each fault stands in front of the endpoints."""
+"""Injected faults: which requests get an error, a cut or a corrupted response.
 
-import asyncio
-import json
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+A request gets the oldest fault that matches it and has times left, and only that one.
+"""
+
+import threading
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Closes the connection of a request; abruptly: with a reset, what is still to be sent is lost.
-Hang = Callable[[Scope, bool], None]
+Play = Callable[[ASGIApp, Scope, Receive, Send], Awaitable[None]]
+_MESSAGES = {
+    401: "Invalid credentials in Authorization header",
+    403: "Authorization error: this token may not do that",
+    404: "Repository not found",
+    429: "Too many requests",
+}
 
 
-@dataclass(kw_only=True)
-class Fault(ABC):
-    """Something that goes wrong with the requests that fit.
+@dataclass
+class Fault:
+    """A fault of the requests that match.
 
     Attributes:
-        method: An HTTP method, * for any.
-        endpoint: The name of an endpoint, * for any.
-        path: A pattern for the path of the request, as of a shell.
-        skip: How many fitting requests go well before.
-        times: How many fitting requests go wrong after them; None for all.
-        played: How many have gone wrong.
+        method: An HTTP method.
+        endpoint: The name of an endpoint.
+        path: A pattern of the request's path, as in a shell.
+        times: How many matching requests get it, None for all.
+        play: The response.
+        played: How many have got it.
     """
 
-    method: str = "*"
-    endpoint: str = "*"
-    path: str = "*"
-    skip: int = 0
-    times: int | None = 1
+    method: str
+    endpoint: str
+    path: str
+    times: int | None
+    play: Play
     played: int = field(default=0, init=False)
 
     def takes(self, method: str, endpoint: str, path: str) -> bool:
-        """Whether this request goes wrong; counts it."""
-        wanted = (self.method in ("*", method)) and (self.endpoint in ("*", endpoint))
-        if not wanted or not fnmatchcase(path, self.path) or self.played == self.times:
-            return False
-        if self.skip:
-            self.skip -= 1
+        """Whether a request gets this fault; counts it."""
+        matches = (method, endpoint) == (self.method, self.endpoint)
+        if not matches or not fnmatchcase(path, self.path) or self.played == self.times:
             return False
         self.played += 1
         return True
 
-    @abstractmethod
-    async def play(
-        self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, hang: Hang
-    ) -> None:
-        """Answers the request, or does not."""
 
+class Faults:
+    """Injects faults; each method returns the fault, whose `played` counts."""
 
-@dataclass(kw_only=True)
-class Failure(Fault):
-    """An error answer; the endpoint does not see the request."""
+    def __init__(self, endpoints: frozenset[str]) -> None:
+        self._endpoints = endpoints
+        self._faults: list[Fault] = []
+        self._lock = threading.Lock()
 
-    status: int
-    body: Mapping[str, object]
-    headers: Mapping[str, str]
+    def fail(
+        self,
+        method: str,
+        endpoint: str,
+        *,
+        status: int = 500,
+        times: int | None = 1,
+        path: str = "*",
+        error_code: str | None = None,
+    ) -> Fault:
+        """An error response; that of 404 is RepoNotFound unless `error_code` is given."""
+        message = _MESSAGES.get(status, "Internal error, we are looking into it")
+        code = error_code or ("RepoNotFound" if status == 404 else "")
+        headers = {"X-Error-Message": message, "X-Error-Code": code}
+        return self._add(method, endpoint, path, times, _error(status, {"error": message}, headers))
 
-    async def play(
-        self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, hang: Hang
-    ) -> None:
-        while (await receive()).get("more_body"):
-            pass  # an answer before the end of an upload would be a cut connection to the client
-        content = json.dumps(self.body).encode()
-        headers = {"Content-Type": "application/json", "Content-Length": str(len(content))}
-        lines = [(k.lower().encode(), v.encode()) for k, v in {**headers, **self.headers}.items()]
-        await send({"type": "http.response.start", "status": self.status, "headers": lines})
-        await send({"type": "http.response.body", "body": content})
+    def refuse_card(self, message: str) -> Fault:
+        """The Hub finds this error in every card."""
+        body = {"errors": [{"message": message}], "warnings": []}
+        return self._add("POST", "validate-yaml", "*", None, _error(400, body, {}))
 
+    def cut_download(self, path: str = "*", *, after: int = 0, times: int | None = 1) -> Fault:
+        """The connection ends after so many bytes of a file; its headers promise them all."""
 
-@dataclass(kw_only=True)
-class Delay(Fault):
-    """A good answer, late."""
-
-    seconds: float
-
-    async def play(
-        self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, hang: Hang
-    ) -> None:
-        await asyncio.sleep(self.seconds)
-        await app(scope, receive, send)
-
-
-@dataclass(kw_only=True)
-class CutRequest(Fault):
-    """The connection is reset when so many bytes of an upload have come."""
-
-    after: int
-
-    async def play(
-        self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, hang: Hang
-    ) -> None:
-        received, more = 0, True
-        while more and received < self.after:
-            message = await receive()
-            received += len(message.get("body", b""))
-            more = message.get("more_body", False)
-        hang(scope, True)
-        await asyncio.sleep(0)
-
-
-@dataclass(kw_only=True)
-class LostAnswer(Fault):
-    """The endpoint does its work, and the connection is reset before its answer."""
-
-    async def play(
-        self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, hang: Hang
-    ) -> None:
-        async def swallow(message: Message) -> None:
-            pass
-
-        await app(scope, receive, swallow)
-        hang(scope, True)
-        await asyncio.sleep(0)
-
-
-@dataclass(kw_only=True)
-class CutAnswer(Fault):
-    """The answer ends after so many bytes of its body; its headers promise them all."""
-
-    after: int
-    abruptly: bool
-
-    async def play(
-        self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, hang: Hang
-    ) -> None:
-        left = self.after
-
-        async def cut(message: Message) -> None:
-            nonlocal left
-            if message["type"] == "http.response.start":
+        async def play(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+            async def cut(message: Message) -> None:
+                if message["type"] == "http.response.body":
+                    message = {**message, "body": message["body"][:after], "more_body": True}
                 await send(message)
-            elif left > 0:
-                part = message.get("body", b"")[:left]
-                left -= len(part)
-                await send({"type": "http.response.body", "body": part, "more_body": True})
 
-        await app(scope, receive, cut)
-        await asyncio.sleep(0.05)  # lets the part reach the client
-        hang(scope, self.abruptly)
-        await asyncio.sleep(0)
+            await app(scope, receive, cut)  # uvicorn closes a connection that is left unfinished
+
+        return self._add("GET", "resolve", path, times, play)
+
+    def corrupt_download(self, path: str = "*", *, times: int | None = None) -> Fault:
+        """A file comes with a wrong byte; length, status and ETag are right."""
+
+        async def play(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+            async def spoil(message: Message) -> None:
+                body = bytearray(message.get("body", b""))
+                if body:
+                    body[len(body) // 2] ^= 0xFF
+                    message = {**message, "body": bytes(body)}
+                await send(message)
+
+            await app(scope, receive, spoil)
+
+        return self._add("GET", "resolve", path, times, play)
+
+    def clear(self) -> None:
+        """Removes all faults."""
+        with self._lock:
+            self._faults.clear()
+
+    def find(self, method: str, endpoint: str, path: str) -> Fault | None:
+        """The fault that a request gets, if any."""
+        with self._lock:
+            return next((f for f in self._faults if f.takes(method, endpoint, path)), None)
+
+    def _add(self, method: str, endpoint: str, path: str, times: int | None, play: Play) -> Fault:
+        if endpoint not in self._endpoints:
+            known = ", ".join(sorted(self._endpoints))
+            raise ValueError(f"no endpoint {endpoint!r}: there are {known}")
+        fault = Fault(method, endpoint, path, times, play)
+        with self._lock:
+            self._faults.append(fault)
+        return fault
 
 
-@dataclass(kw_only=True)
-class Corruption(Fault):
-    """One byte in the middle of the answer is wrong; length, status and ETag are right."""
+def _error(status: int, body: object, headers: dict[str, str]) -> Play:
+    async def play(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive()).get("more_body"):
+            pass  # a response before the end of an upload would be a cut connection to the client
+        await JSONResponse(body, status, headers)(scope, receive, send)
 
-    async def play(
-        self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, hang: Hang
-    ) -> None:
-        async def spoil(message: Message) -> None:
-            body = message.get("body", b"")
-            if body:
-                middle = len(body) // 2
-                wrong = bytes([body[middle] ^ 0xFF])
-                message = {**message, "body": body[:middle] + wrong + body[middle + 1 :]}
-            await send(message)
-
-        await app(scope, receive, spoil)
+    return play

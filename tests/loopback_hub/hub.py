@@ -1,77 +1,54 @@
-"""The loopback Hub as an object: started in a thread, asked over HTTP, looked into by tests."""
+"""The loopback Hub as an object: started in a thread, used over HTTP, inspected by tests."""
 
-import asyncio
 import socket
-import struct
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import uvicorn
-from starlette.types import Scope
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from .access import Access, Account
 from .app import App, Asked
-from .bad_days import Faults
 from .reading import Reading
 from .store import Commit, Repository, RepoType, Store
-from .writing import Writing, put
+from .writing import Writing
 
 _PATIENCE = 10.0
 
 
 class LoopbackHub:
-    """A Hub of one user, in this process, on a free port of 127.0.0.1.
-
-    Used as a context manager it is stopped at the end. Everything is kept in memory.
+    """A Hub in this process on a free port of 127.0.0.1; everything is kept in memory.
 
     Attributes:
         url: What HF_ENDPOINT has to be, before huggingface_hub is imported.
-        user: The name of the user.
-        write_token: A token of the user with all rights.
-        read_token: A token of the user that may only read.
-        stranger_token: A token with all rights of somebody else.
-        faults: The bad days to switch on.
-        large_files: Whether large files go through LFS; else all are part of the commit, which is
-            what a client with hf_xet switched on needs.
-        page_size: How many lines a page of a listing has.
+        write_token: A token of the user `tester` with all rights.
+        read_token: A token of `tester` that may only read.
+        stranger_token: A token with all rights of another user.
+        faults: Injects errors.
     """
 
-    def __init__(
-        self,
-        user: str = "tester",
-        *,
-        organizations: tuple[str, ...] = (),
-        large_files: bool = True,
-        page_size: int = 1000,
-        port: int = 0,
-    ) -> None:
+    def __init__(self) -> None:
         self._socket = socket.socket()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind(("127.0.0.1", port))
+        self._socket.bind(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        self.user = user
         self.store = Store()
         access = Access(self.store)
-        self.write_token = access.add(Account(user, "write", organizations))
-        self.read_token = access.add(Account(user, "read", organizations))
+        self.write_token = access.add(Account("tester", "write"))
+        self.read_token = access.add(Account("tester", "read"))
         self.stranger_token = access.add(Account("stranger", "write"))
-        reading = Reading(access, page_size)
-        self._app = App(access, reading, Writing(access, self.url, large_files), self._hang)
-        self.faults: Faults = self._app.faults
-        self._connections: dict[tuple[str, int], asyncio.Transport] = {}
+        self._app = App(Reading(access), Writing(access, self.url))
+        self.faults = self._app.faults
         self._server = uvicorn.Server(
-            uvicorn.Config(
-                self._app, http=self._protocol(), lifespan="off", ws="none", log_config=None
-            )
+            uvicorn.Config(self._app, http="h11", lifespan="off", ws="none", log_config=None)
         )
-        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.run, args=([self._socket],), daemon=True
+        )
 
-    def start(self) -> Self:
-        """Answers from now on."""
+    def __enter__(self) -> Self:
         self._thread.start()
         deadline = time.monotonic() + _PATIENCE
         while not self._server.started:
@@ -80,48 +57,38 @@ class LoopbackHub:
             time.sleep(0.005)
         return self
 
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
     def stop(self) -> None:
-        """Refuses connections from now on, as when there is no network.
+        """Refuses connections from now on, as without a network.
 
         Raises:
-            ExceptionGroup: If this Hub itself has failed at a request.
+            ExceptionGroup: If a request met a bug of this server.
         """
         self._server.should_exit = self._server.force_exit = True
         self._thread.join(_PATIENCE)
         self._socket.close()
         if self._app.mistakes:
-            raise ExceptionGroup("the loopback Hub has failed", self._app.mistakes)
+            raise ExceptionGroup("bugs of the loopback Hub", self._app.mistakes)
 
     def wait(self) -> None:
         """Waits until the server ends."""
         self._thread.join()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def environment(self, home: Path, token: str | None = None) -> dict[str, str]:
         """The variables with which a fresh process talks to this Hub alone.
 
         Args:
             home: Where its caches go.
-            token: Who it is; `write_token` if None, and anonymous if "".
+            token: Its token; `write_token` if None, anonymous if "".
         """
+        switches = ("XET", "TELEMETRY", "PROGRESS_BARS", "UPDATE_CHECK")
         return {
             "HF_ENDPOINT": self.url,
             "HF_TOKEN": self.write_token if token is None else token,
             "HF_HOME": str(home / "hf_home"),
-            "HF_HUB_DISABLE_XET": "1",
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-            "HF_HUB_DISABLE_UPDATE_CHECK": "1",
+            **{f"HF_HUB_DISABLE_{switch}": "1" for switch in switches},
             "HF_HUB_OFFLINE": "0",
             "NO_PROXY": "127.0.0.1",
             "no_proxy": "127.0.0.1",
@@ -133,18 +100,17 @@ class LoopbackHub:
         repo_type: RepoType = "model",
         *,
         private: bool = False,
-        files: dict[str, bytes] | None = None,
-    ) -> Repository:
+        files: Mapping[str, bytes] | None = None,
+    ) -> None:
         """Makes a repository without a client."""
         sdk = "gradio" if repo_type == "space" else None
-        repository = self.store.create(repo_id, repo_type, private=private, sdk=sdk)
+        self.store.create(repo_id, repo_type, private=private, sdk=sdk)
         if files:
             self.put(repo_id, files, repo_type)
-        return repository
 
-    def put(self, repo_id: str, files: dict[str, bytes], repo_type: RepoType = "model") -> str:
-        """Commits files to main without a client; returns the sha."""
-        return put(self.repository(repo_id, repo_type), files, "Upload files")
+    def put(self, repo_id: str, files: Mapping[str, bytes], repo_type: RepoType = "model") -> None:
+        """Commits files to main without a client."""
+        self.store.put(self.repository(repo_id, repo_type), files)
 
     def exists(self, repo_id: str, repo_type: RepoType = "model") -> bool:
         return (repo_type, repo_id) in self.store.repositories
@@ -153,26 +119,21 @@ class LoopbackHub:
         return self.store.repositories[repo_type, repo_id]
 
     def commits(self, repo_id: str, repo_type: RepoType = "model") -> list[Commit]:
-        """The history of main, the newest first."""
+        """The history of main, newest first."""
         repository = self.repository(repo_id, repo_type)
         return list(repository.history(repository.head))
 
-    def files(
-        self, repo_id: str, repo_type: RepoType = "model", revision: str = "main"
-    ) -> dict[str, bytes]:
-        """What a revision holds, but for the .gitattributes that every repository has."""
-        repository = self.repository(repo_id, repo_type)
-        commit = repository.resolve(revision)
-        if commit is None:
-            raise KeyError(f"{repo_id} has no revision {revision!r}")
+    def files(self, repo_id: str, repo_type: RepoType = "model") -> dict[str, bytes]:
+        """The files of main, without the .gitattributes that every repository has."""
+        entries = self.repository(repo_id, repo_type).head.files
         return {
             path: self.store.blobs.read(entry)
-            for path, entry in commit.files.items()
+            for path, entry in entries.items()
             if path != ".gitattributes"
         }
 
     def asked(self, endpoint: str = "*", method: str = "*") -> list[Asked]:
-        """The requests that came, the oldest first."""
+        """The requests so far, oldest first."""
         return [
             asked
             for asked in self._app.log
@@ -182,32 +143,3 @@ class LoopbackHub:
     def forget(self) -> None:
         """Empties the log of requests."""
         self._app.log.clear()
-
-    def _serve(self) -> None:
-        self._server.run(sockets=[self._socket])
-
-    def _protocol(self) -> type[asyncio.Protocol]:
-        """uvicorn's HTTP, which also says whose connection is which, so that faults can cut it."""
-        connections = self._connections
-
-        class Protocol(H11Protocol):
-            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-                super().connection_made(transport)
-                connections[transport.get_extra_info("peername")] = transport
-
-            def connection_lost(self, exc: Exception | None) -> None:
-                connections.pop(self.transport.get_extra_info("peername"), None)
-                super().connection_lost(exc)
-
-        return Protocol
-
-    def _hang(self, scope: Scope, abruptly: bool) -> None:
-        transport = self._connections.get(scope["client"])
-        if transport and abruptly:
-            linger = struct.pack("ii", 1, 0)  # on, for no time: the client gets a reset, no end
-            transport.get_extra_info("socket").setsockopt(
-                socket.SOL_SOCKET, socket.SO_LINGER, linger
-            )
-            transport.abort()
-        elif transport:
-            transport.close()

@@ -1,4 +1,4 @@
-"""The endpoints that read: who am I, what is there, and the bytes of a file."""
+"""The endpoints that read: the account, repositories, their listings and files."""
 
 import re
 from typing import Any
@@ -7,35 +7,28 @@ from urllib.parse import parse_qs, unquote
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from .access import PLURALS, Access, Refusal, commit_of
-from .describing import described, information, inside_of, shown_for
+from .access import Access, ErrorResponse, commit_of
+from .cards import metadata_of
+from .store import Blobs, Commit, Entry, Repository, git_hash
 
-_RANGE = re.compile(r"^bytes=(\d*)-(\d*)$")
+_RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
 class Reading:
-    """Answers that change nothing."""
+    """Responses that change nothing."""
 
-    def __init__(self, access: Access, page_size: int) -> None:
+    def __init__(self, access: Access) -> None:
         self.access = access
-        self.page_size = page_size
+        self.blobs = access.store.blobs
 
     async def whoami(self, request: Request) -> Response:
-        account = self.access.account(request)
-        if account is None:
-            raise Refusal(401, "Invalid username or password.")
-        organizations = [
-            {"type": "org", "name": name, "fullname": name, "roleInOrg": account.role}
-            for name in account.organizations
-        ]
+        account = self.access.logged_in(request)
         token = {"displayName": "loopback", "role": account.role}
         return JSONResponse(
             {
                 "type": "user",
-                "id": account.name,
                 "name": account.name,
-                "fullname": account.name,
-                "orgs": organizations,
+                "orgs": [],
                 "auth": {"type": "access_token", "accessToken": token},
             }
         )
@@ -46,121 +39,122 @@ class Reading:
             self.access.writable(request)
         return JSONResponse({})
 
-    async def search(self, request: Request) -> Response:
-        account = self.access.account(request)
-        repo_type = PLURALS[request.url.path.rpartition("/")[2]]
-        author = request.query_params.get("author")
-        word = request.query_params.get("search", "")
-        found = [
-            information(repository, repository.head, blobs=False)
-            for (kind, repo_id), repository in self.access.store.repositories.items()
-            if kind == repo_type
-            and word in repo_id
-            and author in (None, repository.owner)
-            and (not repository.private or (account and account.owns(repository.owner)))
-        ]
-        return self._page(request, found)
-
     async def info(self, request: Request) -> Response:
         repository = self.access.repository(request)
-        blobs = _is_true(request.query_params.get("blobs"))
-        return JSONResponse(information(repository, commit_of(repository, request), blobs))
+        with_blobs = request.query_params.get("blobs", "").lower() in ("1", "true")
+        commit = commit_of(repository, request)
+        return JSONResponse(_information(repository, commit, self.blobs, with_blobs))
 
     async def tree(self, request: Request) -> Response:
-        repository = self.access.repository(request)
-        commit = commit_of(repository, request)
+        commit = commit_of(self.access.repository(request), request)
         folder = unquote(request.path_params.get("path", "")).strip("/")
         start = f"{folder}/" if folder else ""
         inside = [path for path in sorted(commit.files) if path.startswith(start)]
         if folder and not inside:
-            raise Refusal(404, f"{folder} does not exist on this revision", "EntryNotFound")
-        recursive = _is_true(request.query_params.get("recursive"))
-        expand = _is_true(request.query_params.get("expand"))
-        shown = dict.fromkeys(
-            ancestor for path in inside for ancestor in shown_for(path, len(start), every=recursive)
-        )
-        return self._page(request, [described(repository, commit, path, expand) for path in shown])
+            raise ErrorResponse(404, f"{folder} does not exist", "EntryNotFound")
+        is_recursive = request.query_params.get("recursive", "").lower() in ("1", "true")
+        shown: dict[str, None] = {}
+        for path in inside:
+            cuts = [place for place in range(len(start), len(path)) if path[place] == "/"]
+            lines = [*(path[:cut] for cut in cuts), path]
+            shown |= dict.fromkeys(lines if is_recursive else lines[:1])
+        return JSONResponse([_line(commit, path) for path in shown])
 
     async def paths_info(self, request: Request) -> Response:
-        repository = self.access.repository(request)
-        commit = commit_of(repository, request)
-        asked = parse_qs((await request.body()).decode())
-        expand = _is_true(asked.get("expand", [""])[0])
-        return JSONResponse(
-            [
-                described(repository, commit, path, expand)
-                for path in asked.get("paths", [])
-                if path in commit.files or inside_of(commit, path)
-            ]
-        )
-
-    async def refs(self, request: Request) -> Response:
-        repository = self.access.repository(request)
-        listed = {
-            kind: [
-                {"name": name, "ref": f"refs/{folder}/{name}", "targetCommit": sha}
-                for name, sha in names.items()
-            ]
-            for kind, folder, names in (
-                ("branches", "heads", repository.branches),
-                ("tags", "tags", repository.tags),
-            )
-        }
-        return JSONResponse({**listed, "converts": [], "pullRequests": []})
+        commit = commit_of(self.access.repository(request), request)
+        paths = parse_qs((await request.body()).decode()).get("paths", [])
+        found = [p for p in paths if p in commit.files or _inside(commit, p)]
+        return JSONResponse([_line(commit, path) for path in found])
 
     async def commits(self, request: Request) -> Response:
         repository = self.access.repository(request)
-        listed = [
-            {
-                "id": commit.sha,
-                "title": commit.title,
-                "message": commit.description,
-                "date": commit.date,
-                "authors": [{"user": commit.author}],
-            }
-            for commit in repository.history(commit_of(repository, request))
-        ]
-        return self._page(request, listed)
+        return JSONResponse(
+            [
+                {
+                    "id": commit.sha,
+                    "title": commit.title,
+                    "message": "",
+                    "date": commit.date,
+                    "authors": [{"user": commit.author}],
+                }
+                for commit in repository.history(commit_of(repository, request))
+            ]
+        )
 
     async def resolve(self, request: Request) -> Response:
         """A file, or the part of it that Range asks for; its headers alone for HEAD."""
-        repository = self.access.repository(request)
-        commit = commit_of(repository, request)
+        commit = commit_of(self.access.repository(request), request)
         headers = {"X-Repo-Commit": commit.sha, "Accept-Ranges": "bytes"}
         entry = commit.files.get(unquote(request.path_params["path"]))
         if entry is None:
             # With the commit in its headers the client remembers that there is no such file.
-            raise Refusal(404, "Entry not found", "EntryNotFound", headers)
+            raise ErrorResponse(404, "Entry not found", "EntryNotFound", headers)
         headers["ETag"] = f'"{entry.etag}"'
         if entry.sha256:
             headers |= {"X-Linked-Etag": headers["ETag"], "X-Linked-Size": str(entry.size)}
-        return _content(request, repository.blobs.read(entry), headers)
-
-    def _page(self, request: Request, found: list[dict[str, Any]]) -> Response:
-        """A page of a list, and in its header Link the address of the next one."""
-        start = int(request.query_params.get("cursor", 0))
-        limit = min(int(request.query_params.get("limit", self.page_size)), self.page_size)
-        end, headers = start + limit, {}
-        if end < len(found):
-            headers["Link"] = f'<{request.url.include_query_params(cursor=end)}>; rel="next"'
-        return JSONResponse(found[start:end], headers=headers)
-
-
-def _is_true(flag: str | None) -> bool:
-    return (flag or "").lower() in ("1", "true")
+        if request.method == "HEAD":
+            return Response(headers={**headers, "Content-Length": str(entry.size)})
+        content = self.blobs.read(entry)
+        part = _RANGE.fullmatch(request.headers.get("range", ""))
+        if part is None:
+            return Response(content, headers=headers)
+        start, end = int(part[1]), min(int(part[2] or entry.size) + 1, entry.size)
+        if start >= end:
+            outside = {"Content-Range": f"bytes */{entry.size}"}
+            raise ErrorResponse(416, "Range not satisfiable", headers=outside)
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{entry.size}"
+        return Response(content[start:end], 206, headers)
 
 
-def _content(request: Request, content: bytes, headers: dict[str, str]) -> Response:
-    if request.method == "HEAD":
-        return Response(headers={**headers, "Content-Length": str(len(content))})
-    asked = _RANGE.match(request.headers.get("range", ""))
-    if not asked or asked.groups() == ("", ""):
-        return Response(content, headers=headers)
-    first, last = asked.groups()
-    start = int(first) if first else max(len(content) - int(last), 0)
-    end = min(int(last) + 1, len(content)) if first and last else len(content)
-    if start >= end:
-        outside = {"Content-Range": f"bytes */{len(content)}"}
-        raise Refusal(416, "Range not satisfiable", headers=outside)
-    headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(content)}"
-    return Response(content[start:end], 206, headers)
+def _information(
+    repository: Repository, commit: Commit, blobs: Blobs, with_blobs: bool
+) -> dict[str, Any]:
+    """A repository at a commit; `with_blobs`, with the sizes and hashes of its files."""
+    readme = commit.files.get("README.md")
+    card = metadata_of(blobs.read(readme).decode()) if readme else {}
+    shown = ("pipeline_tag", "library_name", "model-index")
+    described = {
+        "_id": commit.sha[:24],
+        "id": repository.repo_id,
+        "author": repository.owner,
+        "sha": commit.sha,
+        "private": repository.private,
+        "gated": False,
+        "disabled": False,
+        "downloads": 0,
+        "likes": 0,
+        "tags": card.get("tags") or [],
+        "cardData": card,
+        "lastModified": commit.date,
+        "siblings": [
+            {"rfilename": path, **(_sibling(entry) if with_blobs else {})}
+            for path, entry in sorted(commit.files.items())
+        ],
+        **{key: card[key] for key in shown if key in card},
+    }
+    if repository.sdk:
+        hardware = {"current": None, "requested": repository.hardware}
+        described |= {"sdk": repository.sdk, "runtime": {"stage": "BUILDING", "hardware": hardware}}
+    return described
+
+
+def _sibling(entry: Entry) -> dict[str, Any]:
+    large = {"sha256": entry.sha256, "size": entry.size, "pointerSize": 130}
+    lfs = {"lfs": large} if entry.sha256 else {}
+    return {"blobId": entry.oid, "size": entry.size, **lfs}
+
+
+def _line(commit: Commit, path: str) -> dict[str, Any]:
+    """A line of a listing: a file or a folder."""
+    entry = commit.files.get(path)
+    if entry is None:
+        oid = git_hash("tree", repr(_inside(commit, path)).encode())
+        return {"path": path, "type": "directory", "size": 0, "oid": oid}
+    large = {"oid": entry.sha256, "size": entry.size, "pointerSize": 130}
+    lfs = {"lfs": large} if entry.sha256 else {}
+    return {"path": path, "type": "file", "size": entry.size, "oid": entry.oid, **lfs}
+
+
+def _inside(commit: Commit, folder: str) -> list[tuple[str, Entry]]:
+    start = folder.rstrip("/") + "/"
+    return sorted(item for item in commit.files.items() if item[0].startswith(start))
