@@ -24,7 +24,7 @@ from hf_gen.demo.page import build_page, serve
 from hf_gen.demo.uploads import example_faces
 from tests.benchmarks.demo import megabytes, serving
 from tests.reliability import FAULTS
-from tests.strangers.pictures import strange_images
+from tests.untrusted.pictures import hostile_images
 
 # The whole: five minutes after the warm-up, of which every second half minute has the bombs.
 _IS_LONG = FAULTS >= 30
@@ -171,7 +171,7 @@ def test_a_crowd_is_served_and_one_who_sends_bombs_slows_nobody(
     record_property: Callable[[str, object], None],
 ) -> None:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    hostile, example = strange_images(), example_faces("anime")[0]
+    hostile, example = hostile_images(), example_faces("anime")[0]
     with _demo() as (url, process):
         crowd = _Crowd(url, hostile)
         face = crowd.upload(example.name, example.read_bytes())

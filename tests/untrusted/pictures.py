@@ -1,4 +1,4 @@
-"""Whole images of every kind that people send, and such as no camera makes."""
+"""Valid images of every format that people send, and hostile ones."""
 
 import io
 import struct
@@ -13,7 +13,7 @@ _SIZE = (24, 20)
 
 
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
-    """The bytes of an image."""
+    """An image as a file."""
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
@@ -25,8 +25,8 @@ def noise(mode: str = "RGB", seed: int = 0) -> Image.Image:
     return Image.fromarray(rows).convert(mode)
 
 
-def whole_images() -> dict[str, bytes]:
-    """Images that are what they say, each name with the ending it has."""
+def valid_images() -> dict[str, bytes]:
+    """Images by their file names."""
     exif = Image.Exif()
     exif.update({0x0112: 6, 0x010E: "a face", 0x8769: {0x9003: "2020:01:01 00:00:00"}})
     deep = Image.fromarray(np.arange(480, dtype=np.uint16).reshape(20, 24) * 99)
@@ -56,7 +56,7 @@ def whole_images() -> dict[str, bytes]:
     }
 
 
-def strange_images() -> dict[str, bytes]:
+def hostile_images() -> dict[str, bytes]:
     """Images that are made to harm, and what is no image at all."""
     svg = b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>"
     zeros = zlib.compress(bytes(20_000_000))
@@ -103,7 +103,7 @@ def strange_images() -> dict[str, bytes]:
 
 
 def _film() -> dict[str, Any]:
-    # New ones for each format: what saves an image leaves its settings there.
+    # New images for each format: saving leaves its settings there.
     return {"save_all": True, "append_images": [noise(seed=seed) for seed in (1, 2)]}
 
 
@@ -131,5 +131,5 @@ def _tiff(entries: Sequence[tuple[int, int, int, int]], following: int) -> bytes
 
 def _jpeg_with(exif: bytes) -> bytes:
     content = b"Exif\0\0" + exif
-    whole = encoded(noise(), "JPEG")
-    return whole[:2] + b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content + whole[2:]
+    valid = encoded(noise(), "JPEG")
+    return valid[:2] + b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content + valid[2:]

@@ -1,4 +1,4 @@
-"""Nothing that a stranger sends is run, unpickled or imported, nor leads out of its folder."""
+"""Nothing of an untrusted file is run, unpickled or imported, nor leads out of its folder."""
 
 import base64
 import io
@@ -29,11 +29,13 @@ from hf_gen.pipelines import VAEPipeline, load
 from hf_gen.runs.folder import RunFolder
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
+ERRORS = (UserError, ValueError, OSError)
 _LOADS: dict[str, Callable[[Path], object]] = {
     "load": load,
     "the network's class": lambda folder: ConvVAE.from_pretrained(folder, subfolder="vae"),
     "the demo": lambda folder: ModelCache({"it": folder}).get("it"),
 }
+each_way_of_loading = pytest.mark.parametrize("load_it", _LOADS.values(), ids=_LOADS)
 
 
 class _Trap:
@@ -46,7 +48,7 @@ class _Trap:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A pipeline in which every file of Python, and a pickle, would leave a mark."""
+    """A pipeline in which every file of Python, and every pickle, would leave a mark."""
     network = ConvVAE(16, filters=(6, 4), latent_channels=5).eval()
     VAEPipeline(network, None, 16).save_pretrained(tmp_path / "pipeline")
     network.save_pretrained(tmp_path / "secret")
@@ -67,21 +69,23 @@ def _change(file: Path, **changes: object) -> None:
     file.write_text(json.dumps(json.loads(file.read_text()) | changes))
 
 
-def _shards(folder: Path, shard: str, metadata: object = None, **names: str) -> None:
-    """Replaces the weights by an index of shards, which all are in one file."""
+def _write_index(folder: Path, shard: str) -> None:
+    """Replaces the weights by an index of shards, in which all of them are in one file."""
     weights = load_file(folder / "vae" / WEIGHTS)
-    named = {"metadata": metadata or {}, "weight_map": dict.fromkeys(weights, shard) | names}
-    (folder / "vae" / f"{WEIGHTS}.index.json").write_text(json.dumps(named))
+    index = {"metadata": {"total_size": 1}, "weight_map": dict.fromkeys(weights, shard)}
+    (folder / "vae" / f"{WEIGHTS}.index.json").write_text(json.dumps(index))
     (folder / "vae" / WEIGHTS).unlink()
 
 
-@pytest.mark.parametrize("how", _LOADS)
-def test_code_that_lies_beside_a_model_is_not_run(folder: Path, tmp_path: Path, how: str) -> None:
-    _LOADS[how](folder)
+@each_way_of_loading
+def test_code_beside_a_model_is_not_run(
+    folder: Path, tmp_path: Path, load_it: Callable[[Path], object]
+) -> None:
+    load_it(folder)
     assert not (tmp_path / "mark").exists()
 
 
-def test_the_trap_springs_for_those_who_trust_it(
+def test_the_trap_springs_with_trust_remote_code(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Else the test above could not fail.
@@ -92,9 +96,12 @@ def test_the_trap_springs_for_those_who_trust_it(
     assert (tmp_path / "mark").exists()
 
 
-@pytest.mark.parametrize("how", _LOADS)
-def test_a_class_of_elsewhere_is_refused_and_not_imported(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+@each_way_of_loading
+def test_an_unknown_class_is_rejected_and_not_imported(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    load_it: Callable[[Path], object],
 ) -> None:
     monkeypatch.syspath_prepend(folder)
     monkeypatch.chdir(folder)
@@ -102,43 +109,39 @@ def test_a_class_of_elsewhere_is_refused_and_not_imported(
     for module, name in itertools.product(("trap", "pipeline", "diffusers"), names):
         _change(folder / "model_index.json", vae=[module, name])
         _change(folder / "vae" / "config.json", _class_name=name)
-        with pytest.raises((UserError, ValueError)):
-            _LOADS[how](folder)
+        with pytest.raises(ERRORS):
+            load_it(folder)
     assert not (tmp_path / "mark").exists()
 
 
-@pytest.mark.parametrize("how", _LOADS)
-def test_an_index_of_shards_cannot_name_a_pickle_or_another_folder(
-    folder: Path, tmp_path: Path, how: str
+@each_way_of_loading
+def test_an_index_of_shards_names_only_safetensors_of_its_folder(
+    folder: Path, tmp_path: Path, load_it: Callable[[Path], object]
 ) -> None:
-    _shards(folder, "diffusion_pytorch_model.bin")
+    vae, shard = folder / "vae", "diffusion_pytorch_model-00001-of-00001.safetensors"
+    weights = load_file(vae / WEIGHTS)
+    _write_index(folder, "diffusion_pytorch_model.bin")
     with pytest.raises((UserError, ValueError), match="never read"):
-        _LOADS[how](folder)
+        load_it(folder)
     assert not (tmp_path / "mark").exists()
-    secret = f"../../secret/{WEIGHTS}"
-    for shard in (secret, str(tmp_path / "secret" / WEIGHTS), "..", "", "\0"):
-        shutil.copy(tmp_path / "secret" / WEIGHTS, folder / "vae" / WEIGHTS)
-        _shards(folder, shard)
-        with pytest.raises((UserError, ValueError, OSError)):
-            _LOADS[how](folder)
-
-
-@pytest.mark.parametrize("how", _LOADS)
-def test_shards_that_are_whole_are_read_and_others_not(folder: Path, how: str) -> None:
-    shard = "diffusion_pytorch_model-00001-of-00001.safetensors"
-    weights = load_file(folder / "vae" / WEIGHTS)
-    save_file(weights, folder / "vae" / shard, {"format": "pt"})
-    _shards(folder, shard, {"total_size": 1})
-    _LOADS[how](folder)
-    # The index says of each weight that it is there.
-    lacking = dict(list(weights.items())[1:])
-    save_file(lacking, folder / "vae" / shard, {"format": "pt"})
+    secret = tmp_path / "secret" / WEIGHTS
+    for outside in (f"../../secret/{WEIGHTS}", str(secret), "..", "", "\0"):
+        shutil.copy(secret, vae / WEIGHTS)
+        _write_index(folder, outside)
+        with pytest.raises(ERRORS):
+            load_it(folder)
+    shutil.copy(secret, vae / WEIGHTS)
+    _write_index(folder, shard)
+    save_file(weights, vae / shard, {"format": "pt"})
+    load_it(folder)
+    # The index lists every weight.
+    save_file(dict(list(weights.items())[1:]), vae / shard, {"format": "pt"})
     with pytest.raises((UserError, ValueError), match=r"lack|missing key"):
-        _LOADS[how](folder)
+        load_it(folder)
 
 
 @pytest.mark.parametrize("index", ["[]", "{}", '{"weight_map": []}', "3", "[" * 9999, "{"])
-def test_a_broken_index_of_shards_is_a_sentence(folder: Path, index: str) -> None:
+def test_a_broken_index_of_shards_is_a_clear_error(folder: Path, index: str) -> None:
     (folder / "vae" / f"{WEIGHTS}.index.json").write_text(index)
     with pytest.raises((OSError, ValueError)):
         _LOADS["the network's class"](folder)
@@ -146,7 +149,7 @@ def test_a_broken_index_of_shards_is_a_sentence(folder: Path, index: str) -> Non
 
 
 @pytest.mark.parametrize("name", ["model_index.json", "vae", "vae/config.json", f"vae/{WEIGHTS}"])
-def test_a_link_out_of_the_folder_is_refused(folder: Path, tmp_path: Path, name: str) -> None:
+def test_a_link_out_of_the_folder_is_rejected(folder: Path, tmp_path: Path, name: str) -> None:
     # The same file, which loads, but elsewhere.
     (folder / name).rename(tmp_path / "elsewhere")
     (folder / name).symlink_to(tmp_path / "elsewhere")
@@ -172,13 +175,11 @@ def test_the_cache_of_the_hub_may_link_to_its_blobs(folder: Path, tmp_path: Path
     load(tmp_path / "latest")
 
 
-def test_a_component_cannot_have_a_place_outside(folder: Path) -> None:
-    for place in ("../secret", "/etc", "..", "vae/../../secret"):
-        whole = (folder / "model_index.json").read_text()
-        _change(folder / "model_index.json", **{place: ["modeling_hf_gen_vae", "ConvVAE"]})
-        with pytest.raises(UserError):
-            load(folder)
-        (folder / "model_index.json").write_text(whole)
+@pytest.mark.parametrize("place", ["../secret", "/etc", "..", "vae/../../secret"])
+def test_a_component_is_not_loaded_from_outside(folder: Path, place: str) -> None:
+    _change(folder / "model_index.json", **{place: ["modeling_hf_gen_vae", "ConvVAE"]})
+    with pytest.raises(UserError):
+        load(folder)
 
 
 @pytest.mark.parametrize("name", ["../a", "/etc", "a/../b", "~/x", ".", "..", "user/..", "a\0/b"])
@@ -187,18 +188,18 @@ def test_a_visitor_cannot_name_a_place_on_the_disk(name: str) -> None:
         ModelCache({}).get(name)
 
 
-def test_a_run_is_not_pushed_with_files_of_elsewhere(folder: Path, tmp_path: Path) -> None:
+def test_a_run_is_not_pushed_with_files_from_outside(folder: Path, tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
     (run.figures / "progress").mkdir(parents=True)
     for name in ("README.md", "results.json", "metrics.jsonl"):
         (run.path / name).write_text("{}")
-    (tmp_path / "key").write_text("nobody's business")
+    (tmp_path / "key").write_text("private")
     (run.figures / "progress" / "step.png").symlink_to(tmp_path / "key")
     with pytest.raises(UserError, match=r"step\.png is a link that leads out of"):
         push_run(run, load(folder), ModelCard("---\n---\n"), "user/name", HfApi())
 
 
-def test_the_zip_that_we_write_holds_plain_names() -> None:
+def test_the_zip_of_translations_holds_plain_names() -> None:
     image = Image.new("RGB", (8, 8))
     names = ("../../etc", "/etc/passwd", "..\\..\\windows", "user/name", "C:\\x", "..")
     html = _all_of_them({name: [Translation(image, image, image, 0.0, 1.0)] for name in names})

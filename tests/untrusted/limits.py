@@ -1,0 +1,149 @@
+"""Tries inputs in a child process that has little memory, and little time for each."""
+
+import contextlib
+import json
+import os
+import re
+import resource
+import select
+import signal
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+import torch
+
+from tests.untrusted.mutations import Input
+
+REJECTED, ACCEPTED = "rejected", "accepted"
+_MEGABYTE = 2**20
+Attempt = Callable[[Input], object]
+Errors = tuple[type[Exception], ...]
+
+
+class Outcome(NamedTuple):
+    """What came of one input.
+
+    Attributes:
+        name: Of the input.
+        result: "rejected" with a clear error, "accepted", or what went wrong.
+        message: The error, or the end of its traceback.
+        seconds: Processor time.
+        megabytes: By which the memory of the process grew meanwhile.
+    """
+
+    name: str
+    result: str
+    message: str
+    seconds: float
+    megabytes: float
+
+
+def try_all(
+    inputs: Sequence[Input],
+    attempt: Attempt,
+    errors: Errors,
+    *,
+    seconds: float,
+    megabytes: int,
+    timeout: float = 60.0,
+) -> list[Outcome]:
+    """Tries one input after the other, and asserts that each is rejected or accepted in limits.
+
+    Args:
+        inputs: What `attempt` gets.
+        attempt: What is tried.
+        errors: What it may raise to reject an input.
+        seconds: Processor time that each may take.
+        megabytes: By how much each may let the memory grow; four times that cannot be had at all.
+        timeout: Seconds after which an input hangs.
+    """
+    outcomes = _outcomes(inputs, attempt, errors, megabytes, timeout)
+    assert [
+        one
+        for one in outcomes
+        if one.result not in (REJECTED, ACCEPTED)
+        or one.seconds > seconds
+        or one.megabytes > megabytes
+    ] == []
+    assert len(outcomes) == len(inputs)
+    return outcomes
+
+
+@contextlib.contextmanager
+def replaced(folder: Path, one: Input) -> Iterator[Path]:
+    """Puts a broken file in the place of the valid one for a moment; yields where."""
+    place = folder / one.source
+    valid = place.read_bytes()
+    try:
+        place.write_bytes(one.content)
+        yield place
+    finally:
+        place.write_bytes(valid)
+
+
+def _outcomes(
+    inputs: Sequence[Input], attempt: Attempt, errors: Errors, megabytes: int, timeout: float
+) -> list[Outcome]:
+    """Of a child that dies or hangs, that is the last one."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        _be_the_child(inputs, attempt, errors, megabytes, writing)
+    os.close(writing)
+    outcomes: list[Outcome] = []
+    try:
+        with os.fdopen(reading, "rb", buffering=0) as pipe:
+            unfinished = b""
+            while len(outcomes) < len(inputs):
+                ready, _, _ = select.select([pipe], [], [], timeout)
+                received = pipe.read(65_536) if ready else b""
+                if not received:
+                    how = "died" if ready else f"hung for {timeout:g} s"
+                    outcomes.append(Outcome(inputs[len(outcomes)].name, how, "", timeout, 0.0))
+                    break
+                *lines, unfinished = (unfinished + received).split(b"\n")
+                outcomes += [Outcome(*json.loads(line)) for line in lines]
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    return outcomes
+
+
+def _be_the_child(
+    inputs: Sequence[Input], attempt: Attempt, errors: Errors, megabytes: int, writing: int
+) -> NoReturn:
+    try:
+        torch.set_num_threads(1)  # the parent's threads do not exist here
+        silence = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silence, 1)
+        os.dup2(silence, 2)
+        most = _memory("VmSize") + 4 * megabytes * _MEGABYTE
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        for one in inputs:
+            Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # resets the peak
+            before, began = _memory("VmRSS"), time.process_time()
+            result, message = ACCEPTED, ""
+            try:
+                attempt(one)
+            except errors as error:
+                result, message = REJECTED, str(error)
+            except BaseException as error:
+                result = f"raised {type(error).__name__}"
+                message = "".join(traceback.format_exception(error)[-3:])
+            grown = (_memory("VmHWM") - before) / _MEGABYTE
+            line = Outcome(one.name, result, message[:2000], time.process_time() - began, grown)
+            os.write(writing, json.dumps(line).encode() + b"\n")
+    finally:
+        os._exit(0)
+
+
+def _memory(field: str) -> int:
+    """Bytes, of a field of this process's status."""
+    text = Path("/proc/self/status").read_text(encoding="utf-8")
+    (kilobytes,) = re.findall(rf"{field}:\s+(\d+) kB", text)
+    return 1024 * int(kilobytes)
