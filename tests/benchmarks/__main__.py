@@ -1,10 +1,10 @@
-"""`python -m tests.benchmarks`: hf_gen beside others and within its bounds, measured in turn.
+"""`python -m tests.benchmarks`: hf_gen beside others and within its limits, measured in turn.
 
 `pip install -e ".[benchmarks]"` first brings pythae and Keras; without them their rows are left
 out. `--record` writes the ratios to results.json and docs/benchmarks.md. `--compare` shows beside
-each ratio the recorded one, in red where it has fallen by more than 15 %. All of it takes a quarter
-of an hour on two idle cores. `demo`, `faces`, `hub` and `on_paper` beside this file are measured by
-themselves.
+each ratio the recorded one, in red where it has fallen by more than 15 %. Everything takes a
+quarter of an hour on two idle cores. `demo`, `exported`, `faces`, `hub` and `on_paper` beside this
+file are run by themselves.
 """
 
 import platform
@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 import tyro
 
-from tests.benchmarks import evaluation, memory, startup
+from tests.benchmarks import commands, evaluation
 from tests.benchmarks.fields import FIELDS
 from tests.benchmarks.table import (
     HEAD,
@@ -26,6 +26,7 @@ from tests.benchmarks.table import (
     compared,
     has_fallen,
     line,
+    name_of,
     read_record,
     write_record,
 )
@@ -38,8 +39,8 @@ def parts(rounds: int, threads: int) -> dict[str, Callable[[], Iterator[Row]]]:
     """Everything that is measured, by its title."""
     return {
         **{field.title: partial(field.rows, rounds, threads) for field in FIELDS},
-        "start-up": partial(startup.rows, rounds),
-        "memory of quickstart": memory.rows,
+        "start-up": partial(commands.startup_rows, rounds),
+        "memory of quickstart": commands.memory_rows,
         "evaluation": partial(evaluation.rows, threads),
     }
 
@@ -51,32 +52,31 @@ def main(
     record: bool = False,
     compare: bool = False,
 ) -> int:
-    """Measures all that is installed; returns 1 if a ratio has fallen and that was asked for.
+    """Measures what is installed; returns 1 if `compare` finds a ratio that has fallen.
 
     Args:
         rounds: How often each contender has its turn.
-        threads: That each may use.
+        threads: Of each contender.
         only: Measure only what has this in its title, such as CycleGAN or start-up.
         record: Write the ratios to results.json and to docs/benchmarks.md.
-        compare: Hold them against those that results.json has.
+        compare: Compare them with those in results.json.
     """
     recorded = read_record(RECORD)
     how = f"{threads} threads, {platform.machine()}, torch {torch.__version__}, {rounds} rounds"
     how += f", {datetime.now(UTC).date().isoformat()}"
-    now = {}
+    now: dict[str, Row] = {}
     print(HEAD)
     for title, measure in parts(rounds, threads).items():
         if only not in title:
             continue
         began = time.monotonic()
         for row in measure():
-            now[row.name] = row.recorded(how)
-            before = recorded.get(row.name)
-            shown = compared(now[row.name], before) if compare else line(now[row.name])
+            now[name_of(row)] = {**row, "how": how}
+            shown = compared(row, recorded.get(name_of(row))) if compare else line(row)
             print(shown, flush=True)
         print(f"{title}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     if record:
-        write_record(recorded | now, RECORD, DOCS)
+        write_record({**recorded, **now}, RECORD, DOCS)
     return int(compare and any(has_fallen(row, recorded.get(name)) for name, row in now.items()))
 
 

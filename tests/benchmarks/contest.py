@@ -1,10 +1,9 @@
 """Contenders that are measured in turn, each in a process of its own that waits while others run.
 
-So neither the state of the machine nor what one of them tells its process (threads, allocator)
-favours another. A contender works as it would anyway and calls `Gate.step` at each of its steps.
+So neither the state of the machine nor the settings of a process (threads, allocator) favour one of
+them. A contender works as it would anyway and calls `Gate.step` at each of its steps.
 """
 
-import argparse
 import importlib
 import json
 import os
@@ -12,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 WARM_UP = 10
@@ -32,12 +31,12 @@ class Gate:
         self._left = WARM_UP
         self._since: float | None = None
 
-    def tell(self, **what: Any) -> None:
+    def tell(self, **values: Any) -> None:
         """Sends a line to the contest."""
-        print(json.dumps(what), file=sys.__stdout__, flush=True)
+        print(json.dumps(values), file=sys.__stdout__, flush=True)
 
     def step(self) -> None:
-        """Counts a step; every so many, tells the speed and waits."""
+        """Counts a step; every so many, reports the speed and waits."""
         self._left -= 1
         if self._left:
             return
@@ -50,22 +49,17 @@ class Gate:
         self._since = time.perf_counter()
 
     def wait(self) -> None:
-        """Until the contest says that it is this one's turn."""
+        """Until it is this contender's turn."""
         if not sys.stdin.readline():
-            os._exit(0)  # the contest is over, and no training of ours has to be ended well
+            os._exit(0)  # the contest is over, and no training has to be ended well
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one contender did.
+    """Losses of the same weights on the same images; speeds in images a second, by round."""
 
-    Attributes:
-        losses: Of the same weights on the same images.
-        speeds: In images a second, round by round.
-    """
-
-    losses: list[float]
-    speeds: list[float]
+    losses: list[float] = field(default_factory=list)
+    speeds: list[float] = field(default_factory=list)
 
 
 def contest(
@@ -74,10 +68,10 @@ def contest(
     """Measures contenders in turn: A B C A B C …
 
     Args:
-        contenders: By name, where the function is, as "module:function arguments"; it takes a
-            `Gate`, tells its losses once, and trains for ever.
+        contenders: "module:function arguments" by name; the function takes the steps of a round
+            and the arguments, makes a `Gate`, sends its losses once, and works for ever.
         rounds: How often.
-        threads: That each may use.
+        threads: Of each.
         steps: Of one round of each.
     """
     processes = {
@@ -91,20 +85,20 @@ def contest(
         for name, where in contenders.items()
     }
     try:
-        results = {name: Result([], []) for name in processes}
+        results = {name: Result() for name in processes}
         for name, process in processes.items():  # one after the other: compiling takes all cores
-            results[name].losses.extend(_hear(name, process, "losses"))
-            _hear(name, process, "ready")
+            results[name].losses.extend(_receive(name, process, "losses"))
+            _receive(name, process, "ready")
         for _ in range(rounds):
             for name, process in processes.items():
                 assert process.stdin is not None
                 process.stdin.write("\n")
                 process.stdin.flush()
-                results[name].speeds.append(_hear(name, process, "speed"))
+                results[name].speeds.append(_receive(name, process, "speed"))
     finally:
         for process in processes.values():
             assert process.stdin is not None
-            process.stdin.close()  # what it has launched itself ends by that
+            process.stdin.close()  # ends the processes that it has launched itself
             process.kill()
             process.wait()
     return results
@@ -115,38 +109,32 @@ def ratios(result: Result, other: Result) -> list[float]:
     return [one / two for one, two in zip(result.speeds, other.speeds, strict=True)]
 
 
-def apart(results: Iterable[Result]) -> float:
+def spread(results: Iterable[Result]) -> float:
     """The largest relative difference between losses of contenders that compute the same."""
     columns = zip(*(result.losses for result in results), strict=True)
     return max(max(column) / min(column) - 1 for column in columns)
 
 
-def _hear(name: str, process: "subprocess.Popen[str]", what: str) -> Any:
+def _receive(name: str, process: "subprocess.Popen[str]", key: str) -> Any:
     assert process.stdout is not None
     for line in process.stdout:
         try:
-            told = json.loads(line)
+            values = json.loads(line)
         except ValueError:
             continue  # a library that prints
-        if isinstance(told, dict) and what in told:
-            return told[what]
-    raise RuntimeError(f"{name} ended before it told its {what}: run it with -v")
+        if isinstance(values, dict) and key in values:
+            return values[key]
+    raise RuntimeError(f"{name} ended before it sent its {key}: run it with -v")
 
 
-def _contend() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("threads", type=int)
-    parser.add_argument("steps", type=int)
-    parser.add_argument("function")
-    parser.add_argument("arguments", nargs="*")
-    told = parser.parse_args()
-    os.environ["OMP_NUM_THREADS"] = str(told.threads)
+def _contend(threads: str, steps: str, where: str, *arguments: str) -> None:
+    os.environ["OMP_NUM_THREADS"] = threads
     import torch
 
-    torch.set_num_threads(told.threads)
-    module, function = told.function.split(":")
-    getattr(importlib.import_module(module), function)(told.steps, *told.arguments)
+    torch.set_num_threads(int(threads))
+    module, function = where.split(":")
+    getattr(importlib.import_module(module), function)(int(steps), *arguments)
 
 
 if __name__ == "__main__":
-    _contend()
+    _contend(*sys.argv[1:])

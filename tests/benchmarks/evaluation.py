@@ -1,4 +1,4 @@
-"""How long two large sets of images take to compare, and how long once the real ones are known."""
+"""How long two large sets of images take to compare, and how long with the real ones cached."""
 
 import tempfile
 import time
@@ -10,13 +10,13 @@ import torch
 from hf_gen.evaluation.samples import evaluate_samples, reference
 from hf_gen.features import feature_extractor
 from hf_gen.pipelines import load
-from tests.benchmarks.table import Row, bounded
+from tests.benchmarks.table import Row, bounded, row
 
 IMAGES = 10_000
 
 
 def rows(threads: int, images: int = IMAGES) -> Iterator[Row]:
-    """Faces of two shipped models: none has to be drawn, and the time does not depend on them."""
+    """Samples of two bundled models: the time does not depend on the images."""
     torch.set_num_threads(threads)
     generator = torch.Generator().manual_seed(0)
     real, made = (
@@ -33,4 +33,4 @@ def rows(threads: int, images: int = IMAGES) -> Iterator[Row]:
     first, again = seconds
     what = f"Frechet distance, kernel distance and the rest of {images:,} against {images:,} images"
     yield bounded(what, 120, [first], "s")
-    yield Row(f"{what}, the real ones known", "all of it", [first / again], (again, first), "s")
+    yield row(f"{what}, the real ones known", "all of it", [first / again], (again, first), "s")

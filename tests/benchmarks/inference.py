@@ -1,7 +1,9 @@
-"""What a shipped model answers: hf_gen's pipelines beside its networks called plainly.
+"""What a bundled model responds: hf_gen's pipelines beside its networks called plainly.
 
-Plainly is: tensors and weights as they come, with gradients on, as after `from_pretrained`.
+Plainly is: tensors and weights as they are, with gradients on, as after `from_pretrained`.
 """
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -10,31 +12,32 @@ from hf_gen.models.vae import ConvVAE
 from hf_gen.pipelines import VAEPipeline, load
 from hf_gen.training.memory import keep_freed_memory
 from tests.benchmarks.contest import Gate
-from tests.benchmarks.plainly import as_most_write_it
+from tests.benchmarks.loop import as_most_write_it
 
 MODELS = {"reconstruct": "conv-vae", "translate": "cyclegan"}
 
 
-def _images(batch: int, size: int) -> Tensor:
-    return torch.rand(batch, 3, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1
-
-
-def _tell(gate: Gate, images: Tensor) -> None:
+def _respond_for_ever(
+    steps: int, batch: str, size: int, respond: Callable[[Tensor], Tensor]
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(int(batch), 3, size, size, generator=generator) * 2 - 1
+    gate = Gate(len(images), steps)
+    made = respond(images).detach()
     # Tanh's ends would hide a difference in the mean of some: hence that of the squares too.
-    gate.tell(losses=[images.square().mean().item(), images.abs().mean().item()])
+    gate.tell(losses=[made.square().mean().item(), made.abs().mean().item()])
+    while True:
+        respond(images)
+        gate.step()
 
 
 def ours(steps: int, task: str, batch: str) -> None:
     """The method that people call."""
     pipeline = load(MODELS[task])
     pipeline.set_progress_bar_config(disable=True)
-    answer = getattr(pipeline, task)
-    images = _images(int(batch), pipeline.config.resolution)
-    gate = Gate(len(images), steps)
-    _tell(gate, answer(images, output_type="pt"))
-    while True:
-        answer(images, output_type="pt")
-        gate.step()
+    method = getattr(pipeline, task)
+    size = pipeline.config.resolution
+    _respond_for_ever(steps, batch, size, lambda images: method(images, output_type="pt"))
 
 
 def at_64(steps: int, model: str, batch: str) -> None:
@@ -45,12 +48,7 @@ def at_64(steps: int, model: str, batch: str) -> None:
     """
     keep_freed_memory()
     made = load("face-vae") if model == "face-vae" else VAEPipeline(ConvVAE(64), resolution=64)
-    images = _images(int(batch), 64)
-    gate = Gate(len(images), steps)
-    _tell(gate, made.reconstruct(images, output_type="pt"))
-    while True:
-        made.reconstruct(images, output_type="pt")
-        gate.step()
+    _respond_for_ever(steps, batch, 64, lambda images: made.reconstruct(images, output_type="pt"))
 
 
 def plain(steps: int, task: str, batch: str) -> None:
@@ -59,16 +57,10 @@ def plain(steps: int, task: str, batch: str) -> None:
     pipeline = load(MODELS[task])
     place = {"reconstruct": "vae", "translate": "a_to_b"}[task]
     network = getattr(pipeline, place).to(memory_format=torch.contiguous_format)
-    images = _images(int(batch), pipeline.config.resolution)
 
-    def answer() -> Tensor:
+    def respond(images: Tensor) -> Tensor:
         if task == "translate":
             return network(images).sample
-        posterior = network.encode(images).latent_dist
-        return network.decode(posterior.mode()).sample
+        return network.decode(network.encode(images).latent_dist.mode()).sample
 
-    gate = Gate(len(images), steps)
-    _tell(gate, answer().detach())
-    while True:
-        answer()
-        gate.step()
+    _respond_for_ever(steps, batch, pipeline.config.resolution, respond)

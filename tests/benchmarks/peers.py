@@ -12,8 +12,7 @@ from torch import nn
 
 from hf_gen.data.sources import load_domain
 from tests.benchmarks.contest import Gate
-from tests.benchmarks.loop import FOR_EVER
-from tests.benchmarks.plainly import as_most_write_it
+from tests.benchmarks.loop import FOR_EVER, as_most_write_it
 from tests.benchmarks.vae import BATCH, LEARNING_RATE, RECIPE, narrowed, task
 
 

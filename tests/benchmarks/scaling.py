@@ -1,6 +1,6 @@
 """A training in two processes with a core each, beside one process on one core.
 
-Both take as many images a step. The two are started by `accelerate launch` and meet by gloo.
+Both take as many images a step. The two are started by `accelerate launch` and use gloo.
 """
 
 import os
@@ -15,11 +15,11 @@ PROCESSES = 2
 
 
 class SharedGate(Gate):
-    """A gate of several processes: the first is told when it opens, and the others wait for it."""
+    """A gate of several processes: the first hears when it opens, the others wait for the first."""
 
-    def tell(self, **what: object) -> None:
+    def tell(self, **values: object) -> None:
         if _rank() == 0:
-            super().tell(**what)
+            super().tell(**values)
 
     def wait(self) -> None:
         import torch
@@ -30,10 +30,10 @@ class SharedGate(Gate):
 
 
 def one(steps: int, recipe: str, torch_compile: str) -> None:
-    """The whole batch on the first core."""
+    """The full batch on the first core."""
     _stay_on_one_core()
     batch, train = _RECIPES[recipe]
-    train(Gate(batch, steps), batch, torch_compile)
+    train(Gate(batch, steps), batch, "no", torch_compile)
 
 
 def two(steps: int, *arguments: str) -> None:
@@ -50,15 +50,11 @@ def half(steps: int, recipe: str, torch_compile: str) -> None:
     """What each of the two does."""
     _stay_on_one_core()
     batch, train = _RECIPES[recipe]
-    train(SharedGate(batch, steps), batch // PROCESSES, torch_compile)
+    train(SharedGate(batch, steps), batch // PROCESSES, "no", torch_compile)
 
 
-def _conv_vae(gate: Gate, batch: int, torch_compile: str) -> None:
-    vae.train_gated(gate, batch, "no", torch_compile)
-
-
-_RECIPES: dict[str, tuple[int, Callable[[Gate, int, str], None]]] = {
-    "conv-vae": (vae.BATCH, _conv_vae),
+_RECIPES: dict[str, tuple[int, Callable[[Gate, int, str, str], None]]] = {
+    "conv-vae": (vae.BATCH, vae.train_gated),
     "cyclegan": (translation.BATCH, translation.train_gated),
 }
 

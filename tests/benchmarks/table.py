@@ -1,8 +1,7 @@
 """What the benchmarks print, record and compare: rows of ratios, which hold on any machine."""
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -11,91 +10,68 @@ HEAD = "| what | beside | ratio | each |\n|---|---|---|---|"
 BEGIN, END = "<!-- benchmarks -->\n", "<!-- end of benchmarks -->\n"
 FALLEN = 0.85
 _RED = "\033[31m{}\033[0m"
+Row = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Row:
+def row(
+    what: str, beside: str, ratios: list[float], values: tuple[float, float], unit: str
+) -> dict[str, Any]:
     """One thing beside another.
 
-    Attributes:
+    Args:
         what: Of hf_gen.
-        beside: What others do, or the bound that it keeps.
+        beside: What others do, or a limit.
         ratios: Round by round; larger is better.
         values: Of the two, in `unit`.
         unit: Such as images a second.
     """
-
-    what: str
-    beside: str
-    ratios: list[float]
-    values: tuple[float, float]
-    unit: str
-
-    @property
-    def name(self) -> str:
-        """By which it is found again in a record."""
-        return f"{self.what} / {self.beside}"
-
-    def recorded(self, how: str) -> dict[str, Any]:
-        """What a record holds of it.
-
-        Args:
-            how: Machine, versions and date.
-        """
-        numbers = self.ratios
-        ratio = {"median": median(numbers), "lowest": min(numbers), "highest": max(numbers)}
-        return {
-            "what": self.what,
-            "beside": self.beside,
-            "ratio": ratio,
-            "values": list(self.values),
-            "unit": self.unit,
-            "how": how,
-        }
+    ratio = {"median": median(ratios), "lowest": min(ratios), "highest": max(ratios)}
+    return {"what": what, "beside": beside, "ratio": ratio, "values": [*values], "unit": unit}
 
 
-def bounded(what: str, limit: float, measured: list[float], unit: str) -> Row:
+def bounded(what: str, limit: float, measured: list[float], unit: str) -> dict[str, Any]:
     """A row of something that must not exceed `limit`: the ratio says how far below it is."""
     ratios = [limit / one for one in measured]
-    return Row(what, f"at most {limit:g} {unit}", ratios, (median(measured), limit), unit)
+    return row(what, f"at most {limit:g} {unit}", ratios, (median(measured), limit), unit)
 
 
-def line(recorded: Mapping[str, Any]) -> str:
+def name_of(row: Row) -> str:
+    """The key of a row in the record."""
+    return f"{row['what']} / {row['beside']}"
+
+
+def line(row: Row) -> str:
     """A row of the table."""
-    ratio, (mine, other) = recorded["ratio"], recorded["values"]
-    spread = f"{ratio['lowest']:.2f} to {ratio['highest']:.2f}"
+    ratio, (mine, other) = row["ratio"], row["values"]
     return (
-        f"| {recorded['what']} | {recorded['beside']} | {ratio['median']:.2f} ({spread}) | "
-        f"{mine:,.4g} to {other:,.4g} {recorded['unit']} |"
+        f"| {row['what']} | {row['beside']} "
+        f"| {ratio['median']:.2f} ({ratio['lowest']:.2f} to {ratio['highest']:.2f}) "
+        f"| {mine:,.4g} to {other:,.4g} {row['unit']} |"
     )
 
 
-def has_fallen(now: Mapping[str, Any], before: Mapping[str, Any] | None) -> bool:
+def has_fallen(now: Row, before: Row | None) -> bool:
     """Whether a ratio is more than 15 % below the recorded one."""
     return before is not None and now["ratio"]["median"] < FALLEN * before["ratio"]["median"]
 
 
-def compared(now: Mapping[str, Any], before: Mapping[str, Any] | None) -> str:
+def compared(now: Row, before: Row | None) -> str:
     """A row of the table with the recorded ratio beside it, in red where it has fallen."""
     note = "not recorded" if before is None else f"recorded {before['ratio']['median']:.2f}"
     shown = f"{line(now)} ({note})"
     return _RED.format(shown) if has_fallen(now, before) else shown
 
 
-def read_record(file: Path) -> dict[str, Any]:
-    """The rows of a record by name, none if there is no such file."""
+def read_record(file: Path) -> dict[str, Row]:
+    """The rows of a record by name, none without the file."""
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
-def write_record(rows: Mapping[str, Any], file: Path, page: Path) -> None:
+def write_record(rows: Mapping[str, Row], file: Path, page: Path) -> None:
     """Writes rows to a record, and as a table between the marks of a page."""
-    file.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    listed = ",\n".join(f"{json.dumps(name)}: {json.dumps(one)}" for name, one in rows.items())
+    file.write_text(f"{{\n{listed}\n}}\n", encoding="utf-8")
+    how = "; ".join(sorted({one["how"] for one in rows.values()}))
+    block = "\n".join((HEAD, *map(line, rows.values()), "", f"Measured with {how}.", ""))
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(before + BEGIN + _block(rows.values()) + END + after, encoding="utf-8")
-
-
-def _block(rows: Iterable[Mapping[str, Any]]) -> str:
-    rows = list(rows)
-    how = "; ".join(sorted({row["how"] for row in rows}))
-    return "\n".join((HEAD, *map(line, rows), "", f"Measured with {how}.", ""))
+    page.write_text(before + BEGIN + block + END + rest.partition(END)[2], encoding="utf-8")

@@ -1,8 +1,7 @@
 """The report's CycleGAN at 64x64: our step beside one by the book.
 
 By the book each loss has its own forward passes, in networks of PyTorch's layers alone, and images
-have their channels first. The pools of earlier translations are left out, so that both compute the
-same.
+have their channels first. Without image pools, so that both compute the same.
 """
 
 from dataclasses import replace
@@ -17,8 +16,7 @@ from hf_gen.data.sources import load_domain
 from hf_gen.recipes import RECIPES
 from hf_gen.tasks.cyclegan import CycleGANTask
 from tests.benchmarks.contest import Gate
-from tests.benchmarks.loop import train_for_ever
-from tests.benchmarks.plainly import as_most_write_it
+from tests.benchmarks.loop import as_most_write_it, train_for_ever
 
 BATCH, SIZE, COMPARED, COUNT = 16, 64, 3, 400
 
@@ -76,8 +74,8 @@ def ours(steps: int, precision: str = "no", compiled: str = "on") -> None:
         gate.step()
 
 
-def train_gated(gate: Gate, batch: int, torch_compile: str) -> None:
-    """The whole loop on synthetic faces, `batch` pairs a step of this process."""
+def train_gated(gate: Gate, batch: int, precision: str, torch_compile: str) -> None:
+    """The complete loop on synthetic faces, `batch` pairs a step of this process."""
     from hf_gen.training.memory import keep_freed_memory
 
     keep_freed_memory()
@@ -86,7 +84,7 @@ def train_gated(gate: Gate, batch: int, torch_compile: str) -> None:
     task = CycleGANTask(recipe(), torch.device("cpu"))
     _, losses = next(task.losses(task.networks, batch_at(0)))
     gate.tell(losses=[losses["objective"].item()])
-    train_for_ever(gate, task, (domain, domain), batch, "no", torch_compile)
+    train_for_ever(gate, task, (domain, domain), batch, precision, torch_compile)
 
 
 def by_the_book(steps: int) -> None:
@@ -115,10 +113,10 @@ def by_the_book(steps: int) -> None:
         total.backward()
         generators.step()
         discriminators.zero_grad()
-        against = _against(disc_a, a, fake_a) + _against(disc_b, b, fake_b)
-        against.backward()
+        judged = _judged(disc_a, a, fake_a) + _judged(disc_b, b, fake_b)
+        judged.backward()
         discriminators.step()
-        losses += [total.item(), against.item()]
+        losses += [total.item(), judged.item()]
         step += 1
         if step == COMPARED:
             gate.tell(losses=losses)
@@ -130,7 +128,7 @@ def _adam(*networks: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.Adam(weights, lr=1e-4, betas=(0.5, 0.999))
 
 
-def _against(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+def _judged(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     right = (discriminator(real) - 1).square().mean()
     wrong = discriminator(fake.detach()).square().mean()
     return 0.5 * (right + wrong)

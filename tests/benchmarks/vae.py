@@ -17,8 +17,7 @@ from hf_gen.data.sources import load_domain
 from hf_gen.models.vae import ConvVAE
 from hf_gen.tasks.vae import VAETask
 from tests.benchmarks.contest import Gate
-from tests.benchmarks.loop import train_for_ever
-from tests.benchmarks.plainly import as_most_write_it
+from tests.benchmarks.loop import as_most_write_it, train_for_ever
 
 BATCH, COUNT = 128, 4000
 RECIPE = VAERecipe(data=Data(max_train_samples=COUNT))

@@ -1,4 +1,7 @@
-"""How soon each command answers, in fresh processes whose files the system has read before."""
+"""How soon each command responds, and the most memory that the main one holds.
+
+In fresh processes whose files the system has read before.
+"""
 
 import os
 import subprocess
@@ -15,7 +18,7 @@ _TRAINING = [sys.executable, str(ROOT / "train_accelerate.py")]
 _ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
-def rows(rounds: int) -> Iterator[Row]:
+def startup_rows(rounds: int) -> Iterator[Row]:
     """Each in turn, after one round that does not count."""
     measures: dict[str, tuple[float, Callable[[], float]]] = {
         "`import hf_gen`": (0.3, lambda: _seconds([sys.executable, "-c", "import hf_gen"])),
@@ -30,6 +33,24 @@ def rows(rounds: int) -> Iterator[Row]:
         yield bounded(what, limit, [turn[what] for turn in turns[1:]], "s")
 
 
+def memory_rows() -> Iterator[Row]:
+    """Of a complete `quickstart`, from the dataset to the card."""
+    with tempfile.TemporaryDirectory() as place:
+        flags = ["--output-dir", f"{place}/run", "--cache-dir", f"{place}/cache"]
+        training = _start("quickstart", *flags)
+        _, status, used = os.wait4(training.pid, 0)
+        training.returncode = os.waitstatus_to_exitcode(status)
+    if training.returncode:
+        raise RuntimeError(f"quickstart ended with {training.returncode}")
+    gigabytes = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
+    yield bounded("`train_accelerate.py quickstart`, peak memory", 1.5, [gigabytes], "GB")
+
+
+def _start(*arguments: str) -> "subprocess.Popen[bytes]":
+    null = subprocess.DEVNULL
+    return subprocess.Popen([*_TRAINING, *arguments], env=_ENVIRONMENT, stdout=null, stderr=null)
+
+
 def _seconds(command: list[str]) -> float:
     began = time.perf_counter()
     subprocess.run(command, env=_ENVIRONMENT, stdout=subprocess.DEVNULL, check=True)
@@ -42,17 +63,12 @@ def _page() -> float:
 
 
 def _first_step() -> float:
-    """Until the numbers of the first step are written down."""
+    """Until the numbers of the first step are logged."""
     with tempfile.TemporaryDirectory() as place:
         run = Path(place) / "run"
         flags = ["--max-train-samples", "4000", "--logging-steps", "1", "--output-dir", str(run)]
         began = time.perf_counter()
-        training = subprocess.Popen(
-            [*_TRAINING, "conv-vae", *flags],
-            env=_ENVIRONMENT,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        training = _start("conv-vae", *flags)
         log = run / "metrics.jsonl"
         while not (log.exists() and log.stat().st_size):
             if training.poll() is not None:
