@@ -1,7 +1,7 @@
-"""The training command in forked children to which something happens at a chosen moment.
+"""The training command in forked children, in which a fault is injected at a chosen moment.
 
-A moment is a change of a file in a folder of ours, or an optimiser's step. Children are forked from
-a process that has imported everything, so that many can be killed in the time of one start.
+A moment is a change of a file in a folder, or an optimiser's step. Children are forked from a
+process that has imported everything, so that many can be killed in the time of one start.
 """
 
 import os
@@ -20,9 +20,10 @@ import datasets.packaged_modules.imagefolder.imagefolder  # noqa: F401, forked w
 
 from hf_gen.experiments import Experiment
 from hf_gen.training.state import TrainState
+from tests.launching import free_port
 from train_accelerate import main
 
-# The first that is found in the path of what changes says which phase of a run it is.
+# The phase of a run is the first whose pattern matches the path that changes.
 PHASES = {
     "the pixel cache's build": r"/\.?pixels-",
     "the dataset's preparation": r"/cache\b",
@@ -31,6 +32,7 @@ PHASES = {
     "the export": r"/\.pipeline\.",
     "the log, record and pictures": r"/run\b",
 }
+Moment = tuple[str, int]
 STEP = "an optimiser's step"
 ANY_TIME = "a moment of the clock"
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
@@ -41,17 +43,15 @@ def kill_this_process() -> None:
 
 
 class Moments:
-    """Counts the moments of this process and lets something happen at the chosen one.
+    """Counts the moments of this process and injects a fault at the chosen one.
 
     Args:
-        folder: Only what changes below it counts.
+        folder: Only changes below it count.
         chosen: A phase and the number of the moment in it, from 1.
-        happens: What happens then; it may raise what the operating system would.
+        happens: The fault; it may raise what the operating system would.
     """
 
-    def __init__(
-        self, folder: Path, chosen: tuple[str, int] | None, happens: Callable[[], object]
-    ) -> None:
+    def __init__(self, folder: Path, chosen: Moment | None, happens: Callable[[], object]) -> None:
         self._folder, self._chosen, self._happens = str(folder), chosen, happens
         self.seen: Counter[str] = Counter()
 
@@ -87,7 +87,7 @@ class Moments:
             if isinstance(path, (str, bytes)) and flags & _WRITES:
                 self._changes(os.fsdecode(path))
         elif event == "os.rename":
-            # To or from a hidden name of `atomic_dir`: either says what is going on.
+            # To or from a hidden name of `atomic_dir`: either tells the phase.
             self._changes(f"{os.fsdecode(arguments[0])} {os.fsdecode(arguments[1])}")
         elif event in ("os.remove", "os.rmdir", "os.mkdir", "os.truncate"):
             path = arguments[0] if isinstance(arguments[0], int) else os.fsdecode(arguments[0])
@@ -99,7 +99,7 @@ class Moments:
     def _changes(self, path: str) -> None:
         if self._folder in path:
             found = (name for name, part in PHASES.items() if re.search(part, path))
-            self._is_in(next(found, "what is none of the run's"))
+            self._is_in(next(found, "no phase"))
 
     def _is_in(self, phase: str) -> None:
         self.seen[phase] += 1
@@ -114,23 +114,21 @@ def _opened(descriptor: int) -> str:
 def start_in_child(
     arguments: list[str],
     folder: Path,
-    chosen: tuple[str, int] | None = None,
+    chosen: Moment | None = None,
     environment: dict[str, str] | None = None,
     happens: Callable[[], object] = kill_this_process,
     first: Callable[[], object] | None = None,
 ) -> int:
-    """Runs the command in a child, where something happens at a moment.
+    """Runs `train_accelerate.py` in a child, without its evaluation; returns the child's id.
 
     Args:
-        arguments: Of `train_accelerate.py`.
-        folder: Where the run lies in `run`, and its caches in `cache`; the output is in `log.txt`.
-        chosen: The moment, if any.
-        environment: Further variables of it.
-        happens: What happens then.
-        first: What the child does before all else.
-
-    Returns:
-        The child's id.
+        arguments: Of the command.
+        folder: The run should be in `run` there, and its caches in `cache`; the output is in
+            `log.txt`.
+        chosen: The moment of the fault, if any.
+        environment: More variables of the child.
+        happens: The fault.
+        first: What the child does first.
     """
     child = os.fork()
     if child:
@@ -144,7 +142,7 @@ def start_in_child(
         moments.watch()
         if first is not None:
             first()
-        # What follows a training changes no weight, and takes longer than all before it here.
+        # The evaluation changes no weight, and takes longer than a small training.
         Experiment.conclude = lambda *_: {"images": 0}  # type: ignore[method-assign]
         code = main(arguments)
         lines = [f"{phase}\t{count}" for phase, count in moments.seen.items()]
@@ -157,15 +155,54 @@ def start_in_child(
 
 
 def exit_code(child: int, after: float | None = None) -> int:
-    """How a child ended, or minus the signal; it is killed `after` so many seconds, if any."""
+    """The exit code of a child, or minus its signal; it is killed `after` so many seconds."""
     if after is not None:
         time.sleep(after)
         os.kill(child, signal.SIGKILL)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+def train_in_child(folder: Path, *arguments: str) -> Path:
+    """Trains in a child to the end; returns the run folder."""
+    folder.mkdir(exist_ok=True)
+    run = folder / "run"
+    code = exit_code(start_in_child([*arguments, "--output-dir", str(run)], folder))
+    assert code == 0, (folder / "log.txt").read_text()
+    return run
+
+
+def start_two(
+    folder: Path,
+    *arguments: str,
+    killed: int | None = None,
+    chosen: Moment | None = None,
+    environment: dict[str, str] | None = None,
+) -> list[int]:
+    """Starts a training in two processes; that of rank `killed` is killed at the chosen moment."""
+    folder.mkdir(exist_ok=True)
+    both = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "ACCELERATE_USE_CPU": "true"}
+    both |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    place = ("--output-dir", str(folder / "run"))
+    return [
+        start_in_child(
+            [*arguments, *place],
+            folder,
+            chosen if rank == killed else None,
+            both | {"RANK": str(rank), "LOCAL_RANK": str(rank)} | (environment or {}),
+        )
+        for rank in range(2)
+    ]
+
+
+def train_in_two(folder: Path, *arguments: str) -> Path:
+    """Trains in two processes to the end; returns the run folder."""
+    codes = [exit_code(child) for child in start_two(folder, *arguments)]
+    assert codes == [0, 0], (folder / "log.txt").read_text()
+    return folder / "run"
+
+
 def moments_of(folder: Path) -> dict[str, int]:
-    """How many moments each phase had of a run that ended."""
+    """How many moments each phase of a finished run had."""
     lines = [line.split("\t") for line in (folder / "seen.txt").read_text().splitlines()]
     return {phase: int(count) for phase, count in lines}
 
@@ -179,7 +216,7 @@ def kill_until_done(
     numbers: random.Random,
     after_each: Callable[[Path], None],
 ) -> Counter[str]:
-    """Starts the same command again and again, and kills it in one phase after the other.
+    """Repeats a command until it finishes, and kills it in one phase after the other.
 
     Args:
         arguments: Of the command for a folder.
@@ -187,11 +224,11 @@ def kill_until_done(
         wanted: The phases to be killed in; those that it was killed in are taken out.
         lengths: Moments of each phase of an undisturbed run.
         seconds: What that took.
-        numbers: What the moments are drawn by.
-        after_each: Looks at what a kill has left.
+        numbers: Draws the moments.
+        after_each: Checks what a kill has left.
 
     Returns:
-        How often the run was killed in each phase. It ended at last.
+        How often the run was killed in each phase.
     """
     killed: Counter[str] = Counter()
     folder.mkdir()

@@ -1,10 +1,9 @@
 """How often each fault was injected, and whether the promise held: docs/reliability.md.
 
-Tests that inject faults take the fixture `injected` and say what they did, how often. They do it a
-few times in the usual suite, and as often as HF_GEN_FAULTS says in a longer run:
-`HF_GEN_FAULTS=30 python -m tests.reliability` runs exactly these tests, and writes a record beside
-this file, and a table of it to docs/reliability.md. With names of tests after it, it runs these,
-and replaces their rows.
+Tests that inject faults take the fixture `injected` and note the fault and how often, which
+HF_GEN_FAULTS multiplies. `HF_GEN_FAULTS=30 python -m tests.reliability` runs exactly these tests,
+and writes a record beside this file, and a table of it to docs/reliability.md. With names of tests
+after it, it runs these, and replaces their rows.
 """
 
 import json
@@ -28,7 +27,7 @@ _INJECTED = pytest.StashKey[list[tuple[str, int]]]()
 
 @pytest.fixture
 def injected(request: pytest.FixtureRequest) -> Callable[[str, int], None]:
-    """Notes that a fault was injected so many times; whether the test holds is noted by itself."""
+    """Notes that a fault was injected so many times; the end of the test notes the outcome."""
 
     def note(fault: str, times: int) -> None:
         request.node.stash.setdefault(_INJECTED, []).append((fault, times))
@@ -37,7 +36,7 @@ def injected(request: pytest.FixtureRequest) -> Callable[[str, int], None]:
 
 
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    """Writes down what a test has injected when it ends, or that it did not come so far."""
+    """Writes the faults of a test and its outcome to the table, where one is wanted."""
     if _TABLE is None or (call.when != "call" and call.excinfo is None):
         return
     test = f"{item.path.name}::{item.name}"
@@ -58,7 +57,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def keep_only_these(items: list[pytest.Item]) -> None:
-    """Leaves out the tests that inject nothing, where a table is wanted."""
+    """Drops the tests that inject nothing, where a table is wanted."""
     if _TABLE is not None:
         items[:] = [item for item in items if "injected" in getattr(item, "fixturenames", ())]
 
@@ -86,7 +85,7 @@ def _how(line: dict[str, Any]) -> str:
 
 
 def _worst(outcomes: Iterable[str]) -> list[str]:
-    """Without that it held elsewhere, where it did not everywhere."""
+    """Only what went wrong, if anything did."""
     return [outcome for outcome in outcomes if outcome != HELD] or [HELD]
 
 
@@ -107,7 +106,7 @@ def main(arguments: list[str]) -> int:
 
 
 def replaced(before: list[str], new: list[str]) -> list[str]:
-    """What was noted before, but for the tests that have run anew."""
+    """The earlier lines, except those of tests that have run again."""
     tests = {json.loads(line)["test"] for line in new}
     return [line for line in before if json.loads(line)["test"] not in tests] + new
 

@@ -1,4 +1,4 @@
-"""A training on a bad day: errors of the disk, a second run, a wild clock, other images."""
+"""A disturbed training: errors of the disk, a second run, a wild clock, other images."""
 
 import errno
 import fcntl
@@ -18,142 +18,145 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.killing import PHASES, STEP, exit_code, moments_of, start_in_child
+from tests.killing import PHASES, STEP, Moment, exit_code, moments_of, start_in_child
 from tests.reliability import FAULTS
-from tests.test_kills import VAE, everything
+from tests.test_kills import VAE, command, everything, write_images
 from train_accelerate import main
 
-
-def command(folder: Path, images: Path) -> list[str]:
-    places = ("--output-dir", folder / "run", "--cache-dir", folder / "cache")
-    return [*VAE, "--train-data-dir", str(images), *map(str, places)]
+KILLED = -signal.SIGKILL
 
 
-def new(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
+def train(
+    folder: Path, images: Path, *flags: str, chosen: Moment | None = None, **options: Callable
+) -> tuple[int, str]:
+    """The exit code and the log of a training in a child."""
+    folder.mkdir(exist_ok=True)
+    arguments = [*command(VAE, folder, images), *flags]
+    code = exit_code(start_in_child(arguments, folder, chosen, **options))
+    log = (folder / "log.txt").read_text()
+    assert "Traceback" not in log, (chosen, log)
+    return code, log
+
+
+def resumes(folder: Path, images: Path, undisturbed: Path) -> None:
+    """Asserts that the same command ends as if undisturbed."""
+    code, log = train(folder, images)
+    assert code == 0, log
+    assert everything(folder) == everything(undisturbed)
 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory, image_folder: Callable[..., Path]) -> Path:
-    folder = tmp_path_factory.mktemp("images")
-    for seed, (name, count) in enumerate({"train": 30, "test": 6}.items()):
-        image_folder(folder / name, count, seed=seed)
-    return folder
+    return write_images(tmp_path_factory.mktemp("images"), image_folder)
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Path:
     folder = tmp_path_factory.mktemp("undisturbed")
-    assert exit_code(start_in_child(command(folder, images), folder)) == 0
+    assert train(folder, images)[0] == 0
     return folder
 
 
-def refuse(number: int) -> Callable[[], None]:
-    def happens() -> None:
-        raise OSError(number, os.strerror(number))
-
-    return happens
-
-
-def test_an_error_of_the_disk_is_a_sentence_and_the_run_goes_on_afterwards(
+def test_an_error_of_the_disk_is_a_clear_error_and_the_run_resumes(
     tmp_path: Path, images: Path, undisturbed: Path, injected: Callable[[str, int], None]
 ) -> None:
     numbers, lengths = random.Random(FAULTS), moments_of(undisturbed)
     errors = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO, errno.EACCES)
     phases = numbers.sample(list(PHASES), len(PHASES))
     for number in range(FAULTS):
-        folder, phase = new(tmp_path / str(number)), phases[number % len(phases)]
+        folder, phase = tmp_path / str(number), phases[number % len(phases)]
         error = errors[number % len(errors)]
-        moment = numbers.randint(1, lengths[phase])
-        start = start_in_child(
-            command(folder, images), folder, (phase, moment), happens=refuse(error)
-        )
-        code, said = exit_code(start), (folder / "log.txt").read_text()
-        # A few errors do not matter to a library of ours, which goes on; then nothing is missing.
-        assert code in (0, 2), (phase, moment, error, said)
-        assert "Traceback" not in said, (phase, moment, error, said)
-        if code:
-            assert exit_code(start_in_child(command(folder, images), folder)) == 0
-        assert everything(folder) == everything(undisturbed), (phase, moment, error)
+
+        def fail(error: int = error) -> None:
+            raise OSError(error, os.strerror(error))
+
+        moment = phase, numbers.randint(1, lengths[phase])
+        code, log = train(folder, images, chosen=moment, happens=fail)
+        # A few errors do not matter to a library, which continues; then nothing is missing.
+        assert code in (0, 2), (moment, error, log)
+        resumes(folder, images, undisturbed)
         injected(f"{errno.errorcode[error]} ({os.strerror(error).lower()}) in a phase of a run", 1)
 
 
-def test_files_that_may_not_grow_are_a_sentence_and_the_run_goes_on_afterwards(
+def test_files_that_may_not_grow_are_a_clear_error_and_the_run_resumes(
     tmp_path: Path, images: Path, undisturbed: Path, injected: Callable[[str, int], None]
 ) -> None:
     """What a full disk does to a write in the middle of it, and needs no rights."""
     numbers = random.Random(FAULTS)
     kills = max(FAULTS // 3, 1)
     for number in range(kills):
-        folder, most = new(tmp_path / str(number)), numbers.randint(100, 5000)
+        folder, most = tmp_path / str(number), numbers.randint(100, 5000)
+        reading, writing = os.pipe()
 
-        ours, childs = os.pipe()
-
-        def limit(most: int = most, childs: int = childs) -> None:
+        def limit(most: int = most, writing: int = writing) -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
             # The log of the child is a file too.
-            sys.stderr = os.fdopen(childs, "w", buffering=1)
+            sys.stderr = os.fdopen(writing, "w", buffering=1)
 
-        child = start_in_child(command(folder, images), folder, first=limit)
-        os.close(childs)
-        with os.fdopen(ours) as pipe:
-            said = pipe.read()
-        assert exit_code(child) == 2, said
-        assert "may not grow further" in said
-        assert "Traceback" not in said
-        assert exit_code(start_in_child(command(folder, images), folder)) == 0
-        assert everything(folder) == everything(undisturbed), most
+        code, _ = train(folder, images, first=limit)
+        os.close(writing)
+        with os.fdopen(reading) as pipe:
+            errors = pipe.read()
+        assert code == 2, errors
+        assert "may not grow further" in errors
+        assert "Traceback" not in errors
+        resumes(folder, images, undisturbed)
     injected("a file that may not grow (RLIMIT_FSIZE)", kills)
 
 
+def no_locks(*_: object) -> None:
+    raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+
+def no_mapping(*_: object, **__: object) -> None:
+    raise RuntimeError("unable to mmap\nException raised from ...")
+
+
 @pytest.mark.parametrize(
-    ("fault", "sentence"),
+    ("fault", "module", "name", "replacement", "message"),
     [
-        ("no locks", "is on a disk without locks: choose a folder on a disk of this machine"),
-        ("no mmap", "pixels.bin cannot be mapped into memory (unable to mmap): choose another"),
+        (
+            *("locks", fcntl, "flock", no_locks),
+            "is on a disk without locks: choose a folder on a disk of this machine",
+        ),
+        (
+            *("mmap", torch, "from_file", no_mapping),
+            "pixels.bin cannot be mapped into memory (unable to mmap): choose another",
+        ),
     ],
+    ids=["no locks", "no mmap"],
 )
-def test_a_disk_that_lacks_something_is_a_sentence(
-    fault: str, sentence: str, tmp_path: Path, images: Path, injected: Callable[[str, int], None]
+def test_a_disk_that_lacks_a_feature_is_a_clear_error(
+    fault: str,
+    module: object,
+    name: str,
+    replacement: Callable,
+    message: str,
+    tmp_path: Path,
+    images: Path,
+    injected: Callable[[str, int], None],
 ) -> None:
-    def no_locks(*_: object) -> None:
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-
-    def no_mapping(*_: object, **__: object) -> None:
-        raise RuntimeError("unable to mmap\nException raised from ...")
-
-    def patch() -> None:
-        if fault == "no locks":
-            fcntl.flock = no_locks
-        else:
-            torch.from_file = no_mapping  # type: ignore[assignment]
-
-    child = start_in_child(command(tmp_path, images), tmp_path, first=patch)
-    assert exit_code(child) == 2
-    said = (tmp_path / "log.txt").read_text()
-    assert sentence in said
-    assert "Traceback" not in said
-    injected(f"a disk that has {fault}", 1)
+    code, log = train(tmp_path, images, first=lambda: setattr(module, name, replacement))
+    assert code == 2
+    assert message in log
+    injected(f"a disk that has no {fault}", 1)
 
 
-def test_a_second_run_in_the_same_folder_is_refused_and_the_first_is_not_disturbed(
+def test_a_second_run_in_the_same_folder_is_refused_and_does_not_disturb_the_first(
     tmp_path: Path,
     images: Path,
     undisturbed: Path,
     capsys: pytest.CaptureFixture[str],
     injected: Callable[[str, int], None],
 ) -> None:
+    arguments = command(VAE, tmp_path, images)
     child = start_in_child(
-        command(tmp_path, images),
-        tmp_path,
-        (STEP, 9),
-        happens=lambda: os.kill(os.getpid(), signal.SIGSTOP),
+        arguments, tmp_path, (STEP, 9), happens=lambda: os.kill(os.getpid(), signal.SIGSTOP)
     )
     os.waitpid(child, os.WUNTRACED)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
     try:
-        code = main(command(tmp_path, images))
+        code = main(arguments)
         after = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
     finally:
         os.kill(child, signal.SIGCONT)
@@ -168,25 +171,18 @@ def test_a_second_run_in_the_same_folder_is_refused_and_the_first_is_not_disturb
 def test_a_clock_that_jumps_changes_nothing(
     tmp_path: Path, images: Path, undisturbed: Path, injected: Callable[[str, int], None]
 ) -> None:
-    jumps = 0
-
     def jump() -> None:
         numbers, now = random.Random(FAULTS), time.time
         time.time = lambda: now() + numbers.uniform(-1e9, 1e9)
 
-    for moment in (12, None):
-        chosen = None if moment is None else (STEP, moment)
-        code = exit_code(start_in_child(command(tmp_path, images), tmp_path, chosen, first=jump))
-        assert code == (0 if moment is None else -signal.SIGKILL), (
-            tmp_path / "log.txt"
-        ).read_text()
-        jumps += 1
+    assert train(tmp_path, images, chosen=(STEP, 12), first=jump)[0] == KILLED
+    assert train(tmp_path, images, first=jump)[0] == 0
     assert everything(tmp_path) == everything(undisturbed)
-    injected("a clock that jumps by up to 30 years whenever it is asked", jumps)
+    injected("a clock that jumps by up to 30 years whenever it is read", 2)
 
 
 @pytest.mark.parametrize(
-    ("change", "sentence"),
+    ("change", "message"),
     [
         ("one more", "number of training images was 30 and is now 31. Bring"),
         ("one less", "number of training images was 30 and is now 29"),
@@ -194,17 +190,16 @@ def test_a_clock_that_jumps_changes_nothing(
         ("only touched", None),
     ],
 )
-def test_a_run_does_not_go_on_with_other_images(
+def test_a_run_does_not_resume_with_other_images(
     change: str,
-    sentence: str | None,
+    message: str | None,
     tmp_path: Path,
     images: Path,
     undisturbed: Path,
     injected: Callable[[str, int], None],
 ) -> None:
     own = shutil.copytree(images, tmp_path / "images")
-    start = command(tmp_path, own)
-    assert exit_code(start_in_child(start, tmp_path, (STEP, 9))) == -signal.SIGKILL
+    assert train(tmp_path, own, chosen=(STEP, 9))[0] == KILLED
     if change == "one more":
         shutil.copy(own / "train" / "000.png", own / "train" / "new.png")
     elif change == "one less":
@@ -213,40 +208,36 @@ def test_a_run_does_not_go_on_with_other_images(
         shutil.copy(own / "train" / "000.png", own / "test" / "003.png")
     else:
         os.utime(own / "train" / "000.png", (0, 0))
-    code, said = exit_code(start_in_child(start, tmp_path)), (tmp_path / "log.txt").read_text()
-    if sentence is None:
-        assert code == 0, said
-        run = everything(tmp_path)
-        assert {name: run[name] for name in everything(undisturbed) if "run/" in name} == {
-            name: value for name, value in everything(undisturbed).items() if "run/" in name
-        }
+    code, log = train(tmp_path, own)
+    if message is None:
+        assert code == 0, log
+        run, expected = everything(tmp_path), everything(undisturbed)
+        assert all(run[name] == expected[name] for name in expected if "run/" in name)
     else:
         assert code == 2
-        assert sentence in said
-        assert "Bring the dataset back as it was to go on" in said
+        assert message in log
+        assert "Bring the dataset back as it was" in log
         injected(f"a dataset that has changed since the run was started ({change})", 1)
 
 
-def test_a_run_of_before_some_fields_goes_on(
+def test_a_run_of_an_older_version_resumes(
     tmp_path: Path, images: Path, undisturbed: Path, injected: Callable[[str, int], None]
 ) -> None:
-    start = command(tmp_path, images)
-    assert exit_code(start_in_child(start, tmp_path, (STEP, 9))) == -signal.SIGKILL
+    assert train(tmp_path, images, chosen=(STEP, 9))[0] == KILLED
     file = tmp_path / "run" / "run.json"
     older = json.loads(file.read_text())
     del older["images"], older["device"], older["identity"]["objective"]["likelihood_scale"]
     del older["identity"]["optimisation"]["torch_compile"]
     file.write_text(json.dumps(older))
-    changed = exit_code(start_in_child([*start, "--likelihood-scale", "0.5"], tmp_path))
-    assert changed == 2
-    assert "likelihood_scale was 0.2 and is now 0.5" in (tmp_path / "log.txt").read_text()
-    assert exit_code(start_in_child(start, tmp_path)) == 0
-    assert everything(tmp_path) == everything(undisturbed)
+    code, log = train(tmp_path, images, "--likelihood-scale", "0.5")
+    assert code == 2
+    assert "likelihood_scale was 0.2 and is now 0.5" in log
+    resumes(tmp_path, images, undisturbed)
     injected("a run folder of an older version, resumed", 1)
 
 
-def test_few_images_of_wildly_different_sizes_train_to_the_end(
-    tmp_path: Path, image_folder: Callable[..., Path], injected: Callable[[str, int], None]
+def test_images_of_very_different_sizes_train_to_the_end(
+    tmp_path: Path, injected: Callable[[str, int], None]
 ) -> None:
     sizes = {
         "train": ((8, 3000), (3000, 8), (8, 8), (1500, 1500), (9, 10), (640, 480), (31, 7001)),
@@ -258,24 +249,23 @@ def test_few_images_of_wildly_different_sizes_train_to_the_end(
         for place, (width, height) in enumerate(shapes):
             rows = numbers.integers(0, 256, (height, width, 3), dtype=numpy.uint8)
             Image.fromarray(rows).save(tmp_path / "images" / part / f"{place}.png")
-    start = command(tmp_path, tmp_path / "images")
-    # Seven images in steps of four: the last batch of an epoch is finished by the next.
-    for batch in ("1", "2"):
-        place = ("--output-dir", str(tmp_path / batch), "--train-batch-size", batch)
-        assert main([*start, *place]) == 0
-        results = json.loads((tmp_path / batch / "results.json").read_text())
-        assert results["images"] == 1
-        assert all(value == value for value in results.values() if isinstance(value, float))
+    # Seven images in steps of four: the last batch of an epoch is completed by the next.
+    place = ("--output-dir", str(tmp_path / "run"), "--train-batch-size", "1")
+    assert main([*command(VAE, tmp_path, tmp_path / "images"), *place]) == 0
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["images"] == 1
+    assert all(value == value for value in results.values() if isinstance(value, float))
+    assert train(tmp_path / "two", tmp_path / "images", "--train-batch-size", "2")[0] == 0
     injected("images of 8 to 7,001 pixels a side, a batch of one, one held-out image", 2)
 
 
-def test_one_image_is_too_few_and_that_is_said(
+def test_one_image_is_too_few(
     tmp_path: Path,
     image_folder: Callable[..., Path],
     capsys: pytest.CaptureFixture[str],
     injected: Callable[[str, int], None],
 ) -> None:
     folder = image_folder(tmp_path / "images", 1)
-    assert main(command(tmp_path, folder)) == 2
+    assert main(command(VAE, tmp_path, folder)) == 2
     assert "give it more or a test split" in capsys.readouterr().err
     injected("a dataset of one image", 1)

@@ -1,4 +1,4 @@
-"""Killed at any moment, the same command goes on and ends as if nothing had happened."""
+"""Killed at any moment, the same command resumes and ends bit-identical."""
 
 import json
 import random
@@ -19,11 +19,13 @@ from tests.killing import (
     kill_until_done,
     moments_of,
     start_in_child,
+    start_two,
+    train_in_two,
 )
-from tests.launching import free_port, same_numbers
+from tests.launching import same_numbers
 from tests.reliability import FAULTS
 
-# As a run comes to them, so that most are met before it ends.
+# In the order of a run, so that most come before it ends.
 IN_ORDER = (
     *("the dataset's preparation", "the pixel cache's build", "the log, record and pictures"),
     *(STEP, "a checkpoint's write", "the rotation of old checkpoints", "the export", ANY_TIME),
@@ -40,12 +42,29 @@ VAE = (
 CYCLEGAN = (
     *("cyclegan", "--resolution", "16", "--generator-channels", "2"),
     *("--generator-residual-blocks", "1", "--discriminator-channels", "2"),
-    *("--discriminator-layers", "1", "--pool-size", "6", "--train-batch-size", "2", *COMMON),
+    *("--discriminator-layers", "1", "--pool-size", "6", "--train-batch-size", "2"),
+    *("--augment", "--identity-weight", "5", "--spectral-norm", *COMMON),
 )
+SPLITS = {
+    "conv-vae": {"train": 30, "test": 6},
+    "cyclegan": {"trainA": 20, "trainB": 24, "testA": 8, "testB": 8},
+}
+
+
+def command(flags: tuple[str, ...], folder: Path, images: Path) -> list[str]:
+    """A training in `folder`, on a folder of images."""
+    places = ("--output-dir", folder / "run", "--cache-dir", folder / "cache")
+    return [*flags, "--train-data-dir", str(images), *map(str, places)]
+
+
+def write_images(folder: Path, image_folder: Callable[..., Path], recipe: str = "conv-vae") -> Path:
+    for seed, (split, count) in enumerate(SPLITS[recipe].items()):
+        image_folder(folder / split, count, seed=seed)
+    return folder
 
 
 def everything(folder: Path) -> dict[str, bytes]:
-    """All that a run and its pixels are, but for where they lie and how long they took."""
+    """The files of a run and its pixels, without their paths and times."""
     files = [path for path in folder.glob("run/**/*") if path.is_file()]
     files += folder.glob("cache/**/pixels-*/*.[bn][ip][ny]")
     return {
@@ -78,51 +97,38 @@ class NeverBack:
 
 
 @pytest.mark.parametrize(
-    ("flags", "parts", "phases", "times"),
-    [
-        (VAE, {"train": 30, "test": 6}, IN_ORDER, FAULTS),
-        (
-            CYCLEGAN,
-            {"trainA": 20, "trainB": 24, "testA": 8, "testB": 8},
-            IN_ORDER[3:-1],
-            max(FAULTS // 3, 1),
-        ),
-    ],
+    ("flags", "phases", "times"),
+    [(VAE, IN_ORDER, FAULTS), (CYCLEGAN, IN_ORDER[3:-1], max(FAULTS // 3, 1))],
     ids=["vae", "cyclegan"],
 )
 def test_a_run_that_is_killed_again_and_again_ends_as_if_undisturbed(
     flags: tuple[str, ...],
-    parts: dict[str, int],
     phases: tuple[str, ...],
     times: int,
     tmp_path: Path,
     image_folder: Callable[..., Path],
     injected: Callable[[str, int], None],
 ) -> None:
-    images = tmp_path / "images"
-    for seed, (name, count) in enumerate(parts.items()):
-        image_folder(images / name, count, seed=seed)
-
-    def command(folder: Path) -> list[str]:
-        places = ("--output-dir", folder / "run", "--cache-dir", folder / "cache")
-        return [*flags, "--train-data-dir", str(images), *map(str, places)]
-
+    images = write_images(tmp_path / "images", image_folder, flags[0])
     undisturbed = tmp_path / "undisturbed"
     undisturbed.mkdir()
     since = time.monotonic()
-    code = exit_code(start_in_child(command(undisturbed), undisturbed))
+    code = exit_code(start_in_child(command(flags, undisturbed, images), undisturbed))
     assert code == 0, (undisturbed / "log.txt").read_text()
     seconds, lengths = time.monotonic() - since, moments_of(undisturbed)
     assert lengths.keys() >= {*PHASES, STEP}
     expected = everything(undisturbed)
     assert any("pixels.bin" in name for name in expected)
 
+    def arguments(folder: Path) -> list[str]:
+        return command(flags, folder, images)
+
     numbers = random.Random(FAULTS)
     wanted = [*phases] * times
     plan, killed = Counter(wanted), Counter[str]()
     for attempt in range(10 * len(wanted)):
-        folder = tmp_path / str(attempt)
-        killed += kill_until_done(command, folder, wanted, lengths, seconds, numbers, NeverBack())
+        folder, check = tmp_path / str(attempt), NeverBack()
+        killed += kill_until_done(arguments, folder, wanted, lengths, seconds, numbers, check)
         found = everything(folder)
         assert found.keys() == expected.keys()
         assert [name for name, content in expected.items() if found[name] != content] == []
@@ -133,47 +139,30 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_undisturbed(
         injected(f"SIGKILL of a training in {phase}", count)
 
 
-def test_of_two_processes_one_is_killed_and_the_other_ends_with_a_sentence(
+def test_of_two_processes_one_is_killed_and_the_other_ends_with_a_clear_error(
     tmp_path: Path, image_folder: Callable[..., Path], injected: Callable[[str, int], None]
 ) -> None:
-    for seed, (name, count) in enumerate({"train": 30, "test": 6}.items()):
-        image_folder(tmp_path / "images" / name, count, seed=seed)
-
-    def train(
-        folder: Path, killed: int | None = None, chosen: tuple[str, int] | None = None
-    ) -> list[int]:
-        folder.mkdir(exist_ok=True)
-        both = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "ACCELERATE_USE_CPU": "true"}
-        both |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-        arguments = [*VAE, "--train-data-dir", str(tmp_path / "images")]
-        arguments += ["--output-dir", str(folder / "run"), "--cache-dir", str(folder / "cache")]
-        children = [
-            start_in_child(
-                arguments,
-                folder,
-                chosen if rank == killed else None,
-                both | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            )
-            for rank in range(2)
-        ]
-        return [exit_code(child) for child in children]
-
+    images = write_images(tmp_path / "images", image_folder)
+    flags = (*VAE, "--train-data-dir", str(images), "--cache-dir")
     undisturbed = tmp_path / "undisturbed"
-    assert train(undisturbed) == [0, 0], (undisturbed / "log.txt").read_text()
+    train_in_two(undisturbed, *flags, str(undisturbed / "cache"))
     numbers, kills = random.Random(FAULTS), max(FAULTS // 3, 1)
     for number in range(kills):
         folder, killed = tmp_path / str(number), numbers.randint(0, 1)
+        arguments = (*flags, str(folder / "cache"))
         # Only the first process writes.
         places = ((STEP, 14), ("a checkpoint's write", 60), ("the rotation of old checkpoints", 5))
         phase, most = numbers.choice(places[: 1 if killed else 3])
+        moment = phase, numbers.randint(1, most)
         since = time.monotonic()
-        codes = train(folder, killed, (phase, numbers.randint(1, most)))
+        children = start_two(folder, *arguments, killed=killed, chosen=moment)
+        codes = [exit_code(child) for child in children]
         assert time.monotonic() - since < 60
-        said = (folder / "log.txt").read_text()
-        assert codes == ([-9, 1] if killed == 0 else [1, -9]), said
-        assert "another process of this training has ended" in said
-        assert "Traceback" not in said
-        assert train(folder) == [0, 0], (folder / "log.txt").read_text()
+        log = (folder / "log.txt").read_text()
+        assert codes == ([-9, 1] if killed == 0 else [1, -9]), log
+        assert "another process of this training has ended" in log
+        assert "Traceback" not in log
+        train_in_two(folder, *arguments)
         found, expected = everything(folder), everything(undisturbed)
         # The sums of a log line that was begun before are added in another order.
         found["run/metrics.jsonl"] = expected["run/metrics.jsonl"]

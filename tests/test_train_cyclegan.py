@@ -1,4 +1,4 @@
-"""CycleGAN through the training command: resumed to the bit, on two processes, and collapsing."""
+"""CycleGAN through the training command: its results, two processes, and mode collapse."""
 
 import io
 import json
@@ -11,62 +11,36 @@ from safetensors.torch import load_file
 
 import hf_gen
 from hf_gen.faces import CONTINUOUS, FACTORS, face_at, face_png
-from tests.launching import ACCELERATE, finish, free_port, metrics, same_numbers, start, wait_for
+from tests.killing import train_in_child, train_in_two
+from tests.launching import metrics, same_numbers
 from train_accelerate import main
 
 SMALL = (
     *("--max-train-samples", "160", "--train-batch-size", "4", "--resolution", "32"),
     *("--generator-channels", "4", "--discriminator-channels", "4", "--discriminator-layers", "2"),
-    *("--report-to", "none"),
+    *("--report-to", "none", "--num-threads", "1"),
 )
 EVENTFUL = (
     *("--logging-steps", "3", "--validation-steps", "8", "--checkpointing-steps", "5"),
     *("--gradient-accumulation-steps", "2", "--augment", "--identity-weight", "5"),
     *("--pool-size", "10", "--spectral-norm", "--max-train-steps", "24", "--random-flip"),
 )
-TRAINED = (
-    "metrics.jsonl",
-    "results.json",
-    *(f"checkpoint-24/{name}.safetensors" for name in ("a_to_b", "b_to_a", "disc_a", "disc_b")),
-    *(f"checkpoint-24/{name}.safetensors" for name in ("a_to_b.ema", "pool_a", "pool_b")),
-    *(f"checkpoint-24/optimizer-{turn}.safetensors" for turn in ("generators", "discriminators")),
-    "pipeline/a_to_b/diffusion_pytorch_model.safetensors",
-    "pipeline/b_to_a/diffusion_pytorch_model.safetensors",
-)
 
 
 @pytest.fixture(scope="session")
 def translated(cache: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An eventful run from start to end."""
-    run = tmp_path_factory.mktemp("runs") / "undisturbed"
-    finish(start("cyclegan-lambda10", *SMALL, *EVENTFUL, *cache, "--output-dir", str(run)))
+    run = tmp_path_factory.mktemp("runs") / "translated"
+    assert main(["cyclegan-lambda10", *SMALL, *EVENTFUL, *cache, "--output-dir", str(run)]) == 0
     return run
 
 
-def test_killed_run_goes_on_to_the_bit_with_its_pools(
-    cache: tuple[str, str], translated: Path, tmp_path: Path
-) -> None:
-    run = tmp_path / "killed"
-    arguments = ("cyclegan-lambda10", *SMALL, *EVENTFUL, *cache, "--output-dir", str(run))
-    for moment in (["checkpoint-5"], [".checkpoint-15.hf_gen-partial", "checkpoint-15"]):
-        process = start(*arguments)
-        wait_for(process, *(run / place for place in moment))
-        process.kill()
-        process.communicate()
-    assert main([*arguments]) == 0
-    for name in TRAINED:
-        assert (run / name).read_bytes() == (translated / name).read_bytes(), name
-
-
-def test_run_leaves_figures_and_a_pipeline_of_the_best_step(translated: Path) -> None:
+def test_a_run_leaves_figures_and_a_pipeline_of_the_best_step(translated: Path) -> None:
     for name in ("learning_curve", "a_to_b", "b_to_a", "collapse", "training", "truth"):
         picture = Image.open(translated / "figures" / f"{name}.png").convert("RGB")
         assert len(picture.getcolors(picture.width * picture.height) or []) > 50
-    distances = [
-        line["validation/kernel_distance"]
-        for line in metrics(translated)
-        if "validation/kernel_distance" in line
-    ]
+    key = "validation/kernel_distance"
+    distances = [line[key] for line in metrics(translated) if key in line]
     assert len(distances) == 3
     pipeline = hf_gen.load(translated)
     exported = load_file(translated / "pipeline/a_to_b/diffusion_pytorch_model.safetensors")
@@ -78,7 +52,7 @@ def test_run_leaves_figures_and_a_pipeline_of_the_best_step(translated: Path) ->
     assert pipeline([face], direction="a_to_b").images[0].size == (32, 32)
 
 
-def test_results_say_what_of_a_face_survives(translated: Path) -> None:
+def test_results_measure_what_of_a_face_is_kept(translated: Path) -> None:
     results = json.loads((translated / "results.json").read_text())
     for direction in ("a_to_b", "b_to_a"):
         assert results[f"{direction}/paired_l1"] > 0
@@ -92,52 +66,40 @@ def test_results_say_what_of_a_face_survives(translated: Path) -> None:
 def test_two_processes_train_as_one(cache: tuple[str, str], tmp_path: Path) -> None:
     common = ("cyclegan-lambda5", *SMALL, *cache, "--max-train-steps", "6", "--pool-size", "0")
     common += ("--logging-steps", "2", "--identity-weight", "5", "--augment")
-    one, two = tmp_path / "one", tmp_path / "two"
-    assert main([*common, "--train-batch-size", "8", "--output-dir", str(one)]) == 0
-    launcher = (*ACCELERATE, "--multi_gpu", "--num_processes", "2")
-    launcher += ("--main_process_port", str(free_port()))
-    finish(start(*common, "--output-dir", str(two), launcher=launcher, ACCELERATE_USE_CPU="true"))
-    same_numbers(one, two, tolerance=1e-2)
+    one = train_in_child(tmp_path / "one", *common, "--train-batch-size", "8")
+    same_numbers(one, train_in_two(tmp_path / "two", *common), tolerance=1e-2)
 
 
-def test_each_of_two_processes_goes_on_with_its_own_pool(
+def test_each_of_two_processes_resumes_with_its_own_pool(
     cache: tuple[str, str], tmp_path: Path
 ) -> None:
     arguments = ("cyclegan-lambda10", *SMALL, *cache, "--pool-size", "6", "--max-train-steps", "8")
     arguments += ("--checkpointing-steps", "4", "--checkpoints-total-limit", "9")
-    launcher = (*ACCELERATE, "--multi_gpu", "--num_processes", "2")
-    launcher += ("--main_process_port", str(free_port()))
-    run, again = tmp_path / "run", tmp_path / "again"
-
-    def train(folder: Path) -> None:
-        place = ("--output-dir", str(folder))
-        finish(start(*arguments, *place, launcher=launcher, ACCELERATE_USE_CPU="true"))
-
-    train(run)
+    run = train_in_two(tmp_path / "first", *arguments)
     first, second = load_file(run / "checkpoint-4" / "pool_a.safetensors")["images"]
     assert not first.equal(second)
-    shutil.copytree(run, again)
+    again = shutil.copytree(run, tmp_path / "again" / "run")
     shutil.rmtree(again / "checkpoint-8")
-    train(again)
+    train_in_two(tmp_path / "again", *arguments)
     for name in ("pool_a", "pool_b", "a_to_b", "disc_b"):
         file = f"checkpoint-8/{name}.safetensors"
         assert (again / file).read_bytes() == (run / file).read_bytes(), name
 
 
-def test_the_alarm_rings_for_a_broken_recipe(cache: tuple[str, str], tmp_path: Path) -> None:
+def test_mode_collapse_of_a_broken_recipe_is_detected(
+    cache: tuple[str, str], tmp_path: Path
+) -> None:
     """No cycle, no normalisation and a wild rate: all faces become one image, both ways."""
-    run = tmp_path / "broken"
     broken = ("--cycle-weight", "0", "--learning-rate", "0.3", "--generator-normalization", "none")
     broken += ("--ema-decay", "0", "--max-train-steps", "30")
-    arguments = ["cyclegan-lambda10", *SMALL, *cache, *broken, "--output-dir", str(run)]
-    assert main(arguments) == 0
+    run = train_in_child(tmp_path, "cyclegan-lambda10", *SMALL, *cache, *broken)
     for direction in ("a_to_b", "b_to_a"):
         assert metrics(run)[-1][f"validation/{direction}/mode_collapse"] == 1.0
         assert metrics(run)[-1][f"validation/{direction}/diversity"] < 0.5
 
 
 @pytest.mark.parametrize(
-    ("flags", "sentence"),
+    ("flags", "message"),
     [
         (["--resolution", "30"], "resolution must be a multiple of 4"),
         (["--train-batch-size", "200"], "160 images are fewer than a batch of 200"),
@@ -153,13 +115,13 @@ def test_the_alarm_rings_for_a_broken_recipe(cache: tuple[str, str], tmp_path: P
         ),
     ],
 )
-def test_bad_values_get_one_sentence(
+def test_a_bad_value_is_a_clear_error(
     flags: list[str],
-    sentence: str,
+    message: str,
     cache: tuple[str, str],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     arguments = ["cyclegan-lambda10", *SMALL, *cache, "--output-dir", str(tmp_path / "run")]
     assert main([*arguments, *flags]) == 2
-    assert sentence in capsys.readouterr().err
+    assert message in capsys.readouterr().err
