@@ -3,7 +3,7 @@
     python -m tests.lowest > lowest.txt
     pip install -e . -r lowest.txt
 
-What it prints are requirements: each library at its lower bound, all extras but those named below.
+Each library at its lower bound, with all extras that the tests use.
 """
 
 import re
@@ -12,17 +12,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
-# The first needs torchvision, and the second checks the code and does not run it.
+# Benchmarks need torchvision, and the tools of `dev` do not run the code.
 UNTESTED = ("benchmarks", "dev")
 _BOUND = re.compile(r"(?P<name>[\w.-]+(\[[\w,]+\])?)>=(?P<version>[\d.]+)")
 
 
 def lowest(requirements: Iterable[str]) -> dict[str, str]:
-    """Each library of some requirements, and the lowest version of it.
-
-    Raises:
-        ValueError: If a requirement has no lower bound.
-    """
+    """The lowest version of each library; raises ValueError if one has no lower bound."""
     found = {}
     for requirement in requirements:
         bound = _BOUND.match(requirement)

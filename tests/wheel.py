@@ -1,7 +1,7 @@
 """`python -m tests.wheel`: builds the wheel and uses it where there is no source tree.
 
-The wheel is installed into an empty folder beside the libraries of this Python, and asked there for
-help, for a picture of new faces, for every model that comes along, and for a card.
+The wheel is installed into an empty folder beside the libraries of this Python; used there are the
+help, a picture of new faces, every bundled model, and a card.
 """
 
 import os
@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -42,7 +42,9 @@ def main() -> None:
         pip = [sys.executable, "-m", "pip"]
         wheels = Path(place) / "dist"
         build = [*pip, "wheel", "-q", str(source), "--no-deps", "-w", str(wheels)]
-        _run([*build, *_isolation()], Path(place))
+        # Without a download, where setuptools is new enough.
+        is_new = int(version("setuptools").partition(".")[0]) >= LEAST_SETUPTOOLS
+        _run([*build, *["--no-build-isolation"] * is_new], Path(place))
         (wheel,) = wheels.glob("*.whl")
         print(f"{wheel.name}: {wheel.stat().st_size / 1e6:.1f} MB")
         _run([*pip, "install", "-q", "--no-deps", "--target", str(site), str(wheel)], Path(place))
@@ -51,15 +53,6 @@ def main() -> None:
         _run([command, "sample", "conv-vae"], empty, site)
         _run([sys.executable, "-c", USE, str(site)], empty, site)
         assert (empty / "samples.png").stat().st_size > 10_000
-
-
-def _isolation() -> list[str]:
-    """Builds with the setuptools that is here, where it is new enough: that needs no download."""
-    try:
-        is_new = int(version("setuptools").partition(".")[0]) >= LEAST_SETUPTOOLS
-    except PackageNotFoundError:
-        return []
-    return ["--no-build-isolation"] if is_new else []
 
 
 def _run(command: list[str], folder: Path, site: Path | None = None) -> None:

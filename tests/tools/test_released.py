@@ -1,4 +1,4 @@
-"""The models that come with hf_gen do what their cards say, and every card is of one of them."""
+"""The bundled models measure what their cards say, and every card is of one of them."""
 
 import json
 import re
@@ -48,37 +48,37 @@ CLOSE = {"rel": 0.003, "abs": 0.001}
 SHARES = {"coverage", "near_duplicates"}
 
 
+RESULTS = json.loads((CARDS / "results.json").read_text("utf-8"))
+
+
 def on_the_card(name: str) -> dict[str, float]:
-    """What the card says of the few faces that are measured here."""
+    """The numbers on a card of the few faces that are measured here."""
     results = ModelCard.load(CARDS / f"{name}.md").data.eval_results
     return {one.metric_type: one.metric_value for one in results if one.dataset_split == FEW_SPLIT}
 
 
-def differing(measured: dict[str, Any], said: dict[str, float]) -> dict[str, tuple[float, float]]:
-    """The numbers that are not as the card has them."""
-
-    def close(key: str) -> dict[str, float]:
-        return {"abs": 1.01 / FEW} if key.rpartition("/")[2] in SHARES else CLOSE
-
-    return {
-        key: (measured[key], value)
-        for key, value in said.items()
-        if measured[key] != pytest.approx(value, **close(key))
-    }
+def differing(measured: dict[str, Any], card: dict[str, float]) -> dict[str, tuple[float, float]]:
+    """The numbers that differ from those on the card."""
+    found = {}
+    for key, value in card.items():
+        close = {"abs": 1.01 / FEW} if key.rpartition("/")[2] in SHARES else CLOSE
+        if measured[key] != pytest.approx(value, **close):
+            found[key] = measured[key], value
+    return found
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_shipped_model_measures_what_its_card_says(
+def test_a_bundled_model_measures_what_its_card_says(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    model, said = replace(open_released(name), pipeline=hf_gen.load(name)), on_the_card(name)
-    assert len(said) >= 5
-    assert not differing(evaluate_few(model), said)
+    model, card = replace(open_released(name), pipeline=hf_gen.load(name)), on_the_card(name)
+    assert len(card) >= 5
+    assert not differing(evaluate_few(model), card)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_command_of_a_model_is_one_of_today_and_makes_its_networks(name: str) -> None:
+def test_the_command_of_a_model_parses_and_makes_its_networks(name: str) -> None:
     model = open_released(name)
     words = shlex.split(model.entry["command"])
     recipe_name, recipe = parse(words[words.index("train_accelerate.py") + 1 :])
@@ -93,14 +93,12 @@ def test_the_command_of_a_model_is_one_of_today_and_makes_its_networks(name: str
 
 
 def public(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What makes a network; lists for the tuples that JSON does not know."""
-    return json.loads(
-        json.dumps({key: value for key, value in config.items() if not key.startswith("_")})
-    )
+    """The arguments of a network; lists for the tuples that JSON does not know."""
+    return json.loads(json.dumps({key: config[key] for key in config if key[0] != "_"}))
 
 
 def shapes(network: nn.Module) -> dict[str, torch.Size]:
-    """Of the weights of a network, by their names."""
+    """The shapes of the weights of a network."""
     return {key: weight.shape for key, weight in network.state_dict().items()}
 
 
@@ -112,54 +110,42 @@ def test_a_changed_weight_shows_in_the_numbers() -> None:
     assert len(differing(evaluate_few(model), on_the_card(name))) >= 3
 
 
-def test_every_shipped_model_has_a_card_and_every_card_a_model_of_these_weights() -> None:
+def test_models_cards_and_results_are_of_the_same_weights() -> None:
     assert sorted(path.stem for path in CARDS.glob("*.md")) == NAMES
     assert sorted(path.name for path in (CARDS / "figures").iterdir()) == NAMES
-    results = json.loads((CARDS / "results.json").read_text("utf-8"))
-    assert {name: digest(entry) for name, entry in manifest().items()} == {
-        name: one["weights"] for name, one in results.items()
-    }
+    weights = {name: digest(entry) for name, entry in manifest().items()}
+    assert weights == {name: one["weights"] for name, one in RESULTS.items()}
+    figures = [path.stat().st_size for path in (CARDS / "figures").rglob("*.png")]
+    assert 0 < sum(figures) < MANY_BYTES
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert readme.partition(BEGIN)[2].partition(END)[0] == results_table(RESULTS, CARDS)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_card_says_what_was_measured_and_where_the_model_is_from(name: str) -> None:
-    results, entry = json.loads((CARDS / "results.json").read_text("utf-8")), manifest()[name]
-    text = (CARDS / f"{name}.md").read_text("utf-8")
-    assert text == str(card_of(name, results[name], CARDS))
-    for said in (entry["command"], entry["data"], entry["commit"], f"tools.released {name}"):
-        assert said in text
+def test_a_card_tells_what_was_measured_and_where_the_model_is_from(name: str) -> None:
+    entry, text = manifest()[name], (CARDS / f"{name}.md").read_text("utf-8")
+    assert text == str(card_of(name, RESULTS[name], CARDS))
+    for part in (entry["command"], entry["data"], entry["commit"], f"tools.released {name}"):
+        assert part in text
     shown = re.findall(r"\]\((figures/[^)]+)\)", text)
     assert shown
     assert all((CARDS / figure).is_file() for figure in shown)
     assert not {"{{", "{%"} & set(text.split())
 
 
-def test_the_figures_of_the_cards_are_small() -> None:
-    figures = [path.stat().st_size for path in (CARDS / "figures").rglob("*.png")]
-    assert 0 < sum(figures) < MANY_BYTES
-
-
-def test_the_table_in_the_readme_is_of_these_results() -> None:
-    results = json.loads((CARDS / "results.json").read_text("utf-8"))
-    readme = (ROOT / "README.md").read_text("utf-8")
-    assert readme.partition(BEGIN)[2].partition(END)[0] == results_table(results, CARDS)
-
-
-def test_numbers_on_real_faces_stay_as_long_as_the_weights(
+def test_numbers_on_real_faces_are_kept_with_the_same_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name, cards, readme = NAMES[0], tmp_path / "model_cards", tmp_path / "README.md"
     cards.mkdir()
     readme.write_text(f"before\n{BEGIN}old\n{END}after\n")
     record, weights = cards / "results.json", digest(manifest()[name])
-    known = json.loads((CARDS / "results.json").read_text("utf-8"))[name]
-    again = {key: known[key] for key in ("weights", "few", "synthetic")}
+    again = {key: RESULTS[name][key] for key in ("weights", "few", "synthetic")}
     monkeypatch.setattr(released, "_evaluate", lambda *_: again)
     real = {"images": 7, "psnr": 12.25}
-    for before, stays in ((weights, True), ("of others", False)):
-        record.write_text(
-            json.dumps({name: {"weights": before, "real": real}, "gone": {"weights": ""}})
-        )
+    for before, stays in ((weights, True), ("others", False)):
+        earlier = {name: {"weights": before, "real": real}, "gone": {"weights": ""}}
+        record.write_text(json.dumps(earlier))
         main((name,), cards=cards, readme=readme)
         written = json.loads(record.read_text())
         assert written.keys() == {name}
@@ -189,7 +175,7 @@ def test_the_docs_make_one_dataset_of_real_and_synthetic_faces(
     assert domain.train.images(torch.arange(7)).flatten(1).unique(dim=0).shape[0] == 7
 
 
-def test_unknown_models_and_other_folders_are_errors(tmp_path: Path) -> None:
+def test_unknown_models_and_other_folders_are_clear_errors(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("no table")
     with pytest.raises(UserError, match="run this in a checkout"):
         main(cards=tmp_path, readme=tmp_path / "README.md")
@@ -198,7 +184,7 @@ def test_unknown_models_and_other_folders_are_errors(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["{}", '{"psnr": 20}', "no JSON", '{"runs": {}}'])
-def test_a_folder_of_others_gets_no_cards(tmp_path: Path, content: str) -> None:
+def test_a_folder_of_other_files_gets_no_cards(tmp_path: Path, content: str) -> None:
     (tmp_path / "results.json").write_text(content)
     (tmp_path / "figures" / NAMES[0]).mkdir(parents=True)
     (tmp_path / "figures" / NAMES[0] / "mine.png").write_text("mine")

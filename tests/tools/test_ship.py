@@ -1,4 +1,4 @@
-"""The models that come with hf_gen are those that the manifest says, small, and load by name."""
+"""The bundled models are those of the manifest, small, and load by name."""
 
 import json
 from pathlib import Path
@@ -14,16 +14,16 @@ from hf_gen.pipelines import WEIGHTS, VAEPipeline
 from hf_gen.recipes import RECIPES
 from hf_gen.runs.folder import RunFolder
 from tools import ship as ship_module
-from tools.ship import MANIFEST, hashes, ship
+from tools.released import manifest
+from tools.ship import hashes, ship
 
 MANY_BYTES = 40 * 2**20
 
 
 def test_the_manifest_lists_every_file_with_its_hash() -> None:
-    listed = json.loads(MANIFEST.read_text("utf-8"))
     folders = {path.name for path in WEIGHTS.iterdir() if path.is_dir()}
-    assert set(listed) == folders
-    for name, entry in listed.items():
+    assert set(manifest()) == folders
+    for name, entry in manifest().items():
         assert entry["files"] == hashes(WEIGHTS / name), name
         assert entry["recipe"] in RECIPES
         assert entry["data"]
@@ -31,16 +31,17 @@ def test_the_manifest_lists_every_file_with_its_hash() -> None:
     assert sum(file.stat().st_size for file in WEIGHTS.rglob("*") if file.is_file()) < MANY_BYTES
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in WEIGHTS.iterdir() if path.is_dir()))
-def test_a_shipped_model_loads_by_its_name(
+@pytest.mark.parametrize("name", sorted(manifest()))
+def test_a_bundled_model_loads_by_its_name(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     pipeline = hf_gen.load(name)
     again = type(pipeline).from_pretrained(WEIGHTS / name)
     image = torch.zeros(1, 3, pipeline.config.resolution, pipeline.config.resolution)
-    ask = VAEPipeline.reconstruct if isinstance(pipeline, VAEPipeline) else type(pipeline).translate
-    assert torch.equal(*(ask(one, image, output_type="pt") for one in (pipeline, again)))
+    method = "reconstruct" if isinstance(pipeline, VAEPipeline) else "translate"
+    first, second = (getattr(one, method)(image, output_type="pt") for one in (pipeline, again))
+    assert torch.equal(first, second)
     assert all(
         network.dtype == torch.float32 for network in pipeline.components.values() if network
     )
