@@ -5,7 +5,6 @@ process that has imported everything, so that many can be killed in the time of 
 """
 
 import os
-import random
 import re
 import signal
 import sys
@@ -34,7 +33,6 @@ PHASES = {
 }
 Moment = tuple[str, int]
 STEP = "an optimiser's step"
-ANY_TIME = "a moment of the clock"
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
@@ -205,44 +203,3 @@ def moments_of(folder: Path) -> dict[str, int]:
     """How many moments each phase of a finished run had."""
     lines = [line.split("\t") for line in (folder / "seen.txt").read_text().splitlines()]
     return {phase: int(count) for phase, count in lines}
-
-
-def kill_until_done(
-    arguments: Callable[[Path], list[str]],
-    folder: Path,
-    wanted: list[str],
-    lengths: dict[str, int],
-    seconds: float,
-    numbers: random.Random,
-    after_each: Callable[[Path], None],
-) -> Counter[str]:
-    """Repeats a command until it finishes, and kills it in one phase after the other.
-
-    Args:
-        arguments: Of the command for a folder.
-        folder: Where.
-        wanted: The phases to be killed in; those that it was killed in are taken out.
-        lengths: Moments of each phase of an undisturbed run.
-        seconds: What that took.
-        numbers: Draws the moments.
-        after_each: Checks what a kill has left.
-
-    Returns:
-        How often the run was killed in each phase.
-    """
-    killed: Counter[str] = Counter()
-    folder.mkdir()
-    while True:
-        phase = wanted[0] if wanted else None
-        chosen = after = None
-        if phase == ANY_TIME:
-            after = numbers.uniform(0, seconds)
-        elif phase is not None:
-            chosen = phase, numbers.randint(1, max(lengths[phase] // 3, 1))
-        code = exit_code(start_in_child(arguments(folder), folder, chosen), after)
-        if code == 0:
-            return killed
-        assert phase is not None
-        assert code == -signal.SIGKILL, (folder / "log.txt").read_text()
-        killed[wanted.pop(0)] += 1
-        after_each(folder / "run")

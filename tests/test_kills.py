@@ -2,6 +2,7 @@
 
 import json
 import random
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -12,11 +13,9 @@ from safetensors.torch import load_file
 
 from hf_gen.runs.folder import RunFolder
 from tests.killing import (
-    ANY_TIME,
     PHASES,
     STEP,
     exit_code,
-    kill_until_done,
     moments_of,
     start_in_child,
     start_two,
@@ -25,6 +24,7 @@ from tests.killing import (
 from tests.launching import same_numbers
 from tests.reliability import FAULTS
 
+ANY_TIME = "a moment of the clock"
 # In the order of a run, so that most come before it ends.
 IN_ORDER = (
     *("the dataset's preparation", "the pixel cache's build", "the log, record and pictures"),
@@ -83,17 +83,10 @@ def nothing_is_torn(run: Path) -> None:
         load_file(path)
 
 
-class NeverBack:
-    """The last good checkpoint is there until the next one is."""
-
-    def __init__(self) -> None:
-        self._last = 0
-
-    def __call__(self, run: Path) -> None:
-        nothing_is_torn(run)
-        steps = [int(path.name.partition("-")[2]) for path in RunFolder(run).checkpoints()]
-        assert max(steps, default=0) >= self._last
-        self._last = max(steps, default=0)
+def newest_checkpoint(run: Path) -> int:
+    """Its step; the last good checkpoint exists until the next one does."""
+    steps = [int(path.name.partition("-")[2]) for path in RunFolder(run).checkpoints()]
+    return max(steps, default=0)
 
 
 @pytest.mark.parametrize(
@@ -120,22 +113,28 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_undisturbed(
     expected = everything(undisturbed)
     assert any("pixels.bin" in name for name in expected)
 
-    def arguments(folder: Path) -> list[str]:
-        return command(flags, folder, images)
-
     numbers = random.Random(FAULTS)
-    wanted = [*phases] * times
-    plan, killed = Counter(wanted), Counter[str]()
-    for attempt in range(10 * len(wanted)):
-        folder, check = tmp_path / str(attempt), NeverBack()
-        killed += kill_until_done(arguments, folder, wanted, lengths, seconds, numbers, check)
-        found = everything(folder)
+    wanted, attempt = [*phases] * times, 0
+    while wanted:
+        folder, last = tmp_path / str(attempt), 0
+        folder.mkdir()
+        code = None
+        while code != 0:  # killed in one phase after the other until it finishes
+            phase = wanted[0] if wanted else "no phase is left"
+            moment = phase, numbers.randint(1, max(lengths.get(phase, 0) // 3, 1))
+            child = start_in_child(command(flags, folder, images), folder, moment)
+            code = exit_code(child, numbers.uniform(0, seconds) if phase == ANY_TIME else None)
+            if code != 0:
+                assert code == -signal.SIGKILL, (folder / "log.txt").read_text()
+                wanted.remove(phase)
+                nothing_is_torn(folder / "run")
+                last, before = newest_checkpoint(folder / "run"), last
+                assert last >= before
+        found, attempt = everything(folder), attempt + 1
         assert found.keys() == expected.keys()
         assert [name for name, content in expected.items() if found[name] != content] == []
-        if not wanted:
-            break
-    assert killed == plan
-    for phase, count in killed.items():
+        assert attempt <= 10 * times * len(phases)
+    for phase, count in Counter([*phases] * times).items():
         injected(f"SIGKILL of a training in {phase}", count)
 
 

@@ -1,17 +1,16 @@
 """Tries inputs in a child process that has little memory, and little time for each."""
 
 import contextlib
-import json
+import multiprocessing
 import os
 import re
 import resource
-import select
-import signal
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 import torch
 
@@ -87,59 +86,52 @@ def replaced(folder: Path, one: Input) -> Iterator[Path]:
 def _outcomes(
     inputs: Sequence[Input], attempt: Attempt, errors: Errors, megabytes: int, timeout: float
 ) -> list[Outcome]:
-    """Of a child that dies or hangs, that is the last one."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reading)
-        _be_the_child(inputs, attempt, errors, megabytes, writing)
-    os.close(writing)
+    """Of all inputs, or up to the one at which the child died or hung."""
+    fork = multiprocessing.get_context("fork")
+    receiving, sending = fork.Pipe(duplex=False)
+    child = fork.Process(target=_try, args=(inputs, attempt, errors, megabytes, sending))
+    child.start()
+    sending.close()
     outcomes: list[Outcome] = []
     try:
-        with os.fdopen(reading, "rb", buffering=0) as pipe:
-            unfinished = b""
-            while len(outcomes) < len(inputs):
-                ready, _, _ = select.select([pipe], [], [], timeout)
-                received = pipe.read(65_536) if ready else b""
-                if not received:
-                    how = "died" if ready else f"hung for {timeout:g} s"
-                    outcomes.append(Outcome(inputs[len(outcomes)].name, how, "", timeout, 0.0))
-                    break
-                *lines, unfinished = (unfinished + received).split(b"\n")
-                outcomes += [Outcome(*json.loads(line)) for line in lines]
+        for one in inputs:
+            if not receiving.poll(timeout):
+                return [*outcomes, Outcome(one.name, "hung", "", timeout, 0.0)]
+            outcomes.append(receiving.recv())
+    except EOFError:
+        outcomes.append(Outcome(inputs[len(outcomes)].name, "killed the process", "", 0.0, 0.0))
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        child.kill()
+        child.join()
     return outcomes
 
 
-def _be_the_child(
-    inputs: Sequence[Input], attempt: Attempt, errors: Errors, megabytes: int, writing: int
-) -> NoReturn:
-    try:
-        torch.set_num_threads(1)  # the parent's threads do not exist here
-        silence = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(silence, 1)
-        os.dup2(silence, 2)
-        most = _memory("VmSize") + 4 * megabytes * _MEGABYTE
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
-        for one in inputs:
-            Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # resets the peak
-            before, began = _memory("VmRSS"), time.process_time()
-            result, message = ACCEPTED, ""
-            try:
-                attempt(one)
-            except errors as error:
-                result, message = REJECTED, str(error)
-            except BaseException as error:
-                result = f"raised {type(error).__name__}"
-                message = "".join(traceback.format_exception(error)[-3:])
-            grown = (_memory("VmHWM") - before) / _MEGABYTE
-            line = Outcome(one.name, result, message[:2000], time.process_time() - began, grown)
-            os.write(writing, json.dumps(line).encode() + b"\n")
-    finally:
-        os._exit(0)
+def _try(
+    inputs: Sequence[Input],
+    attempt: Attempt,
+    errors: Errors,
+    megabytes: int,
+    sending: Connection,
+) -> None:
+    torch.set_num_threads(1)  # the parent's threads do not exist here
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1)
+    os.dup2(silence, 2)
+    most = _memory("VmSize") + 4 * megabytes * _MEGABYTE
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    for one in inputs:
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # resets the peak
+        before, began = _memory("VmRSS"), time.process_time()
+        result, message = ACCEPTED, ""
+        try:
+            attempt(one)
+        except errors as error:
+            result, message = REJECTED, str(error)
+        except BaseException as error:
+            result = f"raised {type(error).__name__}"
+            message = "".join(traceback.format_exception(error)[-3:])
+        seconds, grown = time.process_time() - began, _memory("VmHWM") - before
+        sending.send(Outcome(one.name, result, message[:2000], seconds, grown / _MEGABYTE))
 
 
 def _memory(field: str) -> int:
