@@ -24,12 +24,11 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 @dataclass
 class Asked:
-    """A request, with the status of its response and the Range header."""
+    """A request, and the status of its response."""
 
     method: str
     path: str
     endpoint: str
-    range: str | None
     status: int | None = None
 
 
@@ -82,10 +81,7 @@ class App:
         raw = scope["raw_path"].decode()
         scope = {**scope, "path": unquote(raw.replace("%2F", "%252F").replace("%2f", "%252F"))}
         matching = (r.name for r in self._routes if r.matches(scope)[0] is Match.FULL)
-        part = dict(scope["headers"]).get(b"range")
-        asked = Asked(
-            scope["method"], unquote(raw), next(matching, "unknown"), part and part.decode()
-        )
+        asked = Asked(scope["method"], unquote(raw), next(matching, "unknown"))
         self.log.append(asked)
 
         async def note_status(message: Message) -> None:

@@ -82,7 +82,7 @@ class Reading:
         )
 
     async def resolve(self, request: Request) -> Response:
-        """A file, or the part of it that Range asks for; its headers alone for HEAD."""
+        """A file, or the part of it in the Range header; its headers alone for HEAD."""
         commit = commit_of(self.access.repository(request), request)
         headers = {"X-Repo-Commit": commit.sha, "Accept-Ranges": "bytes"}
         entry = commit.files.get(unquote(request.path_params["path"]))
