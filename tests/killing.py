@@ -4,6 +4,7 @@ A moment is a change of a file in a folder, or an optimiser's step. Children are
 process that has imported everything, so that many can be killed in the time of one start.
 """
 
+import json
 import os
 import re
 import signal
@@ -143,8 +144,7 @@ def start_in_child(
         # The evaluation changes no weight, and takes longer than a small training.
         Experiment.conclude = lambda *_: {"images": 0}  # type: ignore[method-assign]
         code = main(arguments)
-        lines = [f"{phase}\t{count}" for phase, count in moments.seen.items()]
-        (folder / "seen.txt").write_text("\n".join(lines))
+        (folder / "moments.json").write_text(json.dumps(moments.seen))
     except BaseException:
         traceback.print_exc(file=log)
     finally:
@@ -197,9 +197,3 @@ def train_in_two(folder: Path, *arguments: str) -> Path:
     codes = [exit_code(child) for child in start_two(folder, *arguments)]
     assert codes == [0, 0], (folder / "log.txt").read_text()
     return folder / "run"
-
-
-def moments_of(folder: Path) -> dict[str, int]:
-    """How many moments each phase of a finished run had."""
-    lines = [line.split("\t") for line in (folder / "seen.txt").read_text().splitlines()]
-    return {phase: int(count) for phase, count in lines}

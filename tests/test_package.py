@@ -1,4 +1,4 @@
-"""What `import hf_gen` promises."""
+"""The package: its imports, its version, its files and the documentation of them."""
 
 import re
 import subprocess
@@ -6,41 +6,43 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 
 import hf_gen
 from tools.file_map import BEGIN, END, PAGE, file_map
 
 ROOT = Path(__file__).parents[1]
+DEMO_PAGE = """
+from pathlib import Path
+from hf_gen.demo.page import build_page
+from hf_gen.demo.models import ModelCache, find_models
+cache = ModelCache(find_models(Path("runs"), []))
+build_page(cache)
+assert len(cache.names("VAEPipeline")) > 5
+"""
 
 
-def test_every_public_name_is_there() -> None:
+def test_every_public_name_exists() -> None:
     assert [getattr(hf_gen, name).__name__ for name in hf_gen.__all__] == hf_gen.__all__
 
 
-def _loaded_by(script: str) -> set[str]:
+@pytest.mark.parametrize(
+    ("script", "absent"),
+    [
+        (
+            "import hf_gen, hf_gen.recipes",
+            {"torch", "diffusers", "datasets", "accelerate", "matplotlib"},
+        ),
+        (DEMO_PAGE, {"torch", "diffusers", "torchmetrics", "matplotlib"}),
+    ],
+    ids=["hf_gen", "the demo's page"],
+)
+def test_import_loads_no_heavy_library(script: str, absent: set[str]) -> None:
     script = f"import sys\n{script}\nprint(*sys.modules)"
-    told = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
-    return set(told.splitlines()[-1].split())
-
-
-def test_import_loads_no_heavy_library() -> None:
-    loaded = _loaded_by("import hf_gen, hf_gen.recipes")
-    assert not {"torch", "diffusers", "datasets", "accelerate", "matplotlib"} & loaded
-
-
-def test_the_page_of_the_demo_needs_neither_torch_nor_diffusers() -> None:
-    loaded = _loaded_by(
-        "from pathlib import Path\n"
-        "from hf_gen.demo.page import build_page\n"
-        "from hf_gen.demo.models import ModelCache, find_models\n"
-        "cache = ModelCache(find_models(Path('runs'), []))\n"
-        "build_page(cache)\n"
-        "assert len(cache.names('VAEPipeline')) > 5"
-    )
-    assert not {"torch", "diffusers", "torchmetrics", "matplotlib"} & loaded
+    command = [sys.executable, "-c", script]
+    output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert not absent & set(output.splitlines()[-1].split())
 
 
 def test_the_architecture_page_maps_every_file() -> None:
@@ -68,12 +70,9 @@ def test_the_wheel_takes_every_file_of_the_package() -> None:
     assert all((path.parent / "__init__.py").is_file() for path in sources)
 
 
-def test_the_version_is_the_same_wherever_it_stands() -> None:
-    said = {
-        "CITATION.cff": r"^version: (.+)$",
-        "CHANGELOG.md": r"^## (\S+)",
-    }
-    for name, pattern in said.items():
+def test_the_version_is_the_same_everywhere() -> None:
+    patterns = {"CITATION.cff": r"^version: (.+)$", "CHANGELOG.md": r"^## (\S+)"}
+    for name, pattern in patterns.items():
         found = re.search(pattern, (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)
         assert found is not None
         assert found[1] == hf_gen.__version__, name

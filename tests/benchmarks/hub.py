@@ -39,7 +39,7 @@ PROGRAM = "import time\n{}\nstart = time.perf_counter()\n{}\nprint(time.perf_cou
 
 
 def put(hub: LoopbackHub, name: str, folder: Path) -> None:
-    """Makes a repository of a folder, and tells its size."""
+    """Makes a repository of a folder, and prints its size."""
     paths = [path for path in folder.rglob("*") if path.is_file()]
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
     hub.create(name, files=files)
@@ -47,7 +47,7 @@ def put(hub: LoopbackHub, name: str, folder: Path) -> None:
 
 
 def seconds(hub: LoopbackHub, way: str) -> tuple[float, float]:
-    """Of a whole process with an empty cache, and of the loading call in it."""
+    """Of a complete process with an empty cache, and of the loading call in it."""
     with tempfile.TemporaryDirectory() as home:
         start = time.perf_counter()
         output = subprocess.run(

@@ -1,17 +1,22 @@
 """What contenders share: the loop that never ends, and networks without hf_gen's kernels."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn.functional import instance_norm
 
 from hf_gen.config import Optimisation, Output
 from hf_gen.data.batches import Batch, Domain, Loader
 from hf_gen.models import cyclegan, vae
-from hf_gen.training.loop import Task
+from hf_gen.pipelines.kernels import use_fast_layers
+from hf_gen.runs.folder import RunFolder
+from hf_gen.training.compilation import compile_networks
+from hf_gen.training.kernels import TrainedConv2d, TrainedConvTranspose2d
+from hf_gen.training.loop import Task, train
 from tests.benchmarks.contest import Gate
 
 FOR_EVER = 10**9
@@ -23,6 +28,13 @@ def as_most_write_it() -> None:
     cyclegan._InstanceNorm.forward = lambda _, features: instance_norm(features)  # type: ignore[method-assign]
 
 
+def as_the_loop_does(networks: Iterable[nn.Module], torch_compile: str = "on") -> None:
+    """Gives networks the kernels of a training on a CPU, and compiles them."""
+    use_fast_layers(networks, TrainedConvTranspose2d, TrainedConv2d)
+    if torch_compile == "on":
+        compile_networks(networks)
+
+
 def train_for_ever(
     gate: Gate,
     task: Task,
@@ -32,11 +44,6 @@ def train_for_ever(
     torch_compile: str,
 ) -> None:
     """The loop of `train_accelerate.py` from the pixel cache on, with `batch` images a step."""
-    from accelerate import Accelerator
-
-    from hf_gen.runs.folder import RunFolder
-    from hf_gen.training.loop import train
-
     compute = task.losses
 
     def losses(

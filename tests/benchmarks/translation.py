@@ -7,6 +7,7 @@ have their channels first. Without image pools, so that both compute the same.
 from dataclasses import replace
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
@@ -15,8 +16,10 @@ from hf_gen.data.batches import Batch
 from hf_gen.data.sources import load_domain
 from hf_gen.recipes import RECIPES
 from hf_gen.tasks.cyclegan import CycleGANTask
+from hf_gen.training.memory import keep_freed_memory
+from hf_gen.training.state import TrainState
 from tests.benchmarks.contest import Gate
-from tests.benchmarks.loop import as_most_write_it, train_for_ever
+from tests.benchmarks.loop import as_most_write_it, as_the_loop_does, train_for_ever
 
 BATCH, SIZE, COMPARED, COUNT = 16, 64, 3, 400
 
@@ -41,23 +44,13 @@ def batch_at(step: int) -> Batch:
     return Batch(as_loaded, (0, "train", step), slice(0, BATCH), BATCH)
 
 
-def ours(steps: int, precision: str = "no", compiled: str = "on") -> None:
+def ours(steps: int, precision: str = "no", torch_compile: str = "on") -> None:
     """The step of the loop, compiled as in any long run."""
-    from accelerate import Accelerator
-
-    from hf_gen.pipelines.kernels import use_fast_layers
-    from hf_gen.training.compilation import compile_networks
-    from hf_gen.training.kernels import TrainedConv2d, TrainedConvTranspose2d
-    from hf_gen.training.memory import keep_freed_memory
-    from hf_gen.training.state import TrainState
-
     keep_freed_memory()
     gate = Gate(BATCH, steps)
     torch.manual_seed(0)
     task = CycleGANTask(recipe(), torch.device("cpu"))
-    use_fast_layers(task.networks.values(), TrainedConvTranspose2d, TrainedConv2d)
-    if compiled == "on":
-        compile_networks(task.networks.values())
+    as_the_loop_does(task.networks.values(), torch_compile)
     accelerator = Accelerator(mixed_precision=precision)
     trained = TrainState.prepare(
         task.networks, task.turns, (), task.state, task.optimisations, accelerator
@@ -76,8 +69,6 @@ def ours(steps: int, precision: str = "no", compiled: str = "on") -> None:
 
 def train_gated(gate: Gate, batch: int, precision: str, torch_compile: str) -> None:
     """The complete loop on synthetic faces, `batch` pairs a step of this process."""
-    from hf_gen.training.memory import keep_freed_memory
-
     keep_freed_memory()
     domain = load_domain(Data(resolution=SIZE, max_train_samples=COUNT))
     torch.manual_seed(0)

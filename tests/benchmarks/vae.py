@@ -8,16 +8,22 @@ posterior so narrow that the noise, which each draws in its own way, plays no pa
 from typing import Any
 
 import torch
+from accelerate import Accelerator
+from datasets import Dataset, Image
 from torch import Tensor
 from torch.nn import functional
+from torch.utils.data import DataLoader
 
 from hf_gen.config import Data, VAERecipe
 from hf_gen.data.batches import Domain
 from hf_gen.data.sources import load_domain
+from hf_gen.faces import face_at, face_png
+from hf_gen.images import square, to_tensor
 from hf_gen.models.vae import ConvVAE
 from hf_gen.tasks.vae import VAETask
+from hf_gen.training.memory import keep_freed_memory
 from tests.benchmarks.contest import Gate
-from tests.benchmarks.loop import as_most_write_it, train_for_ever
+from tests.benchmarks.loop import as_most_write_it, as_the_loop_does, train_for_ever
 
 BATCH, COUNT = 128, 4000
 RECIPE = VAERecipe(data=Data(max_train_samples=COUNT))
@@ -47,8 +53,8 @@ def first_images(domain: Domain) -> Tensor:
 
 def tell_losses(gate: Gate, domain: Domain, precision: str) -> None:
     narrow, images = task(), first_images(domain)
-    narrowed(narrow.networks["vae"].vae)
     net = narrow.networks["vae"]
+    narrowed(net.vae)
     bf16 = torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16")
     with torch.no_grad(), bf16:
         losses = net(images, torch.zeros(BATCH, *narrow.latent_shape))
@@ -61,9 +67,7 @@ def ours(steps: int, precision: str = "no", torch_compile: str = "on") -> None:
 
 
 def train_gated(gate: Gate, batch: int, precision: str, torch_compile: str) -> None:
-    """The same with any gate, and `batch` images a step of this process, one of several perhaps."""
-    from hf_gen.training.memory import keep_freed_memory
-
+    """The same with any gate, and `batch` images a step of this process."""
     keep_freed_memory()
     domain = load_domain(RECIPE.data)
     tell_losses(gate, domain, precision)
@@ -72,18 +76,12 @@ def train_gated(gate: Gate, batch: int, precision: str, torch_compile: str) -> N
 
 def in_memory(steps: int, precision: str = "no") -> None:
     """The bare step by hand on one batch in memory: what the loop could reach at the most."""
-    from hf_gen.pipelines.kernels import use_fast_layers
-    from hf_gen.training.compilation import compile_networks
-    from hf_gen.training.kernels import TrainedConv2d, TrainedConvTranspose2d
-    from hf_gen.training.memory import keep_freed_memory
-
     keep_freed_memory()
     gate, domain = Gate(BATCH, steps), load_domain(RECIPE.data)
     tell_losses(gate, domain, precision)
     started = task()
     net = started.networks["vae"].to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    use_fast_layers([net], TrainedConvTranspose2d, TrainedConv2d)
-    compile_networks([net])
+    as_the_loop_does([net])
     adam = torch.optim.AdamW(net.parameters(), lr=LEARNING_RATE, weight_decay=0.0, fused=True)
     images, noise = first_images(domain), torch.randn(BATCH, *started.latent_shape)
     while True:
@@ -97,13 +95,6 @@ def in_memory(steps: int, precision: str = "no") -> None:
 
 def naive(steps: int) -> None:
     """The loop that most write: `datasets` decodes with PIL, a DataLoader, Accelerate."""
-    from accelerate import Accelerator
-    from datasets import Dataset, Image
-    from torch.utils.data import DataLoader
-
-    from hf_gen.faces import face_at, face_png
-    from hf_gen.images import open_image, square, to_tensor
-
     as_most_write_it()
     gate = Gate(BATCH, steps)
     pngs = [{"bytes": face_png(face_at(index), "anime"), "path": None} for index in range(COUNT)]
@@ -114,7 +105,6 @@ def naive(steps: int) -> None:
 
     vae = task().networks["vae"].vae
     tell_losses(gate, load_domain(RECIPE.data), "no")
-    assert open_image(pngs[0]["bytes"]).size == (64, 64)
     accelerator = Accelerator()
     adam = torch.optim.Adam(vae.parameters(), lr=LEARNING_RATE)
     batches = DataLoader(
