@@ -34,8 +34,7 @@ from hf_gen.recipes import RECIPES
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-    from hf_gen.experiments import Experiment
-    from hf_gen.hub.background import HubUploads
+    from hf_gen.hub.push import HubUploads
     from hf_gen.runs.folder import RunFolder
 
 # What `accelerate launch` or `accelerate config` may set and training cannot do: the value that is
@@ -223,11 +222,11 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
             run.keep_last_checkpoints(recipe.output.checkpoints_total_limit)
             experiment.complete(run, accelerator.device)
             results = experiment.conclude(run, accelerator.device)
-            shown = [key for key in experiment.family.numbers if key in results]
+            shown = [key for key in experiment.family.metrics if key in results]
             numbers = ", ".join(f"{key} {formatted(results[key])}" for key in shown)
             print(f"{run.path} is done. On {results['images']:,} held-out images: {numbers}")
             if uploads is not None:
-                _conclude_uploads(uploads, experiment, run)
+                _conclude_uploads(uploads, run)
     finally:
         _end(accelerator)
         resources.close()
@@ -248,14 +247,14 @@ def _uploads(output: Output, run: "RunFolder") -> "HubUploads | None":
         return None
     from huggingface_hub import HfApi
 
-    from hf_gen.hub.background import HubUploads
+    from hf_gen.hub.push import HubUploads
 
     repo_id = output.hub_model_id or run.path.resolve().name
     return HubUploads(run, repo_id, output.hub_private_repo, HfApi(), output.hub_overwrite)
 
 
-def _conclude_uploads(uploads: "HubUploads", experiment: "Experiment", run: "RunFolder") -> None:
-    address = uploads.conclude(experiment.family)
+def _conclude_uploads(uploads: "HubUploads", run: "RunFolder") -> None:
+    address = uploads.conclude()
     for failure in uploads.failures:
         print(f"not uploaded: {failure}", file=sys.stderr)
     if address is None:

@@ -183,8 +183,9 @@ def push(
     from huggingface_hub import HfApi
 
     from hf_gen.hub.faces import push_faces
-    from hf_gen.hub.push import check_access, push_run
+    from hf_gen.hub.push import push_run
     from hf_gen.hub.space import push_space
+    from hf_gen.hub.upload import check_access
 
     api = HfApi()
     if space is not None:
@@ -195,14 +196,14 @@ def push(
         print(push_faces(name, train, test, api, overwrite))
         return
     assert run is not None
-    from hf_gen.hub.cards import family_of, run_card
+    from hf_gen.hub.cards import run_card
     from hf_gen.pipelines import load
     from hf_gen.runs.loading import load_run
 
     finished = load_run(run)
     pipeline = load(run)
     name = check_access(api, repo_id or finished.name, private, overwrite=overwrite)
-    card = run_card(finished.folder, family_of(finished.recipe), name, component)
+    card = run_card(finished.folder, name, component)
     print(push_run(finished.folder, pipeline, card, name, api, component, overwrite))
 
 

@@ -63,7 +63,7 @@ class Experiment:
         results = self.evaluate(pipeline)
         run.save_results(results)
         self.draw(run, pipeline)
-        atomic_write_text(run.path / "README.md", str(run_card(run, self.family)))
+        atomic_write_text(run.path / "README.md", str(run_card(run)))
         return results
 
 

@@ -23,7 +23,7 @@ from diffusers import DiffusionPipeline
 from PIL import Image
 from PIL.Image import Dither
 
-from hf_gen.config import CycleGANRecipe, Data, Recipe
+from hf_gen.config import CycleGANRecipe, Data, Recipe, recipe_as_json
 from hf_gen.data.batches import Domain
 from hf_gen.data.pixels import Pixels
 from hf_gen.errors import UserError
@@ -34,13 +34,14 @@ from hf_gen.evaluation.translation import TranslationEvaluator
 from hf_gen.experiments import Experiment, experiment_of
 from hf_gen.faces import STYLES, TEST_START, face_at
 from hf_gen.features import feature_extractor
-from hf_gen.hub.cards import SYNTHETIC_FACES, Measured, released_card
+from hf_gen.hub.cards import SYNTHETIC_FACES, TRANSLATION, Measured, family_of, model_card
 from hf_gen.images import to_pixels
 from hf_gen.metrics import DIRECTIONS, PRIORS, formatted, metric_info
 from hf_gen.pipelines import WEIGHTS, load
 from hf_gen.recipes import RECIPES
 from hf_gen.report import draw_translations, draw_vae_pictures
 from hf_gen.runs.atomic import atomic_write_text
+from hf_gen.runs.folder import flat
 from tools.ship import MANIFEST
 
 FEW = 16
@@ -261,18 +262,26 @@ def card_of(name: str, results: Mapping[str, Any], cards: Path) -> Any:
         cards: Folder of the card, beside figures/.
     """
     entry = manifest()[name]
-    recipe = RECIPES[entry["recipe"]][1]
+    values = {"recipe": entry["recipe"], **flat(recipe_as_json(RECIPES[entry["recipe"]][1]))}
     measured = [Measured(SYNTHETIC_FACES, results["synthetic"])]
     repeat = f"python -m tools.released {name}"
     if "real" in results:
         measured.insert(0, Measured("the real faces named above", results["real"], "real-faces"))
         repeat += " --dataset-name ANIME_FACES"
-        if isinstance(recipe, CycleGANRecipe):
+        if family_of(values) is TRANSLATION:
             repeat += " --dataset-name-b CARTOON_FACES"
-    few = Measured(SYNTHETIC_FACES, results["few"], split=FEW_SPLIT)
     pictures = sorted((cards / "figures" / name).glob("*.png"))
-    figures = {path.stem: f"figures/{name}/{path.name}" for path in pictures}
-    return released_card(name, entry, recipe, measured, few, figures, repeat)
+    return model_card(
+        name,
+        values,
+        measured,
+        few=Measured(SYNTHETIC_FACES, results["few"], split=FEW_SPLIT),
+        load_from=name,
+        **{key: entry.get(key) for key in ("steps", "minutes", "device", "commit", "command")},
+        data_terms=entry["data"],
+        figures={path.stem: f"figures/{name}/{path.name}" for path in pictures},
+        repeat=repeat,
+    )
 
 
 def results_table(results: Mapping[str, Mapping[str, Any]], cards: Path) -> str:

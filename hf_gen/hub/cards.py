@@ -1,4 +1,4 @@
-"""Model cards: what was measured of a run, or of a model that comes with hf_gen."""
+"""Model cards of runs and of the bundled models."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from hf_gen.config import CycleGANRecipe, Recipe, recipe_as_json
 from hf_gen.metrics import PRIORS, formatted, metric_info
-from hf_gen.runs.folder import RunFolder, flat
+from hf_gen.runs.folder import RunFolder
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -19,21 +18,18 @@ class Family(NamedTuple):
     """What the cards of one family of models have in common.
 
     Attributes:
-        template: The file in templates/.
         pipeline_tag: What the Hub calls such a pipeline.
-        numbers: The results to show; those that a run does not have are left out.
+        metrics: The results to show; those that a run lacks are left out.
         gallery: The figures that the Hub shows first, each with its caption, in which {0} and {1}
-            are the domains; those that a run does not have are left out.
+            are the domains; those that a run lacks are left out.
     """
 
-    template: str
     pipeline_tag: str
-    numbers: tuple[str, ...]
+    metrics: tuple[str, ...]
     gallery: tuple[tuple[str, str], ...]
 
 
 AUTOENCODER = Family(
-    "vae.md",
     "unconditional-image-generation",
     (
         *("negative_elbo", "reconstruction", "kl", "importance_weighted_nll", "psnr", "ssim"),
@@ -47,11 +43,10 @@ AUTOENCODER = Family(
     (
         ("samples", "Samples from each prior"),
         ("reconstructions", "Held-out images and their reconstructions"),
-        ("interpolation", "From one image to another"),
+        ("interpolation", "Interpolation between two images"),
     ),
 )
 TRANSLATION = Family(
-    "cyclegan.md",
     "image-to-image",
     tuple(
         f"{direction}/{name}"
@@ -59,130 +54,69 @@ TRANSLATION = Family(
         for name in ("kernel_distance", "diversity", "coverage", "near_duplicates", "cycle_l1")
     ),
     (
-        ("a_to_b", "From {0} to {1} and back"),
-        ("b_to_a", "From {1} to {0} and back"),
-        ("training", "The same images through the training"),
+        ("a_to_b", "{0} to {1}, and the cycle reconstruction"),
+        ("b_to_a", "{1} to {0}, and the cycle reconstruction"),
+        ("training", "Translations of the same images during training"),
     ),
 )
 SYNTHETIC_FACES = "the synthetic faces of hf_gen"
-_SYNTHETIC_TERMS = (
-    "The data is drawn by code under the Apache-2.0 license; no photograph or artwork is in it."
-)
-_OTHER_TERMS = "The terms of the data are those of its source; none of it is included here."
-
-
-def family_of(recipe: Recipe) -> Family:
-    """The family of a recipe's model."""
-    return TRANSLATION if isinstance(recipe, CycleGANRecipe) else AUTOENCODER
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Numbers of a model on one set of images.
+    """Results of a model on one set of images.
 
     Attributes:
         dataset: What the images are, for people.
-        results: By key; those that the family does not show are passed over.
-        dataset_type: The id on the Hub, or a word for what is not there.
+        results: By key; those that the family does not show are ignored.
+        dataset_type: The id on the Hub, or a word for what is not on it.
         split: Which of its images.
     """
 
     dataset: str
     results: Mapping[str, Any]
     dataset_type: str = "faces"
-    split: str = "held out"
-
-    @property
-    def images(self) -> str:
-        """How many there were."""
-        return f"{self.results['images']:,}"
+    split: str = "test"
 
 
-def run_card(
-    run: RunFolder, family: Family, repo_id: str | None = None, component: str | None = None
-) -> ModelCard:
+def run_card(run: RunFolder, repo_id: str | None = None, component: str | None = None) -> ModelCard:
     """The card of a run, from its run.json, metrics.jsonl and results.json.
 
     Args:
         run: A finished run.
-        family: Of its model. The template also gets every field of the recipe.
-        repo_id: Where it will be on the Hub. Default: the card is for the run folder itself.
-        component: The network that will be there alone, such as "vae"; else the pipeline.
+        repo_id: The repository that it describes. Default: the card is for the run folder itself.
+        component: The only network that is pushed, such as "vae". Default: the pipeline.
     """
     values, last = run.identity(), run.last_line()
     sources = _sources(values)
-    drawn = sources == ["faces"]
-    on_the_hub = [] if drawn else [name for name in sources if not _is_folder(name)]
-    names = [name if name in on_the_hub else Path(name).name for name in sources]
-    dataset = SYNTHETIC_FACES if drawn else " and ".join(f"`{n}`" for n in names)
-    kind = "faces" if drawn else "imagefolder"
-    measured = Measured(dataset, run.results(), on_the_hub[0] if on_the_hub else kind)
-    return _card(
-        family,
+    is_synthetic = sources == ["faces"]
+    ids = [] if is_synthetic else [name for name in sources if not _is_folder(name)]
+    names = [name if name in ids else Path(name).name for name in sources]
+    dataset = SYNTHETIC_FACES if is_synthetic else " and ".join(f"`{name}`" for name in names)
+    kind = "faces" if is_synthetic else "imagefolder"
+    return model_card(
         run.path.name,
         values,
-        [measured],
-        subject="faces" if drawn else "images",
-        license="apache-2.0" if drawn else None,
-        datasets=on_the_hub or None,
-        widget=_gallery(run, family, _domains(values)) if repo_id else None,
-        name=repo_id or str(run.path),
+        [Measured(dataset, run.results(), ids[0] if ids else kind)],
+        subject="faces" if is_synthetic else "images",
+        license="apache-2.0" if is_synthetic else None,
+        datasets=ids or None,
+        widget=_gallery(run, values) if repo_id else None,
+        load_from=repo_id or str(run.path),
         on_the_hub=repo_id is not None,
         component=component,
-        steps=f"{last['step']:,}",
-        epochs=f"{last['epoch']:.4g}",
+        steps=last["step"],
+        epochs=last["epoch"],
         dataset=dataset,
-        data_terms=_SYNTHETIC_TERMS if drawn else _OTHER_TERMS,
         device=run.device(),
-        minutes=f"{run.seconds() / 60:,.3g}" if run.seconds() else "",
+        minutes=run.seconds() / 60,
         command=without_folders(run.command()),
         figures={path.stem: f"figures/{path.name}" for path in run.figures.glob("*.png")},
     )
 
 
-def released_card(
+def model_card(
     name: str,
-    entry: Mapping[str, Any],
-    recipe: Recipe,
-    measured: Sequence[Measured],
-    few: Measured,
-    figures: Mapping[str, str],
-    repeat: str,
-) -> ModelCard:
-    """The card of a model that comes with hf_gen, by the template of its family.
-
-    Args:
-        name: By which it is loaded.
-        entry: What the manifest says of it.
-        recipe: That trained it.
-        measured: Its numbers, each on its own images.
-        few: Its numbers on the images that a test measures again.
-        figures: Where its figures lie, by their names.
-        repeat: The command that measures and draws all this.
-    """
-    family, minutes = family_of(recipe), entry.get("minutes")
-    values = {"recipe": entry["recipe"], **flat(recipe_as_json(recipe))}
-    return _card(
-        family,
-        name,
-        values,
-        measured,
-        few,
-        name=name,
-        steps=f"{entry['steps']:,}",
-        minutes=f"{minutes:,.3g}" if minutes else "",
-        device=entry["device"],
-        commit=entry["commit"],
-        command=entry["command"],
-        data_terms=entry["data"],
-        figures=figures,
-        repeat=repeat,
-    )
-
-
-def _card(
-    family: Family,
-    model_name: str,
     values: Mapping[str, Any],
     measured: Sequence[Measured],
     few: Measured | None = None,
@@ -192,22 +126,34 @@ def _card(
     widget: list[dict[str, Any]] | None = None,
     **texts: Any,
 ) -> ModelCard:
-    """The card of a family: what the Hub reads, and around it what people read."""
-    domains = _domains(values)
+    """The metadata that the Hub reads, and the text of the family's models.
 
-    def rows(one: Measured) -> list[tuple[str, str, str]]:
-        shown = [(metric_info(key, domains), one.results[key]) for key in _shown(family, one)]
-        return [(number.name, formatted(value), number.unit) for number, value in shown]
-
-    every = [*measured, few] if few else measured
+    Args:
+        name: Of the model.
+        values: "recipe" and the flat fields of the recipe.
+        measured: Results, each on its own images.
+        few: Results on the few images on which a test evaluates a bundled model again.
+        subject: What the images are, such as faces.
+        license: Of the weights.
+        datasets: Their ids on the Hub.
+        widget: The gallery.
+        texts: What else the template shows.
+    """
+    family, domains = family_of(values), _domains(values)
+    shown = [
+        (one, key, one.results[key])
+        for one in ([*measured, few] if few else measured)
+        for key in family.metrics
+        if key in one.results
+    ]
     data = ModelCardData(
-        model_name=model_name,
+        model_name=name,
         library_name="diffusers",
         pipeline_tag=family.pipeline_tag,
         license=license,
         datasets=datasets,
         tags=["hf_gen", *(["faces", "anime"] if subject == "faces" else [])],
-        metrics=sorted({key.rpartition("/")[2] for one in every for key in _shown(family, one)}),
+        metrics=sorted({key.rpartition("/")[2] for _, key, _ in shown}),
         widget=widget,
         eval_results=[
             EvalResult(
@@ -217,42 +163,46 @@ def _card(
                 dataset_split=one.split,
                 metric_type=key,
                 metric_name=str(metric_info(key, domains)),
-                metric_value=one.results[key],
+                metric_value=value,
             )
-            for one in every
-            for key in _shown(family, one)
+            for one, key, value in shown
         ],
     )
+
+    def table(of: Measured) -> dict[str, Any]:
+        rows = [(metric_info(key, domains), formatted(v)) for one, key, v in shown if one is of]
+        return {"dataset": of.dataset, "images": of.results["images"], "rows": rows}
+
     return ModelCard.from_template(
         data,
-        template_path=str(TEMPLATES / family.template),
-        model_name=model_name,
+        template_path=str(TEMPLATES / "model.md"),
+        is_translation=family is TRANSLATION,
+        model_name=name,
         subject=subject,
-        measured=[{"dataset": m.dataset, "images": m.images, "rows": rows(m)} for m in measured],
-        few=few and {"images": few.images, "rows": rows(few)},
+        measured=[table(one) for one in measured],
+        few=few and table(few),
         **{key.replace(".", "_"): value for key, value in values.items()},
         **texts,
     )
 
 
-def _shown(family: Family, measured: Measured) -> list[str]:
-    return [key for key in family.numbers if key in measured.results]
+def family_of(values: Mapping[str, Any]) -> Family:
+    """The family of a model, from the flat fields of its recipe."""
+    return TRANSLATION if "domains.domain_a" in values else AUTOENCODER
 
 
 def _domains(values: Mapping[str, Any]) -> tuple[str, str]:
     return values.get("domains.domain_a", "a"), values.get("domains.domain_b", "b")
 
 
-def _gallery(
-    run: RunFolder, family: Family, domains: tuple[str, str]
-) -> list[dict[str, Any]] | None:
-    """What the Hub's <Gallery /> shows of a run; None where there is nothing.
+def _gallery(run: RunFolder, values: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """What the Hub's <Gallery /> shows of a run; None if it has no figures.
 
     Source: https://huggingface.co/docs/hub/model-cards-components
     """
     return [
-        {"text": caption.format(*domains), "output": {"url": f"figures/{name}.png"}}
-        for name, caption in family.gallery
+        {"text": caption.format(*_domains(values)), "output": {"url": f"figures/{name}.png"}}
+        for name, caption in family_of(values).gallery
         if (run.figures / f"{name}.png").is_file()
     ] or None
 
@@ -267,7 +217,7 @@ def without_folders(command: str) -> str:
 
 
 def _is_folder(source: str) -> bool:
-    """Whether a dataset is a local folder, also one that has gone since: no id looks like that."""
+    """Whether a dataset is a local folder, even a deleted one: no id looks like that."""
     return source.startswith(("/", ".", "~")) or Path(source).exists()
 
 

@@ -1,52 +1,25 @@
-"""A run as a repository on the Hub: one commit, so that it is there whole or not at all."""
+"""A run as a repository on the Hub, pushed in one commit, and uploads while it trains."""
 
 import shutil
 import tempfile
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import torch
 from diffusers import DiffusionPipeline, ModelMixin
-from huggingface_hub import HfApi, ModelCard, RepoCard
+from huggingface_hub import HfApi, ModelCard
 
-from hf_gen.errors import UserError, translate_hub_errors
-from hf_gen.hub.upload import check_overwrite, upload
+from hf_gen.errors import HubUnreachable, UserError
+from hf_gen.hub.cards import run_card
+from hf_gen.hub.upload import check_access, push, upload
 from hf_gen.pipelines import load
 from hf_gen.pipelines.files import check_no_symlink_escape
 from hf_gen.runs.folder import RunFolder
 
 _FILES = ("README.md", "results.json", "metrics.jsonl")
 _FOLDERS = ("figures", "tensorboard")
-
-
-def check_access(
-    api: HfApi, repo_id: str, private: bool, repo_type: str = "model", overwrite: bool = False
-) -> str:
-    """Makes sure that the repository is there and can be written; creates it where it is not.
-
-    Args:
-        api: The client.
-        repo_id: Such as user/name; a name alone is the user's own.
-        private: Whether a new one is hidden from others.
-        repo_type: model, dataset or space.
-        overwrite: Accept a repository that hf_gen did not write.
-
-    Returns:
-        The name in full.
-
-    Raises:
-        UserError: If it holds files of others only, the Hub refuses, or it cannot be reached.
-    """
-    with translate_hub_errors(repo_id):
-        user = api.whoami()["name"]
-        name = repo_id if "/" in repo_id else f"{user}/{repo_id}"
-        if not api.repo_exists(name, repo_type=repo_type):
-            for other in ("model", "dataset", "space"):
-                if other != repo_type and api.repo_exists(name, repo_type=other):
-                    raise UserError(f"{name} is a {other} on the Hub: choose another name")
-        api.create_repo(name, private=private, repo_type=repo_type, exist_ok=True)
-    if not overwrite:
-        check_overwrite(name, api, repo_type)
-    return name
+_WAITS = (2.0, 10.0)
 
 
 def push_run(
@@ -58,13 +31,13 @@ def push_run(
     component: str | None = None,
     overwrite: bool = False,
 ) -> str:
-    """Uploads a finished run: pipeline, card, figures, numbers and TensorBoard files.
+    """Uploads a finished run: pipeline, card, figures, results and TensorBoard files.
 
-    Whatever was uploaded of an interrupted push is not uploaded again. The files of an earlier push
-    that this one does not have are deleted in the same commit; files of others are kept.
+    What an interrupted push uploaded is not uploaded again. The files of an earlier push that this
+    one lacks are deleted in the same commit; files that hf_gen did not write are kept.
 
     Args:
-        run: Whose figures and numbers.
+        run: Whose figures and results.
         pipeline: In float32; its weights in half precision are uploaded beside them.
         card: The README of the repository.
         repo_id: An existing repository.
@@ -85,50 +58,103 @@ def push_run(
     for name in (*_FILES, *_FOLDERS):
         for file in (run.path / name, *(run.path / name).rglob("*")):
             check_no_symlink_escape(run.path, file)
-    check_card(card, repo_id)
-    with tempfile.TemporaryDirectory() as folder:
-        staged = Path(folder)
-        if component is None:
-            stage_pipeline(pipeline, staged)
-        else:
-            stage_network(networks[component], staged)
+
+    def write(folder: Path) -> None:
+        stage(networks[component] if component else pipeline, folder)
         for name in _FILES:
-            shutil.copy2(run.path / name, staged / name)
+            shutil.copy2(run.path / name, folder / name)
         for name in _FOLDERS:
             if (run.path / name).is_dir():
-                shutil.copytree(run.path / name, staged / name)
-        card.save(staged / "README.md")
-        message = f"{run.path.name}: {_words(run)}"
-        return upload(staged, repo_id, api, message, delete_stale=True, overwrite=overwrite)
+                shutil.copytree(run.path / name, folder / name)
+
+    message = f"{run.path.name}: {run.last_line()['step']:,} steps"
+    return push(write, card, repo_id, api, message, overwrite)
 
 
-def stage_pipeline(pipeline: DiffusionPipeline, folder: Path) -> None:
-    """Saves a pipeline as it is, and in half precision as the variant "fp16"."""
-    pipeline.save_pretrained(folder, safe_serialization=True)
-    half = load(folder, dtype=torch.float16)
+def stage(model: DiffusionPipeline | ModelMixin, folder: Path) -> None:
+    """Saves a pipeline or a network in float32, and in half precision as the variant "fp16"."""
+    model.save_pretrained(folder, safe_serialization=True)
+    read = load if isinstance(model, DiffusionPipeline) else type(model).from_pretrained
+    half = read(folder, dtype=torch.float16)
     half.save_pretrained(folder, safe_serialization=True, variant="fp16")
 
 
-def stage_network(network: ModelMixin, folder: Path) -> None:
-    """The same for one network."""
-    network.save_pretrained(folder, safe_serialization=True)
-    half = type(network).from_pretrained(folder, dtype=torch.float16)
-    half.save_pretrained(folder, safe_serialization=True, variant="fp16")
+class HubUploads:
+    """Uploads of a run while it trains: its pipeline at each evaluation, and the run at the end.
 
+    No failure ends a training: an upload that failed is replaced by the next, and the last one is
+    retried.
 
-def check_card(card: RepoCard, repo_id: str) -> None:
-    """Asks the Hub whether it takes a card, before anything is uploaded.
+    Args:
+        run: What is uploaded.
+        repo_id: Such as user/name; a name alone is the user's own.
+        private: Whether a new repository is hidden from others.
+        api: The client.
+        overwrite: Replace files of the same names that hf_gen did not write.
+
+    Attributes:
+        failures: The messages of what failed, in order.
 
     Raises:
-        UserError: If it does not, or cannot be reached.
+        UserError: If the Hub refuses, so that nothing could ever be uploaded. Training starts even
+            if the Hub cannot be reached.
     """
-    with translate_hub_errors(repo_id):
+
+    def __init__(
+        self, run: RunFolder, repo_id: str, private: bool, api: HfApi, overwrite: bool = False
+    ) -> None:
+        self._run, self._repo_id, self._private, self._api = run, repo_id, private, api
+        self._overwrite = overwrite
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hub-upload")
+        self._running: Future[None] | None = None
+        self.failures: list[str] = []
         try:
-            card.validate()
-        except ValueError as error:
-            raise UserError(f"the Hub refuses the card of {repo_id}: {error}") from error
+            self._repo_id = check_access(api, repo_id, private, overwrite=overwrite)
+        except HubUnreachable as error:
+            self.failures.append(str(error))
 
+    def start(self, pipeline: DiffusionPipeline, step: int) -> bool:
+        """Copies the current weights, and uploads the copy in the background.
 
-def _words(run: RunFolder) -> str:
-    last = run.last_line()
-    return f"{last['step']:,} steps"
+        Returns:
+            Whether it was started: not while the previous upload is running.
+        """
+        if self._running is not None and not self._running.done():
+            return False
+        folder = tempfile.TemporaryDirectory()
+        pipeline.save_pretrained(folder.name, safe_serialization=True)
+        self._running = self._worker.submit(self._upload, folder, step)
+        return True
+
+    def conclude(self) -> str | None:
+        """Waits for the running upload, and pushes the finished run.
+
+        Returns:
+            The address of the commit, or None if it failed: then `failures` ends with the reason.
+        """
+        self._worker.shutdown(wait=True)
+        for wait in (*_WAITS, None):
+            try:
+                return self._push()
+            except HubUnreachable as error:
+                self.failures.append(str(error))
+                if wait is not None:
+                    time.sleep(wait)
+            except UserError as error:
+                self.failures.append(str(error))
+                break
+        return None
+
+    def _push(self) -> str:
+        api, overwrite = self._api, self._overwrite
+        repo_id = check_access(api, self._repo_id, self._private, overwrite=overwrite)
+        card, pipeline = run_card(self._run, repo_id), load(self._run.path)
+        return push_run(self._run, pipeline, card, repo_id, api, overwrite=overwrite)
+
+    def _upload(self, folder: "tempfile.TemporaryDirectory[str]", step: int) -> None:
+        message, overwrite = f"step {step:,}", self._overwrite
+        with folder:
+            try:
+                upload(Path(folder.name), self._repo_id, self._api, message, overwrite=overwrite)
+            except UserError as error:
+                self.failures.append(f"{message}: {error}")

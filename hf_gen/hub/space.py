@@ -1,35 +1,27 @@
-"""A Space on the Hub: the demo, what it needs, and which models it shows.
+"""A Space on the Hub: the demo, its requirements, and the models that it shows.
 
-Source: https://huggingface.co/docs/hub/spaces-config-reference for the header of its README, and
-https://huggingface.co/docs/hub/spaces-zerogpu for its hardware.
+Source: https://huggingface.co/docs/hub/spaces-config-reference for the header of its README.
 """
 
 import re
 import shutil
-import tempfile
 import tomllib
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
-from huggingface_hub import HfApi, SpaceCard, SpaceCardData, SpaceHardware
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub import HfApi, SpaceCard, SpaceCardData
 
 import hf_gen
 from hf_gen.errors import UserError, translate_hub_errors
 from hf_gen.hub.cards import TEMPLATES
-from hf_gen.hub.push import check_card
-from hf_gen.hub.upload import check_overwrite, upload
+from hf_gen.hub.upload import SPACE_HARDWARE, check_access, push
 from hf_gen.pipelines.files import network_files
 
-# ZeroGPU, by its first name: what the Hub hosts without a subscription.
-_HARDWARE = SpaceHardware.ZERO_A10G
-_PYTHON = "3.12"
 # The newest torch on ZeroGPU's list, which ends before the one that hf_gen is developed with.
 _TORCH = "2.11.0"
-_APP, _MODELS = "app.py", "models.txt"
-_PINS, _PROJECT, _LICENSE = "requirements.txt", "pyproject.toml", "LICENSE"
+_APP, _PINS, _PROJECT, _LICENSE = "app.py", "requirements.txt", "pyproject.toml", "LICENSE"
 # Where `hf_gen.load` finds the networks of a repository; "" is its root.
 _PLACES = ("vae", "prior", "a_to_b", "b_to_a", "")
 _READ = ("model_index.json", *(file for place in _PLACES for file in network_files(place)))
@@ -56,25 +48,24 @@ def push_space(
     Args:
         repo_id: Such as user/name; a name alone is the user's own. An existing Space keeps its
             hardware, settings and secrets, and the files that hf_gen did not write.
-        models: The ids of what it shows beside the models that come with hf_gen.
+        models: The ids of the models that it shows beside the bundled ones.
         private: Whether a new Space is hidden from others.
         api: The client.
         overwrite: Replace files of the same names that hf_gen did not write.
 
     Raises:
-        UserError: If the demo is not installed from a checkout, a model is not there, the Hub
-            refuses, or it cannot be reached.
+        UserError: If the demo is not installed from a checkout, a model does not exist, a package
+            is not pinned, the Hub refuses, or it cannot be reached.
     """
     source = checkout()
     shown = [look_up_model(name, api) for name in models]
-    name = create_space(repo_id, private, api)
-    if not overwrite:
-        check_overwrite(name, api, "space")
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place) / "space"
-        check_card(stage_space(folder, source, name, shown), name)
-        words = ", ".join(["The demo", *models])
-        return upload(folder, name, api, words, "space", True, overwrite)
+    name = check_access(api, repo_id, private, "space", overwrite)
+
+    def write(folder: Path) -> None:
+        stage_space(folder, source, models)
+
+    card, message = space_card(name, source, shown), ", ".join(["The demo", *models])
+    return push(write, card, name, api, message, overwrite)
 
 
 def checkout() -> Path:
@@ -94,7 +85,7 @@ def checkout() -> Path:
 
 
 def look_up_model(name: str, api: HfApi) -> ShownModel:
-    """Asks the Hub whether there is such a model, and which of its files the demo reads.
+    """Finds a model on the Hub, and which of its files the demo reads.
 
     Raises:
         UserError: If there is none, the demo cannot show it, or the Hub cannot be reached.
@@ -111,113 +102,59 @@ def look_up_model(name: str, api: HfApi) -> ShownModel:
     return ShownModel(name, () if info.private or info.gated else tuple(read))
 
 
-def create_space(repo_id: str, private: bool, api: HfApi) -> str:
-    """Makes sure that the Space is there and can be written; returns its name in full.
-
-    A new one gets ZeroGPU as its hardware. Models and datasets of the same name do not matter:
-    Spaces have addresses of their own.
-
-    Raises:
-        UserError: If the Hub refuses, or cannot be reached.
-    """
-    with translate_hub_errors(repo_id):
-        user = api.whoami()["name"]
-        name = repo_id if "/" in repo_id else f"{user}/{repo_id}"
-        if api.repo_exists(name, repo_type="space"):
-            api.auth_check(name, repo_type="space", write=True)
-            return name
-        try:
-            api.create_repo(
-                name,
-                repo_type="space",
-                private=private,
-                space_sdk="gradio",
-                space_hardware=_HARDWARE,
-            )
-        except HfHubHTTPError as error:
-            if error.response.status_code != 402:
-                raise
-            raise UserError(
-                f"the Hub hosts {name} for subscribers only (402): delete another ZeroGPU Space or "
-                "subscribe, see https://huggingface.co/docs/hub/spaces-zerogpu, and try again"
-            ) from error
-        return name
-
-
-def stage_space(
-    folder: Path, source: Path, repo_id: str, models: Sequence[ShownModel]
-) -> SpaceCard:
-    """Writes what the Space will hold into a new folder; returns its card, which is in it too.
+def stage_space(folder: Path, source: Path, models: Sequence[str] = ()) -> None:
+    """Writes the files of a Space but its README into a new folder.
 
     Args:
         folder: Where to.
         source: The checkout.
-        repo_id: The name of the Space in full.
-        models: What it shows beside the models that come with hf_gen.
+        models: The ids of the models that it shows beside the bundled ones.
 
     Raises:
         UserError: If a package that the demo needs is not pinned.
     """
-    pins = _pins(source / _PINS)
-    made = shutil.ignore_patterns("__pycache__", "*.pyi", ".*")  # by Python, gradio and editors
-    shutil.copytree(source / "hf_gen", folder / "hf_gen", ignore=made)
+    generated = shutil.ignore_patterns("__pycache__", "*.pyi", ".*")  # by Python, gradio, editors
+    shutil.copytree(source / "hf_gen", folder / "hf_gen", ignore=generated)
     for name in (_APP, _LICENSE):
         shutil.copy2(source / name, folder / name)
-    (folder / _PINS).write_text(_requirements(source / _PROJECT, pins), encoding="utf-8")
+    (folder / _PINS).write_text(_requirements(source), encoding="utf-8")
     if models:
-        names = "".join(f"{model.name}\n" for model in models)
-        (folder / _MODELS).write_text(names, encoding="utf-8")
-    card = space_card(repo_id, models, _pin(pins, "gradio"))
-    card.save(folder / "README.md")
-    return card
+        (folder / "models.txt").write_text("\n".join([*models, ""]), encoding="utf-8")
 
 
-def space_card(repo_id: str, models: Sequence[ShownModel], gradio: str) -> SpaceCard:
-    """What the Space is built from, for the Hub, and what it shows, for people.
+def space_card(repo_id: str, source: Path, models: Sequence[ShownModel]) -> SpaceCard:
+    """The README of a Space: what the Hub builds, and what it shows.
 
     Args:
-        repo_id: The name of the Space in full.
-        models: What it shows beside the models that come with hf_gen.
-        gradio: The version to install.
+        repo_id: The full name of the Space.
+        source: The checkout.
+        models: What it shows beside the bundled models.
     """
-    data = SpaceCardData(
-        title="Anime faces: VAEs and CycleGAN",
-        emoji="🎭",
-        colorFrom="pink",
-        colorTo="indigo",
-        sdk="gradio",
-        sdk_version=gradio,
-        python_version=_PYTHON,
-        app_file=_APP,
-        models=[model.name for model in models] or None,
-        tags=["hf_gen", "faces", "anime", "vae", "cyclegan"],
-        license="apache-2.0",
-        short_description="Rebuild, sample, blend and translate anime faces",
-        suggested_hardware=_HARDWARE.value,
-        preload_from_hub=[f"{m.name} {','.join(m.files)}" for m in models if m.files] or None,
-    )
     return SpaceCard.from_template(
-        data,
+        SpaceCardData(),
         template_path=str(TEMPLATES / "space.md"),
         repo_id=repo_id,
-        shown=[model.name for model in models],
-        closed=[model.name for model in models if not model.files],
+        gradio=_pin(_pins(source), "gradio"),
+        hardware=SPACE_HARDWARE.value,
+        models=models,
     )
 
 
-def _requirements(project: Path, pins: dict[str, str]) -> str:
-    """A line for each package that the demo imports, but gradio: the Space installs that itself."""
-    declared = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
+def _requirements(source: Path) -> str:
+    """A line for each package that the demo imports but gradio, which the Space installs itself."""
+    declared = tomllib.loads((source / _PROJECT).read_text(encoding="utf-8"))["project"]
     needed = [*declared["dependencies"], *declared["optional-dependencies"]["demo"]]
-    names = sorted({_plain(re.split(r"[^\w.-]", line, maxsplit=1)[0]) for line in needed})
+    names = sorted({_normalized(re.split(r"[^\w.-]", line, maxsplit=1)[0]) for line in needed})
+    pins = _pins(source)
     versions = {name: _pin(pins, name) for name in names if name != "gradio"} | {"torch": _TORCH}
     return "".join(f"{name}=={version}\n" for name, version in versions.items())
 
 
-def _pins(file: Path) -> dict[str, str]:
-    """The versions in a requirements.txt, by the plain names of the packages."""
-    lines = (line.partition("==") for line in file.read_text(encoding="utf-8").splitlines())
-    return {_plain(name): version for name, equals, version in lines if equals}
+def _pins(source: Path) -> dict[str, str]:
+    """The versions in requirements.txt, by the normalized names of the packages."""
+    lines = (source / _PINS).read_text(encoding="utf-8").splitlines()
+    pairs = (line.partition("==") for line in lines)
+    return {_normalized(name): version for name, equals, version in pairs if equals}
 
 
 def _pin(pins: dict[str, str], name: str) -> str:
@@ -226,6 +163,6 @@ def _pin(pins: dict[str, str], name: str) -> str:
     return pins[name]
 
 
-def _plain(name: str) -> str:
-    """The one spelling of a package's name: https://peps.python.org/pep-0503/#normalized-names."""
+def _normalized(name: str) -> str:
+    """Source: https://packaging.python.org/en/latest/specifications/name-normalization/."""
     return re.sub(r"[-_.]+", "-", name).lower()

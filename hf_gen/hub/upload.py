@@ -6,14 +6,24 @@ is not listed, or that has changed since, belongs to somebody else.
 
 import hashlib
 import json
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+from huggingface_hub import (
+    CommitOperationAdd,
+    CommitOperationDelete,
+    HfApi,
+    RepoCard,
+    SpaceHardware,
+)
 
 from hf_gen.errors import UserError, translate_hub_errors
 from hf_gen.runs.update import MANIFEST, Hashes, read_manifest
 
+# ZeroGPU, by its first name: what the Hub hosts without a subscription.
+SPACE_HARDWARE = SpaceHardware.ZERO_A10G
 _OF_THE_HUB = {".gitattributes", MANIFEST}
 _LARGEST_MANIFEST = 10_000_000
 
@@ -54,14 +64,83 @@ class _Contents:
             )
 
 
-def check_overwrite(repo_id: str, api: HfApi, repo_type: str = "model") -> None:
-    """Makes sure that a repository is empty or written by hf_gen, before anything is prepared.
+def check_access(
+    api: HfApi, repo_id: str, private: bool, repo_type: str = "model", overwrite: bool = False
+) -> str:
+    """Checks that a repository can be written, and creates it if it does not exist.
+
+    Args:
+        api: The client.
+        repo_id: Such as user/name; a name alone is the user's own.
+        private: Whether a new repository is hidden from others; an existing one keeps its settings.
+        repo_type: model, dataset or space. A new Space gets ZeroGPU as its hardware.
+        overwrite: Accept a repository that hf_gen did not write.
+
+    Returns:
+        The full name.
 
     Raises:
-        UserError: If it holds other files only, the Hub refuses, or it cannot be reached.
+        UserError: If it holds files that hf_gen did not write, the Hub refuses, or it cannot be
+            reached.
     """
     with translate_hub_errors(repo_id):
-        _read(repo_id, api, repo_type).check_overwrite(repo_id)
+        user = api.whoami()["name"]
+        name = repo_id if "/" in repo_id else f"{user}/{repo_id}"
+        is_space = repo_type == "space"
+        if api.repo_exists(name, repo_type=repo_type):
+            api.auth_check(name, repo_type=repo_type, write=True)
+        else:
+            # Spaces have addresses of their own: a model of the same name does not matter.
+            for other in () if is_space else ("model", "dataset", "space"):
+                if api.repo_exists(name, repo_type=other):
+                    raise UserError(f"{name} is a {other} on the Hub: choose another name")
+            api.create_repo(
+                name,
+                repo_type=repo_type,
+                private=private,
+                exist_ok=True,
+                space_sdk="gradio" if is_space else None,
+                space_hardware=SPACE_HARDWARE if is_space else None,
+            )
+        if not overwrite:
+            _read(name, api, repo_type).check_overwrite(name)
+    return name
+
+
+def push(
+    write: Callable[[Path], object],
+    card: RepoCard,
+    repo_id: str,
+    api: HfApi,
+    message: str,
+    overwrite: bool = False,
+) -> str:
+    """Uploads a card and the files beside it in one commit; returns its address.
+
+    Files of earlier pushes that are no longer written are deleted in the same commit.
+
+    Args:
+        write: Writes the other files into a new folder.
+        card: The README; the Hub validates it before anything is written.
+        repo_id: An existing repository, of the card's type.
+        api: The client.
+        message: Of the commit.
+        overwrite: Replace files of the same names that hf_gen did not write.
+
+    Raises:
+        UserError: If it would replace files that hf_gen did not write, the Hub refuses, or it
+            cannot be reached.
+    """
+    with translate_hub_errors(repo_id):
+        try:
+            card.validate()
+        except ValueError as error:
+            raise UserError(f"the Hub refuses the card of {repo_id}: {error}") from error
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "repository"
+        write(folder)
+        card.save(folder / "README.md")
+        return upload(folder, repo_id, api, message, card.repo_type, True, overwrite)
 
 
 def upload(
@@ -80,7 +159,7 @@ def upload(
 
     Args:
         folder: What is uploaded.
-        repo_id: Where to.
+        repo_id: An existing repository.
         api: The client.
         message: Of the commit.
         repo_type: model, dataset or space.

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from hf_gen.hub.push import stage_network, stage_pipeline
+from hf_gen.hub.push import stage
 from hf_gen.models.prior import LatentPrior
 from hf_gen.models.vae import ConvVAE
 from hf_gen.pipelines import VAEPipeline
@@ -65,8 +65,8 @@ def main() -> None:
     pipeline = VAEPipeline(vae, LatentPrior(num_components=10), vae.config.sample_size)
     with LoopbackHub() as hub, tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        stage_pipeline(pipeline, folder / "pipeline")
-        stage_network(vae, folder / "network")
+        stage(pipeline, folder / "pipeline")
+        stage(vae, folder / "network")
         put(hub, PIPELINE, folder / "pipeline")
         put(hub, NETWORK, folder / "network")
         measured = [{way: seconds(hub, way) for way in WAYS} for _ in range(ROUNDS)]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import HfApi, constants
 
 from hf_gen.cli import main
 from tests.launching import ROOT
@@ -18,16 +18,13 @@ TINY = (
     *("--max-train-samples", "120", "--train-batch-size", "12", "--resolution", "16"),
     *("--max-train-steps", "12", "--validation-steps", "4", "--logging-steps", "2"),
 )
+PUSH = "import sys; from hf_gen.cli import main; sys.argv[0] = 'hf-gen'; main()"
 Run = Callable[..., tuple[int, str]]
-
-
-def train_as_told() -> int:
-    return train(sys.argv[1:])
 
 
 @pytest.fixture(scope="session")
 def finished(cache: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small run that has ended, on a dataset whose folder nobody else should hear of."""
+    """A small finished run, in a folder whose name must not be published."""
     run = tmp_path_factory.mktemp("secret-place") / "small"
     arguments = ["conv-vae", *TINY, *cache, "--latent-channels", "4", "--output-dir", str(run)]
     assert train(arguments) == 0
@@ -35,14 +32,20 @@ def finished(cache: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture
+def api(loopback_hub: LoopbackHub) -> HfApi:
+    """A client that may write."""
+    return HfApi(endpoint=loopback_hub.url, token=loopback_hub.write_token)
+
+
+@pytest.fixture
 def fresh(loopback_hub: LoopbackHub, tmp_path: Path) -> Run:
     """A program in a fresh process that knows the loopback Hub only."""
 
-    def run(program: str, *arguments: str) -> tuple[int, str]:
+    def run(program: str, *arguments: str, source: Path = ROOT) -> tuple[int, str]:
         environment = loopback_hub.environment(tmp_path)
         finished = subprocess.run(
             [sys.executable, "-c", program, *arguments],
-            env={**os.environ, **environment, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, **environment, "PYTHONPATH": str(source)},
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -68,17 +71,17 @@ def loopback_only(
 
 
 @pytest.fixture
-def hf_gen(
+def in_process(
     loopback_hub: LoopbackHub,
     loopback_only: None,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> Run:
-    """`hf-gen`, or what trains, in this process."""
+    """Runs a command in this process; returns its exit code and output."""
 
     def run(
-        *arguments: str, program: Callable[[], int | None] = main, token: str | None = None
+        program: Callable[[], int | None], *arguments: str, token: str | None = None
     ) -> tuple[int, str]:
         for name, value in loopback_hub.environment(tmp_path, token).items():
             monkeypatch.setenv(name, value)
@@ -88,5 +91,23 @@ def hf_gen(
         except SystemExit as end:
             code = int(end.code or 0)
         return code or 0, "".join(capfd.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def push(in_process: Run) -> Run:
+    """`hf-gen push`."""
+    return lambda *arguments, **options: in_process(main, "push", *arguments, **options)
+
+
+@pytest.fixture
+def train_and_push(in_process: Run, cache: tuple[str, str], tmp_path: Path) -> Run:
+    """Trains the run `mine` in `tmp_path` and uploads it."""
+    arguments = ("conv-vae", *TINY, *cache, "--latent-channels", "4", "--push-to-hub")
+
+    def run(*flags: str, **options: str) -> tuple[int, str]:
+        places = ("--output-dir", str(tmp_path / "mine"))
+        return in_process(lambda: train(sys.argv[1:]), *arguments, *places, *flags, **options)
 
     return run

@@ -1,4 +1,4 @@
-"""Pushed over HTTP with the real clients: there whole or not at all, and honest about bad days."""
+"""Pushes over HTTP with the real clients: in one commit, resumable, with clear errors."""
 
 import json
 import re
@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from huggingface_hub import HfApi
 
+from hf_gen.cli import push as push_command
 from hf_gen.errors import HubUnreachable, UserError
-from hf_gen.hub import background
-from hf_gen.hub.push import check_access
-from tests.hub.conftest import TINY, Run, train_as_told
+from hf_gen.hub import push as pushing
+from hf_gen.hub.upload import check_access
+from tests.hub.conftest import PUSH, Run
 from tests.loopback_hub import LoopbackHub
 
-PUSH = "import sys; from hf_gen.cli import main; sys.argv[0] = 'hf-gen'; main()"
 NAME = "tester/faces"
 LOAD = """
 import sys, torch, hf_gen
@@ -23,7 +23,7 @@ for options in ({}, {"variant": "fp16", "dtype": torch.float16}):
 """
 
 
-def test_a_pushed_run_loads_and_says_nothing_private(
+def test_a_pushed_run_loads_and_contains_nothing_private(
     loopback_hub: LoopbackHub, fresh: Run, finished: Path
 ) -> None:
     code, output = fresh(PUSH, "push", str(finished), "--repo-id", NAME, "--private")
@@ -42,8 +42,7 @@ def test_a_pushed_run_loads_and_says_nothing_private(
             assert str(finished.parent).encode() not in content, name
         if name.endswith(".json"):
             assert b"_name_or_path" not in content, name
-    card = files["README.md"].decode()
-    assert f'hf_gen.load("{NAME}")' in card
+    assert f'hf_gen.load("{NAME}")' in files["README.md"].decode()
     code, output = fresh(LOAD, NAME)
     assert output.splitlines() == [
         "VAEPipeline torch.float32 (16, 16)",
@@ -52,84 +51,92 @@ def test_a_pushed_run_loads_and_says_nothing_private(
     assert code == 0
 
 
-def test_pushing_again_uploads_nothing_twice(
-    loopback_hub: LoopbackHub, hf_gen: Run, finished: Path
-) -> None:
-    assert hf_gen("push", str(finished), "--repo-id", NAME)[0] == 0
-    loopback_hub.forget()
-    before = loopback_hub.files(NAME)
-    assert hf_gen("push", str(finished), "--repo-id", NAME)[0] == 0
-    assert loopback_hub.files(NAME) == before
-    assert loopback_hub.asked("lfs-upload") == []
-
-
-def test_an_interrupted_push_shows_nothing_and_is_resumed(
-    loopback_hub: LoopbackHub, hf_gen: Run, finished: Path
+def test_an_interrupted_push_changes_nothing_and_is_resumed(
+    loopback_hub: LoopbackHub, push: Run, finished: Path
 ) -> None:
     loopback_hub.faults.fail("POST", "commit", status=500)
-    code, output = hf_gen("push", str(finished), "--repo-id", NAME)
+    code, output = push(str(finished), "--repo-id", NAME)
     assert code == 2
     assert "the Hub failed" in output
     assert "Traceback" not in output
     assert loopback_hub.files(NAME) == {}
     loopback_hub.faults.clear()
-    loopback_hub.forget()
-    assert hf_gen("push", str(finished), "--repo-id", NAME)[0] == 0
-    assert "model_index.json" in loopback_hub.files(NAME)
-    assert loopback_hub.asked("lfs-upload") == []  # the large files had arrived before
+    for _ in range(2):  # large files are uploaded once, by the interrupted push
+        loopback_hub.forget()
+        before = loopback_hub.files(NAME)
+        assert push(str(finished), "--repo-id", NAME)[0] == 0
+        assert "model_index.json" in loopback_hub.files(NAME)
+        assert loopback_hub.asked("lfs-upload") == []
+    assert loopback_hub.files(NAME) == before
 
 
 @pytest.mark.parametrize(
-    ("token", "sentence"), [("", "no token for the Hub"), ("hf_wrong", "rejects the token")]
+    ("token", "message"), [("", "no token for the Hub"), ("hf_wrong", "rejects the token")]
 )
-def test_without_a_good_token_there_is_a_sentence(
-    token: str, sentence: str, hf_gen: Run, finished: Path
+def test_a_missing_or_wrong_token_is_a_clear_error(
+    token: str, message: str, push: Run, finished: Path
 ) -> None:
-    code, output = hf_gen("push", str(finished), "--repo-id", NAME, token=token)
+    code, output = push(str(finished), "--repo-id", NAME, token=token)
     assert code == 2
-    assert sentence in output
+    assert message in output
     assert "Traceback" not in output
     assert "hf_wrong" not in output
 
 
-def test_what_the_hub_refuses_is_told(loopback_hub: LoopbackHub) -> None:
+def test_what_the_hub_refuses_is_a_clear_error(loopback_hub: LoopbackHub, api: HfApi) -> None:
     reader = HfApi(endpoint=loopback_hub.url, token=loopback_hub.read_token)
-    writer = HfApi(endpoint=loopback_hub.url, token=loopback_hub.write_token)
-    with pytest.raises(UserError, match="no write access to tester/new"):
-        check_access(reader, "tester/new", private=False)
-    with pytest.raises(UserError, match="no write access to stranger/new"):
-        check_access(writer, "stranger/new", private=False)
     loopback_hub.create("tester/pictures", "dataset")
-    with pytest.raises(UserError, match="tester/pictures is a dataset on the Hub"):
-        check_access(writer, "tester/pictures", private=False)
-    with pytest.raises(UserError, match="not a repository id"):
-        check_access(writer, "tester/no good name", private=False)
-    assert check_access(writer, "short", private=True) == "tester/short"
+    loopback_hub.create("tester/old")
+    for client, name, message in (
+        (reader, "tester/new", "no write access to tester/new"),
+        (reader, "tester/old", "no write access to tester/old"),
+        (api, "stranger/new", "no write access to stranger/new"),
+        (api, "tester/pictures", "tester/pictures is a dataset on the Hub"),
+        (api, "tester/no good name", "not a repository id"),
+    ):
+        with pytest.raises(UserError, match=message):
+            check_access(client, name, private=False)
+    assert check_access(api, "short", private=True) == "tester/short"
     assert loopback_hub.repository("tester/short").private
     loopback_hub.faults.fail("GET", "whoami", status=429)
     with pytest.raises(HubUnreachable, match="too many requests"):
-        check_access(writer, "tester/new", private=False)
+        check_access(api, "tester/new", private=False)
     loopback_hub.stop()
     with pytest.raises(HubUnreachable, match="cannot be reached"):
-        check_access(writer, "tester/new", private=False)
+        check_access(api, "tester/new", private=False)
 
 
-def test_a_card_that_the_hub_refuses_stops_the_push_before_any_upload(
-    loopback_hub: LoopbackHub, hf_gen: Run, finished: Path
+def test_a_new_space_has_its_hardware_and_any_name(loopback_hub: LoopbackHub, api: HfApi) -> None:
+    loopback_hub.create("tester/demo", "dataset")
+    loopback_hub.faults.fail("POST", "create", status=402)
+    with pytest.raises(UserError, match=r"hosts demo for subscribers only \(402\)"):
+        check_access(api, "demo", False, "space")
+    for _ in range(2):
+        assert check_access(api, "demo", True, "space") == "tester/demo"
+    assert api.space_info("tester/demo").runtime.requested_hardware == "zero-a10g"
+
+
+@pytest.mark.parametrize(
+    ("repo_type", "target"),
+    [("model", "--repo-id"), ("dataset", "--dataset"), ("space", "--space")],
+)
+def test_a_card_that_the_hub_refuses_stops_a_push_before_any_upload(
+    repo_type: str, target: str, loopback_hub: LoopbackHub, push: Run, finished: Path
 ) -> None:
     loopback_hub.faults.refuse_card("license must be one of a list")
-    code, output = hf_gen("push", str(finished), "--repo-id", NAME)
+    run = (str(finished),) if repo_type == "model" else ()
+    code, output = push(*run, target, NAME)
     assert code == 2
     assert "the Hub refuses the card of tester/faces: " in output
     assert "license must be" in output
     assert loopback_hub.asked("lfs-upload") == []
+    assert loopback_hub.files(NAME, repo_type) == {}
 
 
-def test_training_uploads_along_the_way_and_in_the_end(
-    loopback_hub: LoopbackHub, hf_gen: Run, cache: tuple[str, str], tmp_path: Path
+def test_training_uploads_at_evaluations_and_at_the_end(
+    loopback_hub: LoopbackHub, train_and_push: Run
 ) -> None:
-    arguments = ("conv-vae", *TINY, *cache, "--output-dir", str(tmp_path / "mine"), "--push-to-hub")
-    code, output = hf_gen(*arguments, program=train_as_told)
+    code, output = train_and_push()
     assert code == 0, output
     assert "is on the Hub" in output
     titles = [commit.title for commit in loopback_hub.commits("tester/mine")]
@@ -140,16 +147,15 @@ def test_training_uploads_along_the_way_and_in_the_end(
 
 def test_a_failing_hub_does_not_end_a_training(
     loopback_hub: LoopbackHub,
-    hf_gen: Run,
-    cache: tuple[str, str],
+    push: Run,
+    train_and_push: Run,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(background, "_WAITS", (0.1,))
+    monkeypatch.setattr(pushing, "_WAITS", (0.1,))
     loopback_hub.faults.fail("POST", "commit", status=503, times=None)
     run = tmp_path / "mine"
-    arguments = ("conv-vae", *TINY, *cache, "--output-dir", str(run), "--push-to-hub")
-    code, output = hf_gen(*arguments, program=train_as_told)
+    code, output = train_and_push()
     assert code == 0, output
     assert "mine is done" in output
     assert "not uploaded: the Hub failed" in output
@@ -157,25 +163,23 @@ def test_a_failing_hub_does_not_end_a_training(
     assert "push_to_hub" in (run / "run.json").read_text()
     assert loopback_hub.write_token not in output + (run / "run.json").read_text()
     loopback_hub.faults.clear()
-    assert hf_gen("push", str(run))[0] == 0
+    assert push(str(run))[0] == 0
     assert "model_index.json" in loopback_hub.files("tester/mine")
 
 
-def test_without_the_right_to_write_nothing_is_trained(
-    loopback_hub: LoopbackHub, hf_gen: Run, cache: tuple[str, str], tmp_path: Path
+def test_without_write_access_nothing_is_trained(
+    loopback_hub: LoopbackHub, train_and_push: Run, tmp_path: Path
 ) -> None:
-    run = tmp_path / "mine"
-    arguments = ("conv-vae", *TINY, *cache, "--output-dir", str(run), "--push-to-hub")
-    code, output = hf_gen(*arguments, program=train_as_told, token=loopback_hub.read_token)
+    code, output = train_and_push(token=loopback_hub.read_token)
     assert code == 2
     assert "no write access to" in output
-    assert not run.exists()
+    assert not (tmp_path / "mine").exists()
 
 
-def test_synthetic_faces_come_back_as_a_dataset(
-    loopback_hub: LoopbackHub, hf_gen: Run, fresh: Run
+def test_pushed_synthetic_faces_load_as_a_dataset(
+    loopback_hub: LoopbackHub, push: Run, fresh: Run
 ) -> None:
-    code, output = hf_gen("push", "--dataset", NAME, "--train", "12", "--test", "8")
+    code, output = push("--dataset", NAME, "--train", "12", "--test", "8")
     assert code == 0, output
     program = """
 import json, sys
@@ -192,21 +196,24 @@ print(json.dumps({
 """
     code, output = fresh(program, NAME)
     assert code == 0, output
-    told = json.loads(output.splitlines()[-1])
-    assert told["counts"] == {"train": 12, "test": 8}
-    assert told["size"] == told["streamed"] == [64, 64]
-    assert {"anime", "cartoon", "index", "hair_style", "glasses"} <= set(told["columns"])
-    assert isinstance(told["hair"], str)
+    loaded = json.loads(output.splitlines()[-1])
+    assert loaded["counts"] == {"train": 12, "test": 8}
+    assert loaded["size"] == loaded["streamed"] == [64, 64]
+    assert {"anime", "cartoon", "index", "hair_style", "glasses"} <= set(loaded["columns"])
+    assert isinstance(loaded["hair"], str)
     card = loopback_hub.files(NAME, "dataset")["README.md"].decode()
-    assert f'load_dataset("{NAME}")' in card
-    assert "| hair colour | `hair_colour` | 10 |" in card
+    for shown in (
+        *("license: apache-2.0", "size_categories: n<1K", f'load_dataset("{NAME}")'),
+        *("| hair colour | `hair_colour` | 10 |", "draw-faces faces --train 12 --test 8"),
+    ):
+        assert shown in card
     assert "{{" not in card
 
 
 def test_a_component_is_pushed_alone(
-    loopback_hub: LoopbackHub, hf_gen: Run, fresh: Run, finished: Path
+    loopback_hub: LoopbackHub, push: Run, fresh: Run, finished: Path
 ) -> None:
-    code, output = hf_gen("push", str(finished), "--repo-id", NAME, "--component", "vae")
+    code, output = push(str(finished), "--repo-id", NAME, "--component", "vae")
     assert code == 0, output
     files = loopback_hub.files(NAME)
     assert "model_index.json" not in files
@@ -217,13 +224,17 @@ def test_a_component_is_pushed_alone(
     code, output = fresh(program, NAME)
     assert code == 0, output
     assert output.splitlines()[-1] == "ConvVAE"
-    code, output = hf_gen("push", str(finished), "--repo-id", NAME, "--component", "unet")
+    code, output = push(str(finished), "--repo-id", NAME, "--component", "unet")
     assert code == 2
     assert "has no component 'unet': it has vae, prior" in output
 
 
-def test_a_run_and_a_dataset_at_once_are_refused(hf_gen: Run, finished: Path) -> None:
-    for arguments in ((), (str(finished), "--dataset", NAME)):
-        code, output = hf_gen("push", *arguments)
-        assert code == 2
-        assert "name a run folder, or a dataset" in output
+def test_one_target_at_a_time() -> None:
+    run, space, dataset = Path("run"), "tester/demo", NAME
+    for targets in ({}, {"run": run, "dataset": dataset}, {"run": run, "space": space}):
+        with pytest.raises(UserError, match=r"name a run folder, or a dataset .* one of the three"):
+            push_command(**targets)
+    with pytest.raises(UserError, match="one of the three"):
+        push_command(space=space, dataset=dataset)
+    with pytest.raises(UserError, match="--models says what a Space shows"):
+        push_command(run, models=(NAME,))

@@ -1,14 +1,10 @@
-"""A Space: what is staged, what is pushed, and that it starts where only what it asks for is."""
+"""A Space: its files, its push, and that it starts with nothing but its requirements."""
 
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from importlib.metadata import Distribution, distribution, distributions
 from pathlib import Path
 
@@ -20,27 +16,26 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from PIL import Image
 
-from hf_gen.cli import push
 from hf_gen.errors import UserError
 from hf_gen.hub.space import (
     ShownModel,
     checkout,
-    create_space,
     look_up_model,
     push_space,
+    space_card,
     stage_space,
 )
 from hf_gen.models.vae import ConvVAE
 from hf_gen.pipelines import VAEPipeline
-from tests.launching import ROOT, free_port
+from tests.demo.serving import serving
+from tests.hub.conftest import PUSH, Run
+from tests.launching import ROOT
 from tests.loopback_hub import LoopbackHub
 
-PUSH = "import sys; from hf_gen.cli import main; sys.argv[0] = 'hf-gen'; main()"
 MODEL, SPACE = "tester/faces", "tester/demo"
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 ENDPOINTS = ("reconstruct", "sample", "interpolate", "translate")
 TRAINING_ONLY = {"accelerate", "datasets", "matplotlib", "tensorboard", "scikit-learn"}
-Run = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture(scope="module")
@@ -55,74 +50,44 @@ def model_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
-@pytest.fixture
-def hf_gen(loopback_hub: LoopbackHub, tmp_path: Path) -> Run:
-    """`hf-gen` in a fresh process that knows the loopback Hub only, of this checkout or another."""
-
-    def run(*arguments: str, source: Path = ROOT) -> tuple[int, str]:
-        environment = {**loopback_hub.environment(tmp_path), "PYTHONPATH": str(source)}
-        finished = subprocess.run(
-            [sys.executable, "-c", PUSH, *arguments],
-            env={**os.environ, **environment},
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=240,
-            check=False,
-        )
-        return finished.returncode, finished.stdout
-
-    return run
-
-
-@pytest.fixture
-def api(loopback_hub: LoopbackHub) -> HfApi:
-    return HfApi(endpoint=loopback_hub.url, token=loopback_hub.write_token)
-
-
 def pins(text: str) -> dict[str, str]:
     lines = (line.partition("==") for line in text.splitlines())
     return {canonicalize_name(name): version for name, equals, version in lines if equals}
 
 
-def test_the_readme_says_what_the_hub_builds(tmp_path: Path) -> None:
+def test_the_readme_describes_the_space_to_the_hub_and_to_people() -> None:
     files = ("model_index.json", "vae/config.json", f"vae/{WEIGHTS}")
     shown = [ShownModel(MODEL, files), ShownModel("tester/secret", ())]
-    stage_space(tmp_path / "space", checkout(), SPACE, shown)
-    card = SpaceCard.load(tmp_path / "space" / "README.md")
-    project = pins((ROOT / "requirements.txt").read_text())
-    told = card.data.to_dict()
-    assert told["sdk"] == "gradio"
-    assert told["sdk_version"] == project["gradio"]
-    assert told["python_version"] == "3.12"
-    assert told["app_file"] == "app.py"
-    assert told["license"] == "apache-2.0"
-    assert told["models"] == [MODEL, "tester/secret"]
-    assert told["preload_from_hub"] == [f"{MODEL} {','.join(files)}"]
-    assert told["suggested_hardware"] == "zero-a10g"
-    assert len(told["short_description"]) <= 60
-    assert {"title", "emoji", "colorFrom", "colorTo", "tags"} <= set(told)
+    card = space_card(SPACE, checkout(), shown)
+    metadata = card.data.to_dict()
+    assert {
+        "sdk": "gradio",
+        "sdk_version": pins((ROOT / "requirements.txt").read_text())["gradio"],
+        "python_version": "3.12",
+        "app_file": "app.py",
+        "license": "apache-2.0",
+        "models": [MODEL, "tester/secret"],
+        "preload_from_hub": [f"{MODEL} {','.join(files)}"],
+        "suggested_hardware": "zero-a10g",
+    }.items() <= metadata.items()
+    assert len(metadata["short_description"]) <= 60
+    assert {"title", "emoji", "colorFrom", "colorTo", "tags"} <= set(metadata)
     assert f'Client("{SPACE}")' in card.text
     assert all(f"/{name}" in card.text for name in ENDPOINTS)
     assert f"[{MODEL}](https://huggingface.co/{MODEL})" in card.text
     assert "tester/secret can be read with a token only" in " ".join(card.text.split())
     assert not {"{{", "{%", "None"} & set(card.text.split())
-
-
-def test_without_models_the_space_shows_those_that_come_with_it(tmp_path: Path) -> None:
-    card = stage_space(tmp_path / "space", checkout(), SPACE, [])
-    assert not (tmp_path / "space" / "models.txt").exists()
-    assert not {"models", "preload_from_hub"} & set(card.data.to_dict())
-    assert "the models that come with hf_gen" in card.text
+    alone = space_card(SPACE, checkout(), [])
+    assert not {"models", "preload_from_hub"} & set(alone.data.to_dict())
+    assert "The models are those bundled with hf_gen." in alone.text
 
 
 def test_only_what_the_demo_needs_is_staged(tmp_path: Path) -> None:
     folder = tmp_path / "space"
-    stage_space(folder, checkout(), SPACE, [ShownModel(MODEL, ()), ShownModel("tester/b", ())])
+    stage_space(folder, checkout(), [MODEL, "tester/b"])
     assert (folder / "models.txt").read_text() == f"{MODEL}\ntester/b\n"
     assert {path.name for path in folder.iterdir()} == {
-        *("app.py", "hf_gen", "LICENSE", "models.txt", "README.md", "requirements.txt")
+        *("app.py", "hf_gen", "LICENSE", "models.txt", "requirements.txt")
     }
     staged = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
     assert not [name for name in staged if "__pycache__" in name or "/." in name or ".pyi" in name]
@@ -138,7 +103,8 @@ def test_only_what_the_demo_needs_is_staged(tmp_path: Path) -> None:
 
 
 def test_requirements_are_the_pins_of_the_project_but_for_torch(tmp_path: Path) -> None:
-    stage_space(tmp_path / "space", checkout(), SPACE, [])
+    stage_space(tmp_path / "space", checkout())
+    assert not (tmp_path / "space" / "models.txt").exists()
     asked = pins((tmp_path / "space" / "requirements.txt").read_text())
     project = pins((ROOT / "requirements.txt").read_text())
     assert {"diffusers", "huggingface-hub", "numpy", "pillow", "safetensors", "torch"} <= set(asked)
@@ -155,7 +121,7 @@ def test_a_package_without_a_pin_is_named(tmp_path: Path) -> None:
     kept = [line for line in lines if not line.startswith("tyro")]
     (source / "requirements.txt").write_text("\n".join(kept))
     with pytest.raises(UserError, match=r"requirements.txt pins no tyro"):
-        stage_space(tmp_path / "space", source, SPACE, [])
+        stage_space(tmp_path / "space", source)
 
 
 def copied(place: Path, *beside: str) -> Path:
@@ -167,12 +133,11 @@ def copied(place: Path, *beside: str) -> Path:
     return source
 
 
-def test_a_space_is_pushed_and_pushed_again(
-    loopback_hub: LoopbackHub, hf_gen: Run, model_files: dict[str, bytes]
+def test_a_second_push_updates_a_space_and_keeps_other_files(
+    loopback_hub: LoopbackHub, push: Run, model_files: dict[str, bytes]
 ) -> None:
     loopback_hub.create(MODEL, files=model_files)
-    loopback_hub.create(SPACE, "dataset")  # Spaces have names of their own
-    code, output = hf_gen("push", "--space", SPACE, "--models", MODEL, "--private")
+    code, output = push("--space", SPACE, "--models", MODEL, "--private")
     assert code == 0, output
     assert loopback_hub.repository(SPACE, "space").private
     assert len(loopback_hub.commits(SPACE, "space")) == 2  # the Hub's own first one, and ours
@@ -180,15 +145,15 @@ def test_a_space_is_pushed_and_pushed_again(
     expected = {"app.py", "LICENSE", "README.md", "requirements.txt", "hf_gen/__init__.py"}
     assert expected <= set(files)
     assert files["models.txt"] == f"{MODEL}\n".encode()
-    told = SpaceCard(files["README.md"].decode()).data
-    assert told.preload_from_hub == [f"{MODEL} model_index.json,vae/config.json,vae/{WEIGHTS}"]
+    metadata = SpaceCard(files["README.md"].decode()).data
+    assert metadata.preload_from_hub == [f"{MODEL} model_index.json,vae/config.json,vae/{WEIGHTS}"]
     for name, content in files.items():
         assert loopback_hub.write_token.encode() not in content, name
         assert str(ROOT).encode() not in content, name
 
     loopback_hub.put(SPACE, {"old.py": b"print(1)"}, "space")
     loopback_hub.forget()
-    code, output = hf_gen("push", "--space", SPACE)
+    code, output = push("--space", SPACE)
     assert code == 0, output
     again = loopback_hub.files(SPACE, "space")
     changed = {name for name in {*files, *again} if files.get(name) != again.get(name)}
@@ -199,7 +164,7 @@ def test_a_space_is_pushed_and_pushed_again(
     assert not loopback_hub.asked("lfs-upload")
 
 
-def test_models_that_are_not_there_stop_the_push(loopback_hub: LoopbackHub, api: HfApi) -> None:
+def test_models_that_do_not_exist_stop_the_push(loopback_hub: LoopbackHub, api: HfApi) -> None:
     loopback_hub.create("tester/pickle", files={"config.json": b"{}", "model.bin": b"pickle"})
     for name, sentence in (
         ("tester/nothing", "tester/nothing does not exist, or the token has no access"),
@@ -211,7 +176,7 @@ def test_models_that_are_not_there_stop_the_push(loopback_hub: LoopbackHub, api:
     assert not loopback_hub.exists(SPACE, "space")
 
 
-def test_what_the_demo_reads_is_preloaded_unless_it_is_private(
+def test_the_files_that_the_demo_reads_are_preloaded_unless_private(
     loopback_hub: LoopbackHub, api: HfApi, model_files: dict[str, bytes]
 ) -> None:
     loopback_hub.create(MODEL, files=model_files, private=True)
@@ -225,54 +190,23 @@ def test_what_the_demo_reads_is_preloaded_unless_it_is_private(
     assert look_up_model("tester/foreign", api) == ShownModel("tester/foreign", read)
 
 
-def test_what_the_hub_refuses_is_told(loopback_hub: LoopbackHub, api: HfApi) -> None:
-    reader = HfApi(endpoint=loopback_hub.url, token=loopback_hub.read_token)
-    with pytest.raises(UserError, match="no write access to tester/demo"):
-        create_space(SPACE, False, reader)
-    loopback_hub.faults.fail("POST", "create", status=402)
-    with pytest.raises(UserError, match=r"hosts tester/demo for subscribers only \(402\)"):
-        create_space(SPACE, False, api)
-    assert create_space("demo", True, api) == SPACE
-    assert api.space_info(SPACE).runtime.requested_hardware == "zero-a10g"
-    assert create_space(SPACE, False, api) == SPACE
-    with pytest.raises(UserError, match="no write access to tester/demo"):
-        create_space(SPACE, False, reader)
-
-
-def test_a_card_that_the_hub_refuses_stops_the_push(loopback_hub: LoopbackHub, hf_gen: Run) -> None:
-    loopback_hub.faults.refuse_card("colorFrom must be a colour")
-    code, output = hf_gen("push", "--space", SPACE)
-    assert code == 2
-    assert "the Hub refuses the card of tester/demo: " in output
-    assert loopback_hub.files(SPACE, "space") == {}
-
-
-def test_targets_that_do_not_go_together_are_refused() -> None:
-    with pytest.raises(UserError, match="one of the three"):
-        push(space=SPACE, dataset=MODEL)
-    with pytest.raises(UserError, match="one of the three"):
-        push(Path("run"), space=SPACE)
-    with pytest.raises(UserError, match="--models says what a Space shows"):
-        push(Path("run"), models=(MODEL,))
-
-
-def test_without_a_checkout_there_is_a_sentence(
-    loopback_hub: LoopbackHub, hf_gen: Run, tmp_path: Path
+def test_a_space_is_pushed_from_a_checkout_only(
+    loopback_hub: LoopbackHub, fresh: Run, tmp_path: Path
 ) -> None:
     """As where a wheel is installed: the package alone."""
-    code, output = hf_gen("push", "--space", SPACE, source=copied(tmp_path))
+    code, output = fresh(PUSH, "push", "--space", SPACE, source=copied(tmp_path))
     assert code == 2
     assert "push a Space from a checkout of hf_gen" in output
     assert not loopback_hub.exists(SPACE, "space")
 
 
 @pytest.mark.timeout(600)
-def test_a_pushed_space_starts_with_its_requirements_alone_and_answers(
-    loopback_hub: LoopbackHub, hf_gen: Run, model_files: dict[str, bytes], tmp_path: Path
+def test_a_pushed_space_starts_with_nothing_but_its_requirements(
+    loopback_hub: LoopbackHub, push: Run, model_files: dict[str, bytes], tmp_path: Path
 ) -> None:
-    """In an environment that holds what the Hub would install, and nothing of this project."""
+    """In an environment with what the Hub would install, without this project."""
     loopback_hub.create(MODEL, files=model_files)
-    assert hf_gen("push", "--space", SPACE, "--models", MODEL)[0] == 0
+    assert push("--space", SPACE, "--models", MODEL)[0] == 0
     folder = tmp_path / "space"
     for name, content in loopback_hub.files(SPACE, "space").items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -280,7 +214,8 @@ def test_a_pushed_space_starts_with_its_requirements_alone_and_answers(
     python = environment_of(folder, tmp_path / "environment")
     hub = loopback_hub.environment(tmp_path / "cache", token="")
     face = next((folder / "hf_gen" / "demo" / "examples").glob("*.png"))
-    with started(python, folder, hub) as url:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    with serving(folder, environment=kept | hub, python=python, app=folder / "app.py") as url:
         client = Client(url, verbose=False)
         endpoints = client.view_api(print_info=False, return_format="dict")["named_endpoints"]
         faces = client.predict(MODEL, 3, 0, api_name="/sample")
@@ -345,40 +280,3 @@ def owners_of_site_packages() -> dict[str, set[str]]:
 def megabytes(of: Distribution) -> float:
     paths = [Path(str(of.locate_file(file))) for file in of.files or []]
     return sum(path.stat().st_size for path in paths if path.is_file()) / 1e6
-
-
-@contextmanager
-def started(python: Path, folder: Path, hub: dict[str, str]) -> Iterator[str]:
-    """The app as a Space starts it, until the end of the block; its address once it answers."""
-    port = str(free_port())
-    told = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    server = {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": port}
-    log = folder.parent / "log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [python, "app.py"],
-            env={**told, **hub, **server, "GRADIO_ANALYTICS_ENABLED": "False"},
-            cwd=folder,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        wait_for_answers(process, int(port), log)
-        yield f"http://127.0.0.1:{port}"
-    except Exception as error:
-        error.add_note(log.read_text())
-        raise
-    finally:
-        process.kill()
-        process.wait()
-
-
-def wait_for_answers(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    end = time.monotonic() + 240
-    while time.monotonic() < end:
-        assert process.poll() is None, log.read_text()
-        with suppress(OSError):
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        time.sleep(0.2)
-    raise AssertionError(f"the app does not answer:\n{log.read_text()}")

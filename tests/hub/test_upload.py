@@ -1,7 +1,8 @@
-"""What somebody else wrote into a repository is neither deleted nor replaced by any push."""
+"""No push deletes or replaces files that hf_gen did not write."""
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -10,7 +11,7 @@ from huggingface_hub import CommitInfo, HfApi
 
 from hf_gen.errors import HubUnreachable, UserError
 from hf_gen.hub.upload import MANIFEST, upload
-from tests.hub.conftest import TINY, Run, train_as_told
+from tests.hub.conftest import Run
 from tests.loopback_hub import LoopbackHub
 from tests.loopback_hub.store import RepoType
 
@@ -28,69 +29,58 @@ class Push(NamedTuple):
 
 
 @pytest.fixture(params=["run", "component", "dataset", "space", "training"])
-def push(
-    request: pytest.FixtureRequest,
-    hf_gen: Run,
-    finished: Path,
-    cache: tuple[str, str],
-    tmp_path: Path,
-) -> Push:
+def pushed(request: pytest.FixtureRequest, push: Run, train_and_push: Run, finished: Path) -> Push:
     """Each of the commands that upload something to `NAME`; more flags may follow."""
-
-    def command(*arguments: str) -> Run:
-        return lambda *flags: hf_gen("push", *arguments, *flags)
-
-    def training(*flags: str) -> tuple[int, str]:
-        places = (*cache, "--output-dir", str(tmp_path / "run"), "--latent-channels", "4")
-        hub = ("--push-to-hub", "--hub-model-id", NAME)
-        return hf_gen("conv-vae", *TINY, *places, *hub, *flags, program=train_as_told)
-
-    alone = ("--repo-id", NAME, "--component", "vae")
-    pushes = {
-        "run": Push("model", command(str(finished), "--repo-id", NAME)),
-        "component": Push("model", command(str(finished), *alone)),
-        "dataset": Push("dataset", command("--dataset", NAME, "--train", "12", "--test", "8")),
-        "space": Push("space", command("--space", NAME)),
-        "training": Push("model", training, "--hub-overwrite"),
+    run = (str(finished), "--repo-id", NAME)
+    commands = {
+        "run": Push("model", partial(push, *run)),
+        "component": Push("model", partial(push, *run, "--component", "vae")),
+        "dataset": Push(
+            "dataset", partial(push, "--dataset", NAME, "--train", "12", "--test", "8")
+        ),
+        "space": Push("space", partial(push, "--space", NAME)),
+        "training": Push(
+            "model", partial(train_and_push, "--hub-model-id", NAME), "--hub-overwrite"
+        ),
     }
-    return pushes[request.param]
+    return commands[request.param]
 
 
-def test_a_repository_of_others_is_refused_until_a_flag_and_nothing_is_deleted(
-    loopback_hub: LoopbackHub, push: Push, tmp_path: Path
+def test_a_repository_with_files_of_other_origin_needs_the_overwrite_flag(
+    loopback_hub: LoopbackHub, pushed: Push, tmp_path: Path
 ) -> None:
-    loopback_hub.create(NAME, push.repo_type, files=OTHERS)
-    code, output = push.run()
+    loopback_hub.create(NAME, pushed.repo_type, files=OTHERS)
+    code, output = pushed.run()
     assert code == 2
     assert f"{NAME} holds files that hf_gen did not write" in output
-    assert push.overwrite in output
-    assert loopback_hub.files(NAME, push.repo_type) == OTHERS
+    assert pushed.overwrite in output
+    assert loopback_hub.files(NAME, pushed.repo_type) == OTHERS
     assert loopback_hub.asked("lfs-upload") == []
-    assert not (tmp_path / "run").exists()
-    code, output = push.run(push.overwrite)
+    assert not (tmp_path / "mine").exists()
+    code, output = pushed.run(pushed.overwrite)
     assert code == 0, output
-    files = loopback_hub.files(NAME, push.repo_type)
+    files = loopback_hub.files(NAME, pushed.repo_type)
     assert files["README.md"] != OTHERS["README.md"]
     for name in OTHERS.keys() - {"README.md"}:
         assert files[name] == OTHERS[name]
         assert name not in json.loads(files[MANIFEST])["files"]
 
 
-def test_of_its_own_repository_a_push_keeps_what_others_added_or_changed(
-    loopback_hub: LoopbackHub, push: Push
+def test_a_second_push_keeps_files_that_were_added_or_edited_on_the_hub(
+    loopback_hub: LoopbackHub, pushed: Push
 ) -> None:
-    assert push.run()[0] == 0
-    loopback_hub.put(NAME, {"notes.md": b"notes"}, push.repo_type)
-    code, output = push.run()
+    assert pushed.run()[0] == 0
+    loopback_hub.put(NAME, {"notes.md": b"notes"}, pushed.repo_type)
+    code, output = pushed.run()
     assert code == 0, output
     assert "not uploaded" not in output
-    before = loopback_hub.files(NAME, push.repo_type)
+    before = loopback_hub.files(NAME, pushed.repo_type)
     assert before["notes.md"] == b"notes"
     edited = before["README.md"] + b"An afterthought.\n"
-    loopback_hub.put(NAME, {"README.md": edited}, push.repo_type)
-    code, output = push.run()
+    loopback_hub.put(NAME, {"README.md": edited}, pushed.repo_type)
+    code, output = pushed.run()
     assert "have changed since, such as README.md" in output
-    assert loopback_hub.files(NAME, push.repo_type) == before | {"README.md": edited}
+    assert loopback_hub.files(NAME, pushed.repo_type) == before | {"README.md": edited}
 
 
 def uploaded(
@@ -104,7 +94,7 @@ def uploaded(
     upload(folder, NAME, api, "message", **options)
 
 
-def test_what_an_earlier_push_wrote_is_deleted_when_the_next_lacks_it(
+def test_stale_files_of_an_earlier_push_are_deleted(
     tmp_path: Path, loopback_hub: LoopbackHub
 ) -> None:
     loopback_hub.create(NAME)
@@ -118,9 +108,7 @@ def test_what_an_earlier_push_wrote_is_deleted_when_the_next_lacks_it(
     assert json.loads(files[MANIFEST])["files"].keys() == {"one.json", "new/two.bin"}
 
 
-def test_a_commit_in_between_is_noticed_and_survives(
-    tmp_path: Path, loopback_hub: LoopbackHub
-) -> None:
+def test_a_concurrent_commit_makes_the_push_fail(tmp_path: Path, loopback_hub: LoopbackHub) -> None:
     class Slow(HfApi):
         def create_commit(self, *args: Any, **kwargs: Any) -> CommitInfo:  # type: ignore[override]
             loopback_hub.put(NAME, {"old.bin": b"somebody else's by now"})
@@ -144,7 +132,7 @@ def test_a_damaged_manifest_is_a_clear_error(
     assert loopback_hub.files(NAME)["a"] == b"a"
 
 
-def test_the_readme_that_the_hub_writes_into_a_new_repository_is_replaced(
+def test_the_readme_of_a_new_repository_is_replaced(
     tmp_path: Path, loopback_hub: LoopbackHub
 ) -> None:
     loopback_hub.create(NAME)

@@ -11,7 +11,7 @@ from hf_gen import cli
 from hf_gen.config import recipe_as_json
 from hf_gen.demo.models import ModelCache, find_models
 from hf_gen.errors import UserError
-from hf_gen.hub.cards import family_of, run_card
+from hf_gen.hub.cards import run_card
 from hf_gen.recipes import RECIPES
 from hf_gen.report.compare import check_measured
 from hf_gen.runs.folder import RunFolder
@@ -68,7 +68,7 @@ def test_a_broken_run_is_a_clear_error(folder: Path, injected: Callable[[str, in
         with replaced(folder, one) as place:
             run = load_run(place.parent)
             check_measured(run)
-            run_card(run.folder, family_of(run.recipe))
+            run_card(run.folder)
 
     inputs = _broken_files(folder, 20 * FAULTS)
     try_all(inputs, read, (UserError,), **_LIMITS)
