@@ -1,4 +1,4 @@
-"""The inputs that all tabs share: faces and models."""
+"""The inputs that the tabs share: faces and models."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,11 +8,13 @@ import gradio as gr
 
 from hf_gen.demo.limits import MOST_MODELS
 from hf_gen.demo.models import Family, ModelCache
-from hf_gen.demo.requests import PRIVATE
+from hf_gen.demo.requests import listen
 from hf_gen.demo.uploads import EXAMPLES, example_faces
 from hf_gen.errors import UserError
+from hf_gen.metrics import Direction
 
 Faces = list[tuple[str, Any]] | None
+STYLES: dict[Direction, str] = {"a_to_b": "anime", "b_to_a": "cartoon"}
 
 
 class Shown(NamedTuple):
@@ -35,27 +37,26 @@ class FaceInput(NamedTuple):
     """Where a visitor gives faces.
 
     Attributes:
-        faces: Files, not opened yet.
-        examples: Synthetic faces to click on.
-        fillings: How often an empty gallery was filled from here.
+        faces: Files that are not opened yet.
+        changes: The events after which the faces are different.
     """
 
     faces: gr.Gallery
-    examples: gr.Dataset
-    fillings: gr.State
-
-    @property
-    def changes(self) -> list[Any]:
-        """The events after which the faces are others."""
-        return [self.faces.change, self.fillings.change]
+    changes: list[Any]
 
 
-def face_input(style: str, label: str, first: int | None = 0) -> FaceInput:
-    """Faces by upload, paste or webcam, and synthetic examples of a style, one of them preselected.
+def face_input(label: str, first: int | None = 0, direction: gr.Radio | None = None) -> FaceInput:
+    """Faces by upload, paste or webcam, and synthetic examples to click on.
 
-    A gallery gives its files as they came, so that nothing decodes them before `open_uploads`.
+    A gallery returns its files as they were sent, so that nothing decodes them before
+    `open_uploads`.
+
+    Args:
+        label: Of the gallery.
+        first: The example that is chosen when the page opens.
+        direction: Of a translation, whose input style the examples have. Default: anime.
     """
-    drawn = example_faces(style)
+    drawn = example_faces("anime")
     faces = gr.Gallery(
         None if first is None else [str(drawn[first])],
         label=label,
@@ -78,34 +79,34 @@ def face_input(style: str, label: str, first: int | None = 0) -> FaceInput:
         label="Examples",
         elem_classes="examples",
     )
-    faces.upload(_without_example, faces, faces, queue=False, show_progress="hidden", **PRIVATE)
-    return FaceInput(faces, examples, gr.State(0))
+    # An empty gallery fires no change event when it is filled. So the count of its fillings does,
+    # which has to go through the queue: without it a state fires none either.
+    fillings = gr.State(0)
+    values = [faces, fillings, *([direction] if direction is not None else [])]
+    listen(faces.upload, _without_example, faces, faces, queue=False)
+    listen(examples.click, _take_example, [examples, *values], [faces, fillings])
+    if direction is not None:
+        listen(direction.change, _turn, values, [faces, fillings, examples])
+    return FaceInput(faces, [faces.change, fillings.change])
 
 
 def _without_example(faces: Faces) -> Any:
-    """An example gives way to what a visitor sends."""
+    """Removes the example when a visitor sends faces."""
     first, *others = files(faces)
     return others if others and (EXAMPLES / Path(first).name).exists() else gr.skip()
 
 
-def on_example_click(choice: FaceInput, drawn: Sequence[Path]) -> None:
-    """Lets a click on an example take the place of the faces."""
-    choice.examples.click(
-        lambda place, faces, fillings: fill(faces, fillings, drawn[place]),
-        [choice.examples, choice.faces, choice.fillings],
-        [choice.faces, choice.fillings],
-        show_progress="hidden",
-        **PRIVATE,
-    )
-
-
-def fill(faces: Faces, fillings: int, face: Path) -> tuple[list[str], int]:
-    """The values of a gallery and its fillings that show one face.
-
-    A gallery that was empty does not tell of its change. So the fillings do, which has to go
-    through the queue: without it no change of a state is told.
-    """
+def _take_example(
+    place: int, faces: Faces, fillings: int, direction: Direction = "a_to_b"
+) -> tuple[list[str], int]:
+    face = example_faces(STYLES[direction])[place]
     return [str(face)], fillings if faces else fillings + 1
+
+
+def _turn(faces: Faces, fillings: int, direction: Direction) -> Any:
+    drawn = example_faces(STYLES[direction])
+    examples = gr.Dataset(samples=[[str(path)] for path in drawn])
+    return *_take_example(0, faces, fillings, direction), examples
 
 
 def model_input(cache: ModelCache, family: Family, first: Sequence[str]) -> gr.CheckboxGroup:
@@ -121,11 +122,11 @@ def model_input(cache: ModelCache, family: Family, first: Sequence[str]) -> gr.C
 
 
 def files(faces: Faces) -> list[str]:
-    """The paths of what a gallery holds."""
+    """The paths of the files in a gallery."""
     return [path for path, _ in faces or []]
 
 
 def check_count(names: Sequence[str]) -> None:
-    """Raises a `UserError` if these are more models than stand side by side."""
+    """Raises a `UserError` if these are more models than fit side by side."""
     if len(names) > MOST_MODELS:
         raise UserError(f"{len(names)} models do not fit side by side: choose up to {MOST_MODELS}")

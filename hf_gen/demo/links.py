@@ -8,7 +8,7 @@ import gradio as gr
 
 from hf_gen.demo.limits import MOST_MODELS
 from hf_gen.demo.models import Family, ModelCache
-from hf_gen.demo.requests import PRIVATE
+from hf_gen.demo.requests import listen
 
 Linked = Mapping[str, gr.components.Component]
 _COPY = """
@@ -29,25 +29,25 @@ _COPY = """
 
 
 def on_copy_link(button: gr.Button, linked: Linked) -> None:
-    """Lets a button copy the address of the page as it is now, which also becomes its address.
+    """Lets a button copy the address that restores the page, and show it in the address bar.
 
     Args:
         button: To click on.
-        linked: Name in the address -> what has the value.
+        linked: Name in the address -> the component with the value.
     """
-    button.click(None, [*linked.values()], button, js=_COPY % json.dumps([*linked]), **PRIVATE)
+    listen(button.click, None, [*linked.values()], button, js=_COPY % json.dumps([*linked]))
 
 
 def parse_link(
     query: Mapping[str, str], linked: Linked, families: Mapping[str, Family], cache: ModelCache
 ) -> list[Any]:
-    """What the values in an address make of the page; those that it cannot have are left out.
+    """Updates of the page from an address; values that a component cannot have are ignored.
 
     Args:
         query: The part of an address after "?".
         linked: As for `on_copy_link`.
-        families: Which of them choose models, and of which family: they get the choices of today.
-        cache: Has the models.
+        families: The family of the models that a component chooses: it gets today's choices.
+        cache: The models.
 
     Returns:
         An update for each of `linked`.
@@ -55,27 +55,24 @@ def parse_link(
     return [
         _models(query.get(name), component, cache.names(families[name]))
         if name in families
-        else _knob(query.get(name), component)
+        else _control(query.get(name), component)
         for name, component in linked.items()
     ]
 
 
 def _models(text: str | None, component: Any, names: list[str]) -> Any:
-    asked = [name for name in (text or "").split(",") if name in names][:MOST_MODELS]
-    kept = [name for name in component.value or [] if name in names]
-    return gr.CheckboxGroup(names, value=asked or kept or names[:1])
+    chosen = [name for name in (text or "").split(",") if name in names][:MOST_MODELS]
+    default = [name for name in component.value or [] if name in names]
+    return gr.CheckboxGroup(names, value=chosen or default or names[:1])
 
 
-def _knob(text: str | None, component: Any) -> Any:
-    if text is None:
-        return gr.skip()
+def _control(text: str | None, component: Any) -> Any:
     if isinstance(component, gr.Radio):
-        values = [value for _, value in component.choices]
-        return text if text in values else gr.skip()
+        return text if text in [value for _, value in component.choices] else gr.skip()
     try:
-        value = float(text)
+        value = float(text or "")
     except ValueError:
         return gr.skip()
-    is_whole = getattr(component, "precision", None) == 0
-    within = component.minimum <= value <= component.maximum
-    return (int(value) if is_whole else value) if within else gr.skip()
+    if not component.minimum <= value <= component.maximum:
+        return gr.skip()
+    return int(value) if getattr(component, "precision", None) == 0 else value

@@ -18,9 +18,9 @@ from hf_gen.demo.limits import (
     MOST_BYTES_OF_A_FILE,
     SESSIONS,
 )
-from hf_gen.demo.links import Linked, on_copy_link, parse_link
+from hf_gen.demo.links import on_copy_link, parse_link
 from hf_gen.demo.models import Family, ModelCache
-from hf_gen.demo.requests import PRIVATE, QUEUE
+from hf_gen.demo.requests import QUEUE, listen
 from hf_gen.demo.uploads import EXAMPLES
 from hf_gen.errors import UserError
 
@@ -44,11 +44,7 @@ _FAMILIES: dict[str, Family] = {
 
 
 def build_page(cache: ModelCache) -> gr.Blocks:
-    """The demo of some models, to be launched by `serve`.
-
-    Args:
-        cache: The models.
-    """
+    """The demo of some models, to be launched by `serve`."""
     with gr.Blocks(
         title="hf_gen: faces through VAEs and CycleGAN",
         analytics_enabled=False,
@@ -65,20 +61,20 @@ def build_page(cache: ModelCache) -> gr.Blocks:
             with gr.Tab("Translate", id="translate") as translating:
                 third = translate.build(cache)
         api.build(cache)
-        linked: Linked = {**first.linked, **second.linked, **third.linked}
+        linked = first.linked | second.linked | third.linked
         on_copy_link(link, linked)
 
         def open_link(request: gr.Request) -> list[Any]:
             query = dict(request.query_params)
             selected = query.get("tab")
-            chosen = gr.Tabs(selected=selected) if selected in _FAMILIES else gr.skip()
-            return [chosen, *parse_link(query, linked, _FAMILIES, cache)]
+            tab = gr.Tabs(selected=selected) if selected in _FAMILIES else gr.skip()
+            return [tab, *parse_link(query, linked, _FAMILIES, cache)]
 
-        loaded = page.load(open_link, None, [tabs, *linked.values()], queue=False, **PRIVATE)
-        loaded.then(first.show, first.inputs, first.outputs, **QUEUE, **PRIVATE)
-        # The other tabs are computed when they are looked at for the first time.
-        for opener, shown in ((sampling, second), (translating, third)):
-            _show_once(opener, shown)
+        loaded = listen(page.load, open_link, None, [tabs, *linked.values()], queue=False)
+        loaded.then(first.show, first.inputs, first.outputs, api_visibility="private", **QUEUE)
+        # The other tabs are computed when they are opened for the first time.
+        for tab, shown in ((sampling, second), (translating, third)):
+            _show_once(tab, shown)
     return page
 
 
@@ -88,20 +84,20 @@ def _show_once(tab: gr.Tab, shown: Shown) -> None:
     def show(is_shown: bool, *values: Any) -> list[Any]:
         return [gr.skip()] * (len(shown.outputs) + 1) if is_shown else [True, *shown.show(*values)]
 
-    tab.select(
+    listen(
+        tab.select,
         show,
         [is_shown, *shown.inputs],
         [is_shown, *shown.outputs],
         show_progress="minimal",
         show_progress_on=shown.outputs[-1],
         **QUEUE,
-        **PRIVATE,
     )
 
 
 def _theme() -> gr.themes.Base:
     theme = gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["monospace"])
-    # Its own grey text is too pale to read. `set` forgets its background if that is not repeated.
+    # Its grey text is too pale to read. `set` loses its background unless that is repeated.
     return theme.set(body_text_color_subdued="*neutral_500", background_fill_primary="*neutral_50")
 
 
@@ -118,25 +114,25 @@ def serve(
 
     Args:
         page: From `build_page`.
-        port: Where to; a free one from 7860 on by default, or that of GRADIO_SERVER_PORT.
+        port: Default: GRADIO_SERVER_PORT, or the first free one from 7860.
         mcp: Whether the endpoints are also tools of an MCP server, which needs `gradio[mcp]`.
-        wait: Whether to go on serving until Ctrl-C.
-        host: Where it can be reached from; this machine alone by default, or GRADIO_SERVER_NAME.
+        wait: Whether to serve until Ctrl-C.
+        host: Default: GRADIO_SERVER_NAME, or this machine alone.
         share: Whether gradio makes a public address for it.
-        once_open: What is done in the background as soon as the page can be seen.
+        once_open: Called in the background as soon as the page is served.
 
     Raises:
-        UserError: If there is no such host, or the port is taken or no port.
+        UserError: If there is no such host, or the port is taken or invalid.
     """
     page.queue(max_size=IN_THE_QUEUE, default_concurrency_limit=4 * AT_ONCE)
     _check_address(host or os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), port)
     _, address, _ = page.launch(
         server_name=host,
         server_port=port,
-        share=share,  # said, since gradio shares by itself in a notebook of Colab
+        share=share,  # explicit, since gradio shares by itself in a Colab notebook
         mcp_server=mcp,
         prevent_thread_lock=True,
-        # Larger than what is taken, so that it is our own sentence that refuses most.
+        # Larger than what `open_uploads` accepts, so that its own error is the usual one.
         max_file_size=4 * MOST_BYTES_OF_A_FILE,
         state_session_capacity=SESSIONS,
         show_error=False,
@@ -156,7 +152,7 @@ def serve(
 
 
 def _check_address(host: str, port: int | None) -> None:
-    """Makes sure that the page can be served: gradio would try one port after the other."""
+    """Checks that the page can be served: gradio would try one port after the other."""
     if port is not None and not 0 < port < 2**16:
         raise UserError(f"port must be from 1 to {2**16 - 1}, got {port}: try 7860")
     try:

@@ -8,22 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import gradio as gr
 from PIL import Image
 
-from hf_gen.demo import html
-from hf_gen.demo.cards import Card, Cards
-from hf_gen.demo.inputs import (
-    FaceInput,
-    Faces,
-    Shown,
-    check_count,
-    face_input,
-    files,
-    model_input,
-    on_example_click,
-)
+from hf_gen.demo import pictures
+from hf_gen.demo.compare import build_comparison, sheet_of_all
+from hf_gen.demo.inputs import FaceInput, Faces, Shown, check_count, face_input, files, model_input
 from hf_gen.demo.models import ModelCache
-from hf_gen.demo.pixels import heat_map, sheet
-from hf_gen.demo.requests import PRIVATE, QUEUE, on_the_accelerator, user_errors
-from hf_gen.demo.uploads import example_faces, open_uploads
+from hf_gen.demo.requests import QUEUE, computes, listen
+from hf_gen.demo.uploads import open_uploads
 from hf_gen.images import square, to_tensor
 
 if TYPE_CHECKING:
@@ -34,14 +24,14 @@ if TYPE_CHECKING:
 Method = Literal["linear", "spherical"]
 STEPS = 9
 _DRAWS = 8
-# One click each; a button is there if its models are.
+# One click each; a button is shown if the cache has two or more of its models.
 PRESETS = {
     "three kinds": ("face-vae", "conv-vae", "dense-vae-z10"),
     "KL ×0, ×1, ×100": ("conv-vae-kl0", "conv-vae", "conv-vae-kl100"),
     "5 or 10 latents": ("dense-vae-z5", "dense-vae-z10"),
 }
 FIRST = PRESETS["three kinds"]
-_NO_WALK = html.note("Choose a second face to interpolate to.")
+_NO_WALK = pictures.note("Choose a second face to interpolate to.")
 
 
 @dataclass(frozen=True)
@@ -66,6 +56,14 @@ class Reconstruction:
     bits: float | None
     likelihood: str | None
     milliseconds: float
+
+    def details(self) -> tuple[Image.Image, str, dict[str, str]]:
+        """What its card shows."""
+        metrics = {"PSNR": f"{self.psnr:.1f} dB", "SSIM": f"{self.ssim:.2f}"}
+        if self.bits is not None:
+            metrics[f"bits per dimension, {self.likelihood}"] = f"{self.bits:.2f}"
+        metrics["took"] = f"{self.milliseconds:.0f} ms"
+        return pictures.error_map(self.seen, self.made), "error map", metrics
 
 
 def reconstruct(pipeline: "VAEPipeline", image: Image.Image) -> Reconstruction:
@@ -100,8 +98,8 @@ def walk(
     frozen_dims: Sequence[int] = (),
 ) -> list[Image.Image]:
     """The faces between two faces; dimensions that the model does not have are ignored."""
-    there = [dimension for dimension in frozen_dims if dimension < pipeline.latent_shape[0]]
-    return pipeline.interpolate(first, second, steps, method, frozen_dims=there)
+    known = [dimension for dimension in frozen_dims if dimension < pipeline.latent_shape[0]]
+    return pipeline.interpolate(first, second, steps, method, frozen_dims=known)
 
 
 def _bits(pipeline: "VAEPipeline", images: "Tensor") -> float | None:
@@ -127,66 +125,39 @@ def _bits(pipeline: "VAEPipeline", images: "Tensor") -> float | None:
 
 
 def build(cache: ModelCache) -> Shown:
-    """Lays the tab out and wires it."""
+    """Lays out the tab and connects it."""
     with gr.Row():
         with gr.Column(scale=1, min_width=280, elem_classes="controls"):
-            choice = face_input("anime", "Your faces")
+            choice = face_input("Your faces")
             with gr.Row(elem_classes="presets"):
                 presets = [gr.Button(words, size="sm", min_width=120) for words in PRESETS]
             models = model_input(cache, "VAEPipeline", FIRST)
-            _wire_presets(presets, cache.names("VAEPipeline"), models)
         with gr.Column(scale=3, min_width=280):
-            cards = Cards()
-            together = gr.HTML(padding=False)
+            linked = {"reconstruct": models}
+            shown = build_comparison(cache, "VAEPipeline", choice, linked, _run, _summary)
             with gr.Accordion("Interpolate to a second face", open=False):
                 _build_walk(cache, choice, models)
-
-    @user_errors
-    @on_the_accelerator
-    def show(faces: Faces, names: list[str]) -> list[Any]:
-        if not faces or not names:
-            what = "a face" if not faces else "a model"
-            return [*cards.fill([], html.note(f"Choose {what} to see it reconstructed.")), ""]
-        check_count(names)
-        images = open_uploads(files(faces))
-        made = {
-            name: [reconstruct(cache.get(name, "VAEPipeline"), image) for image in images]
-            for name in names
-        }
-        shown = [_card(name, reconstructions[0]) for name, reconstructions in made.items()]
-        return [*cards.fill(shown), _all_of_them(made)]
-
-    shown = Shown(show, [choice.faces, models], [*cards.outputs, together], {"reconstruct": models})
-    gr.on(
-        [*choice.changes, models.change],
-        shown.show,
-        shown.inputs,
-        shown.outputs,
-        trigger_mode="always_last",
-        show_progress="minimal",
-        show_progress_on=cards.sliders[0],
-        **QUEUE,
-        **PRIVATE,
-    )
-    on_example_click(choice, example_faces("anime"))
+    for button, preset in zip(presets, PRESETS.values(), strict=True):
+        known = [name for name in preset if name in cache.names("VAEPipeline")]
+        button.visible = len(known) > 1
+        listen(button.click, lambda known=known: known, None, models, queue=False)
     return shown
 
 
-def _wire_presets(
-    buttons: Sequence[gr.Button], names: Sequence[str], models: gr.CheckboxGroup
-) -> None:
-    for button, preset in zip(buttons, PRESETS.values(), strict=True):
-        there = [name for name in preset if name in names]
-        button.visible = len(there) > 1
-        button.click(
-            lambda there=there: there, None, models, queue=False, show_progress="hidden", **PRIVATE
-        )
+def _run(pipeline: "VAEPipeline", images: Sequence[Image.Image]) -> list[Reconstruction]:
+    return [reconstruct(pipeline, image) for image in images]
+
+
+def _summary(results: Mapping[str, Sequence[Reconstruction]]) -> str:
+    """A sheet of several images, with the mean PSNR of each model."""
+    means = {name: sum(one.psnr for one in each) / len(each) for name, each in results.items()}
+    return sheet_of_all(results, [f"{name}, {mean:.1f} dB" for name, mean in means.items()])
 
 
 def _build_walk(cache: ModelCache, choice: FaceInput, models: gr.CheckboxGroup) -> None:
     with gr.Row():
         with gr.Column(scale=1, min_width=260):
-            other = face_input("anime", "Second face", first=None)
+            other = face_input("Second face", first=None)
         with gr.Column(scale=1, min_width=260):
             method = gr.Radio(
                 [("straight", "linear"), ("spherical", "spherical")],
@@ -202,8 +173,7 @@ def _build_walk(cache: ModelCache, choice: FaceInput, models: gr.CheckboxGroup) 
             )
     walks = gr.HTML(_NO_WALK, padding=False)
 
-    @user_errors
-    @on_the_accelerator
+    @computes
     def show(
         faces: Faces, others: Faces, names: list[str], method: Method, frozen_dims: list[int]
     ) -> str:
@@ -218,8 +188,7 @@ def _build_walk(cache: ModelCache, choice: FaceInput, models: gr.CheckboxGroup) 
             for name in names
         )
 
-    @user_errors
-    @on_the_accelerator
+    @computes
     def dimensions(names: list[str], frozen_dims: list[int]) -> gr.Dropdown:
         if not names:
             return gr.Dropdown([], value=[])
@@ -227,28 +196,17 @@ def _build_walk(cache: ModelCache, choice: FaceInput, models: gr.CheckboxGroup) 
         choices = [(f"latent {place}", place) for place in order]
         return gr.Dropdown(choices, value=[place for place in frozen_dims if place in order])
 
-    changes = [models.change, method.change, frozen_dims.change]
-    gr.on(
-        [*other.changes, *choice.changes, *changes],
+    listen(
+        [*other.changes, *choice.changes, models.change, method.change, frozen_dims.change],
         show,
         [choice.faces, other.faces, models, method, frozen_dims],
         walks,
-        trigger_mode="always_last",
         show_progress="minimal",
         **QUEUE,
-        **PRIVATE,
     )
-    gr.on(
-        [models.change, frozen_dims.focus],
-        dimensions,
-        [models, frozen_dims],
-        frozen_dims,
-        trigger_mode="always_last",
-        show_progress="hidden",
-        **QUEUE,
-        **PRIVATE,
+    listen(
+        [models.change, frozen_dims.focus], dimensions, [models, frozen_dims], frozen_dims, **QUEUE
     )
-    on_example_click(other, example_faces("anime"))
 
 
 def _by_influence(pipeline: "VAEPipeline") -> list[int]:
@@ -259,34 +217,7 @@ def _by_influence(pipeline: "VAEPipeline") -> list[int]:
     return pipeline.influence().argsort(descending=True).tolist()
 
 
-def _card(name: str, one: Reconstruction) -> Card:
-    shown = {"PSNR": f"{one.psnr:.1f} dB", "SSIM": f"{one.ssim:.2f}"}
-    if one.bits is not None:
-        shown[f"bits per dimension, {one.likelihood}"] = f"{one.bits:.2f}"
-    shown["took"] = f"{one.milliseconds:.0f} ms"
-    errors = html.picture(heat_map(one.seen, one.made), "error map", "small")
-    details = (
-        f'<div class="beside">{errors}<div><small>error map</small>'
-        f"{html.numbers(shown)}</div></div>"
-    )
-    seen = f"{one.seen.width}×{one.seen.height} pixels"
-    return Card(name, seen, one.seen, one.made, details)
-
-
 def _strip(name: str, frames: Sequence[Image.Image]) -> str:
-    film = html.animation(frames, f"a walk through {name}", f"{html.file_name(name)}-walk.webp")
-    return html.sheet(sheet([frames], 64), [name], "interpolation, step by step", film)
-
-
-def _all_of_them(made: Mapping[str, Sequence[Reconstruction]]) -> str:
-    """All images in rows, where there is more than one."""
-    first = next(iter(made.values()))
-    if len(first) == 1:
-        return ""
-    rows = [[one.seen for one in first]]
-    for reconstructions in made.values():
-        rows.append([one.made for one in reconstructions])
-    means = [
-        f"{name}, {sum(one.psnr for one in each) / len(each):.1f} dB" for name, each in made.items()
-    ]
-    return html.sheet(sheet(rows), ["input", *means], "all faces")
+    file = f"{pictures.file_name(name)}-walk.webp"
+    film = pictures.animation(frames, f"an interpolation by {name}", file)
+    return pictures.sheet([frames], [name], "interpolation, step by step", film, size=64)

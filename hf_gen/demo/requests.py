@@ -17,23 +17,42 @@ from hf_gen.errors import UserError
 Function = TypeVar("Function", bound=Callable[..., Any])
 # One queue for all listeners that compute.
 QUEUE: dict[str, Any] = {"concurrency_id": "models", "concurrency_limit": AT_ONCE}
-# Listeners of the page are not part of the API.
-PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 _PATH = re.compile(r"(?<![\w/.])/(?:[\w.+-]+/)+[\w.+-]*")
 _TOKEN = re.compile(r"hf_\w{8,}")
 _log = logging.getLogger(__name__)
 
 
-def user_errors(function: Function) -> Function:
-    """Shows a `UserError` of an event listener as a `gr.Error`, without paths and tokens.
+def listen(triggers: Any, function: Any, inputs: Any, outputs: Any, **settings: Any) -> Any:
+    """Registers an event listener of the page, which is not part of the API.
 
-    Of any other exception the visitor reads that it happened; the log has the traceback.
+    Args:
+        triggers: An event or several.
+        function: As for `gr.on`.
+        inputs: As for `gr.on`.
+        outputs: As for `gr.on`.
+        settings: Of `gr.on`. By default no progress is shown, and of the events during a run of
+            the function only the last starts it again.
+
+    Returns:
+        What `.then` continues.
     """
+    defaults = {"trigger_mode": "always_last", "show_progress": "hidden"}
+    options = defaults | settings
+    return gr.on(triggers, function, inputs, outputs, api_visibility="private", **options)
+
+
+def computes(function: Function) -> Function:
+    """Decorates a listener that computes: it runs on a ZeroGPU Space's GPU and shows its errors.
+
+    A `UserError` becomes a `gr.Error` without paths and tokens. Of any other exception the visitor
+    reads that it happened, and the log has the traceback.
+    """
+    run = _on_the_accelerator(function)
 
     @functools.wraps(function)
     def wrapper(*arguments: Any, **named: Any) -> Any:
         try:
-            return function(*arguments, **named)
+            return run(*arguments, **named)
         except (UserError, ValueError) as error:
             # Pipelines raise ValueError for invalid arguments.
             raise as_gradio_error(str(error)) from None
@@ -41,7 +60,7 @@ def user_errors(function: Function) -> Function:
             raise
         except Exception as error:
             _log.exception("a request failed")
-            if _is_out_of_memory(error):
+            if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
                 raise as_gradio_error("Out of memory: try fewer or smaller images") from None
             raise as_gradio_error("Internal error: try again") from None
 
@@ -54,12 +73,8 @@ def as_gradio_error(words: str) -> gr.Error:
     return gr.Error(words[:1].upper() + words[1:], duration=12, title="", print_exception=False)
 
 
-def on_the_accelerator(function: Function) -> Function:
-    """Runs a function on the GPU of a ZeroGPU Space; elsewhere unchanged."""
+def _on_the_accelerator(function: Function) -> Function:
+    """The function on the GPU of a ZeroGPU Space; elsewhere unchanged."""
     if not os.environ.get("SPACES_ZERO_GPU") or importlib.util.find_spec("spaces") is None:
         return function
     return importlib.import_module("spaces").GPU(function)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"

@@ -15,15 +15,15 @@ EXAMPLES = Path(__file__).parent / "examples"
 
 
 def example_faces(style: str) -> list[Path]:
-    """Synthetic faces to begin with, in the style "anime" or "cartoon"."""
+    """The synthetic example faces of the style "anime" or "cartoon"."""
     return sorted(EXAMPLES.glob(f"{style}-*.png"))
 
 
 def open_uploads(paths: Sequence[str | Path]) -> list[Image.Image]:
-    """Opens what one visitor sent.
+    """Opens the files of one visitor.
 
     Raises:
-        UserError: If there is nothing, there are too many, or one cannot be used; it says which.
+        UserError: If there is none, there are too many, or one cannot be used; it names the file.
     """
     if not paths:
         raise UserError("There is no image yet: drop one, or choose one of the examples")
@@ -40,19 +40,19 @@ def _open(path: Path) -> Image.Image:
         )
     try:
         with warnings.catch_warnings(action="ignore"):
-            return _as_models_see_it(open_image(path, still=True))
+            return _crop_and_shrink(open_image(path, still=True))
     except ImageError as error:
-        # What a decoder says in brackets helps nobody here.
+        # The decoder's own words, in brackets, help no visitor.
         reason = str(error).partition(" (")[0]
         raise UserError(
             f"the file {path.name} cannot be used: {reason}. Try a JPEG or PNG"
         ) from error
 
 
-def _as_models_see_it(image: Image.Image) -> Image.Image:
-    """The centre square of a large photograph, no smaller than any model takes it.
+def _crop_and_shrink(image: Image.Image) -> Image.Image:
+    """The centre square of a large photograph, no smaller than any model needs it.
 
-    As they came, so many as one visitor may send would take 2.4 GB.
+    At full size, as many photographs as one visitor may send would take 2.4 GB.
     """
     if image.width * image.height <= _LARGE:
         return image

@@ -31,7 +31,7 @@ def push_run(
     component: str | None = None,
     overwrite: bool = False,
 ) -> str:
-    """Uploads a finished run: pipeline, card, figures, results and TensorBoard files.
+    """Uploads a finished run with its pipeline; returns the address of the commit.
 
     What an interrupted push uploaded is not uploaded again. The files of an earlier push that this
     one lacks are deleted in the same commit; files that hf_gen did not write are kept.
@@ -44,9 +44,6 @@ def push_run(
         api: The client.
         component: Upload this network of the pipeline alone, such as "vae", at the root.
         overwrite: Replace files of the same names that hf_gen did not write.
-
-    Returns:
-        The address of the commit.
 
     Raises:
         UserError: If there is no such component, a link leads out of the folder, the Hub refuses,
@@ -83,21 +80,10 @@ class HubUploads:
     """Uploads of a run while it trains: its pipeline at each evaluation, and the run at the end.
 
     No failure ends a training: an upload that failed is replaced by the next, and the last one is
-    retried.
-
-    Args:
-        run: What is uploaded.
-        repo_id: Such as user/name; a name alone is the user's own.
-        private: Whether a new repository is hidden from others.
-        api: The client.
-        overwrite: Replace files of the same names that hf_gen did not write.
+    retried. Only a Hub that refuses at the start raises a `UserError`.
 
     Attributes:
         failures: The messages of what failed, in order.
-
-    Raises:
-        UserError: If the Hub refuses, so that nothing could ever be uploaded. Training starts even
-            if the Hub cannot be reached.
     """
 
     def __init__(
@@ -114,11 +100,7 @@ class HubUploads:
             self.failures.append(str(error))
 
     def start(self, pipeline: DiffusionPipeline, step: int) -> bool:
-        """Copies the current weights, and uploads the copy in the background.
-
-        Returns:
-            Whether it was started: not while the previous upload is running.
-        """
+        """Uploads a copy of the weights in the background; False while another upload runs."""
         if self._running is not None and not self._running.done():
             return False
         folder = tempfile.TemporaryDirectory()
@@ -127,11 +109,7 @@ class HubUploads:
         return True
 
     def conclude(self) -> str | None:
-        """Waits for the running upload, and pushes the finished run.
-
-        Returns:
-            The address of the commit, or None if it failed: then `failures` ends with the reason.
-        """
+        """Pushes the finished run; returns the address of the commit, or None after a failure."""
         self._worker.shutdown(wait=True)
         for wait in (*_WAITS, None):
             try:

@@ -103,12 +103,7 @@ def look_up_model(name: str, api: HfApi) -> ShownModel:
 
 
 def stage_space(folder: Path, source: Path, models: Sequence[str] = ()) -> None:
-    """Writes the files of a Space but its README into a new folder.
-
-    Args:
-        folder: Where to.
-        source: The checkout.
-        models: The ids of the models that it shows beside the bundled ones.
+    """Writes the files of a Space but its README from a checkout into a new folder.
 
     Raises:
         UserError: If a package that the demo needs is not pinned.
@@ -123,13 +118,7 @@ def stage_space(folder: Path, source: Path, models: Sequence[str] = ()) -> None:
 
 
 def space_card(repo_id: str, source: Path, models: Sequence[ShownModel]) -> SpaceCard:
-    """The README of a Space: what the Hub builds, and what it shows.
-
-    Args:
-        repo_id: The full name of the Space.
-        source: The checkout.
-        models: What it shows beside the bundled models.
-    """
+    """The README of a Space: what the Hub builds, and what it shows."""
     return SpaceCard.from_template(
         SpaceCardData(),
         template_path=str(TEMPLATES / "space.md"),

@@ -30,19 +30,12 @@ _LARGEST_MANIFEST = 10_000_000
 
 @dataclass(frozen=True)
 class _Contents:
-    """A repository at one commit.
-
-    Attributes:
-        commit: Its SHA.
-        files: The Hub's hash of each file: git's, or the SHA-256 of a file in LFS.
-        listed: What the manifest lists, None without a manifest.
-        is_new: Whether it holds nothing but what the Hub itself puts into a new repository.
-    """
+    """A repository at one commit."""
 
     commit: str
-    files: dict[str, str]
-    listed: Hashes | None
-    is_new: bool
+    files: dict[str, str]  # the Hub's hash of each: git's, or the SHA-256 of a file in LFS
+    listed: Hashes | None  # in the manifest, None without one
+    is_new: bool  # holds only what the Hub itself puts into a new repository
 
     @property
     def written(self) -> Hashes:
@@ -125,11 +118,7 @@ def push(
         repo_id: An existing repository, of the card's type.
         api: The client.
         message: Of the commit.
-        overwrite: Replace files of the same names that hf_gen did not write.
-
-    Raises:
-        UserError: If it would replace files that hf_gen did not write, the Hub refuses, or it
-            cannot be reached.
+        overwrite: As for `upload`, which raises the same errors.
     """
     with translate_hub_errors(repo_id):
         try:
