@@ -36,13 +36,7 @@ def build(cache: ModelCache) -> None:
             the model has no likelihood) and "milliseconds".
         """
         one = reconstruct_one(cache.get(model, "VAEPipeline"), _open(image))
-        measured = {
-            "psnr": one.psnr,
-            "ssim": one.ssim,
-            "bits_per_dimension": one.bits,
-            "milliseconds": one.milliseconds,
-        }
-        return enlarge(one.made), measured
+        return enlarge(one.made), one.metrics
 
     def sample(
         model: str,
@@ -105,7 +99,7 @@ def build(cache: ModelCache) -> None:
 
     def translate(
         image: str, model: str, direction: Direction = "a_to_b"
-    ) -> tuple[Any, Any, dict[str, float]]:
+    ) -> tuple[Any, Any, dict[str, float | None]]:
         """Translate an anime face into a cartoon, or a cartoon into an anime face, and back.
 
         Args:
@@ -119,8 +113,7 @@ def build(cache: ModelCache) -> None:
         """
         pipeline = cache.get(model, "TranslationPipeline")
         (one,) = translate_all(pipeline, [_open(image)], direction)
-        measured = {"cycle_error": one.error, "milliseconds": one.milliseconds}
-        return enlarge(one.made), enlarge(one.back), measured
+        return enlarge(one.made), enlarge(one.beside), one.metrics
 
     with gr.Row(visible=False):
         _offer(

@@ -18,14 +18,7 @@ STYLES: dict[Direction, str] = {"a_to_b": "anime", "b_to_a": "cartoon"}
 
 
 class Shown(NamedTuple):
-    """What a tab shows, for the page to show it first.
-
-    Attributes:
-        show: Computes it.
-        inputs: What it is computed from.
-        outputs: Where it is shown.
-        linked: What a link can set, by its name there.
-    """
+    """The listener that fills a tab, and the controls that a link sets, by their names in it."""
 
     show: Callable[..., Any]
     inputs: list[Any]
@@ -34,12 +27,7 @@ class Shown(NamedTuple):
 
 
 class FaceInput(NamedTuple):
-    """Where a visitor gives faces.
-
-    Attributes:
-        faces: Files that are not opened yet.
-        changes: The events after which the faces are different.
-    """
+    """A gallery of files that are not opened yet, and the events after which they differ."""
 
     faces: gr.Gallery
     changes: list[Any]
@@ -49,12 +37,7 @@ def face_input(label: str, first: int | None = 0, direction: gr.Radio | None = N
     """Faces by upload, paste or webcam, and synthetic examples to click on.
 
     A gallery returns its files as they were sent, so that nothing decodes them before
-    `open_uploads`.
-
-    Args:
-        label: Of the gallery.
-        first: The example that is chosen when the page opens.
-        direction: Of a translation, whose input style the examples have. Default: anime.
+    `open_uploads`. The examples have the input style of the direction, by default anime.
     """
     drawn = example_faces("anime")
     faces = gr.Gallery(

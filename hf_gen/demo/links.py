@@ -29,28 +29,20 @@ _COPY = """
 
 
 def on_copy_link(button: gr.Button, linked: Linked) -> None:
-    """Lets a button copy the address that restores the page, and show it in the address bar.
-
-    Args:
-        button: To click on.
-        linked: Name in the address -> the component with the value.
-    """
+    """Lets a button copy the address that restores the page, and show it in the address bar."""
     listen(button.click, None, [*linked.values()], button, js=_COPY % json.dumps([*linked]))
 
 
 def parse_link(
     query: Mapping[str, str], linked: Linked, families: Mapping[str, Family], cache: ModelCache
 ) -> list[Any]:
-    """Updates of the page from an address; values that a component cannot have are ignored.
+    """Updates of the components from an address; values that one cannot have are ignored.
 
     Args:
         query: The part of an address after "?".
-        linked: As for `on_copy_link`.
-        families: The family of the models that a component chooses: it gets today's choices.
+        linked: Name in the address -> component.
+        families: Of the models that a component chooses: it also gets the current choices.
         cache: The models.
-
-    Returns:
-        An update for each of `linked`.
     """
     return [
         _models(query.get(name), component, cache.names(families[name]))

@@ -1,7 +1,7 @@
 """The models of the demo: found, loaded in the background, evicted when memory is needed.
 
-torch and diffusers are imported with the first model: half of the start-up time, for which the page
-need not wait.
+torch and diffusers are imported with the first model, after the page is served: they take half of
+the start-up time.
 """
 
 import json
@@ -30,14 +30,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class _Entry:
-    """Where a model comes from.
-
-    Attributes:
-        source: A folder or a Hub id.
-        family: Of its pipeline, once that is known.
-        failure: Why it could not be loaded.
-        lock: Held while it is loaded.
-    """
+    """The folder or Hub id of a model, its family once known, and why it could not be loaded."""
 
     source: str | Path
     family: Family | None = None
@@ -46,40 +39,35 @@ class _Entry:
 
 
 def find_models(runs: Path, ids: Iterable[str]) -> dict[str, str | Path]:
-    """Every model that a demo shows: name -> a folder or a Hub id.
+    """The models of a demo: name -> folder or Hub id.
 
-    Args:
-        runs: A folder of run folders; those that have exported a pipeline count, as runs/NAME.
-        ids: Of the Hub.
+    They are the bundled ones, the run folders in `runs` with an exported pipeline, as runs/NAME,
+    and those of the Hub in `ids`.
     """
-    shipped = {
+    bundled = {
         index.parent.name: index.parent for index in pipelines.WEIGHTS.glob("*/model_index.json")
     }
     trained = {
         f"runs/{index.parents[1].name}": index.parent
         for index in runs.glob("*/pipeline/model_index.json")
     }
-    return dict(sorted(shipped.items()) + sorted(trained.items())) | {name: name for name in ids}
+    return dict(sorted(bundled.items()) + sorted(trained.items())) | {name: name for name in ids}
 
 
 class ModelCache:
     """Pipelines by name, shared by all visitors and safe to use from several threads.
 
-    Args:
-        places: Name -> a folder or a Hub id.
-        device: Where they compute. Default: the accelerator, if there is one.
-        most_bytes: Of all weights together; the least recently used go first. Default: a quarter
-            of the machine's memory.
+    If the weights take more than `most_bytes`, by default a share of the machine's memory, the
+    least recently used pipelines are dropped.
     """
 
     def __init__(
         self,
         places: Mapping[str, str | Path],
-        device: "torch.device | None" = None,
         most_bytes: int | None = None,
     ) -> None:
-        self._wanted = device
-        self.most_bytes = most_bytes or int(_memory() * SHARE_OF_THE_MEMORY)
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        self.most_bytes = most_bytes or int(memory * SHARE_OF_THE_MEMORY)
         self._places = {name: _Entry(source, _family_in(source)) for name, source in places.items()}
         self._loaded: OrderedDict[str, DiffusionPipeline] = OrderedDict()
         self._lock = threading.Lock()
@@ -89,7 +77,7 @@ class ModelCache:
         """Where the models compute."""
         import torch
 
-        return self._wanted or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     def names(self, family: Family) -> list[str]:
         """The models of one family; one of the Hub is among them once it has been loaded."""
@@ -120,11 +108,7 @@ class ModelCache:
                 _log.warning("%s", error)
 
     def get(self, name: str, family: Family | None = None) -> "DiffusionPipeline":
-        """The pipeline of a name, loaded now if it is not there.
-
-        Args:
-            name: One of those of the cache.
-            family: Which it has to be.
+        """The pipeline of a name, loaded now if it is not in the cache.
 
         Raises:
             UserError: If there is no such model, it cannot be loaded, or it is of another family.
@@ -146,7 +130,7 @@ class ModelCache:
         return pipeline
 
     def _load(self, name: str, place: _Entry) -> "DiffusionPipeline":
-        with self._lock:  # two threads that import the same at once may both get half of it
+        with self._lock:  # of two threads that import the same at once one may get half of it
             load = pipelines.load
         try:
             pipeline = load(place.source, max_bytes=MOST_DOWNLOAD)
@@ -156,10 +140,9 @@ class ModelCache:
         pipeline.set_progress_bar_config(disable=True)
         with self._lock:
             self._loaded[name] = pipeline
-            while len(self._loaded) > 1 and sum(map(_size, self._loaded.values())) > (
-                self.most_bytes
-            ):
-                self._loaded.popitem(last=False)
+            sizes = {loaded: _size(each) for loaded, each in self._loaded.items()}
+            while len(self._loaded) > 1 and sum(sizes.values()) > self.most_bytes:
+                del sizes[self._loaded.popitem(last=False)[0]]
         return pipeline
 
 
@@ -169,7 +152,7 @@ def _family_of(pipeline: "DiffusionPipeline") -> Family:
 
 
 def _family_in(source: str | Path) -> Family | None:
-    """Of a folder, by its index; a model of the Hub, or a damaged one, has to be loaded to know."""
+    """The family of a folder, from its index; a damaged model or one of the Hub is loaded first."""
     if isinstance(source, str):
         return None
     try:
@@ -188,7 +171,3 @@ def _size(pipeline: "DiffusionPipeline") -> int:
         for network in networks
         for tensor in (*network.parameters(), *network.buffers())
     )
-
-
-def _memory() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

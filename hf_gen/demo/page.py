@@ -115,7 +115,7 @@ def serve(
     Args:
         page: From `build_page`.
         port: Default: GRADIO_SERVER_PORT, or the first free one from 7860.
-        mcp: Whether the endpoints are also tools of an MCP server, which needs `gradio[mcp]`.
+        mcp: Whether the endpoints are also tools of an MCP server.
         wait: Whether to serve until Ctrl-C.
         host: Default: GRADIO_SERVER_NAME, or this machine alone.
         share: Whether gradio makes a public address for it.

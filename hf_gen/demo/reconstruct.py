@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from statistics import mean
+from typing import TYPE_CHECKING, Literal
 
 import gradio as gr
 from PIL import Image
 
 from hf_gen.demo import pictures
-from hf_gen.demo.compare import build_comparison, sheet_of_all
+from hf_gen.demo.compare import Result, build_comparison, sheet_of_all
 from hf_gen.demo.inputs import FaceInput, Faces, Shown, check_count, face_input, files, model_input
 from hf_gen.demo.models import ModelCache
 from hf_gen.demo.requests import QUEUE, computes, listen
@@ -34,40 +34,12 @@ FIRST = PRESETS["three kinds"]
 _NO_WALK = pictures.note("Choose a second face to interpolate to.")
 
 
-@dataclass(frozen=True)
-class Reconstruction:
-    """An image and its reconstruction.
+def reconstruct(pipeline: "VAEPipeline", image: Image.Image) -> Result:
+    """Reconstructs one RGB image and evaluates the reconstruction.
 
-    Attributes:
-        seen: The square crop of the image at the model's resolution.
-        made: The reconstruction.
-        psnr: In decibels.
-        ssim: At most 1.
-        bits: Per dimension, the negative ELBO from a few draws of the posterior; None for models
-            that have no likelihood or no posterior.
-        likelihood: Which they are of: bits of different likelihoods do not compare.
-        milliseconds: That encoding and decoding took.
+    The metrics are "psnr" in decibels, "ssim", "milliseconds", and "bits_per_dimension", the
+    negative ELBO from a few samples of the posterior, None without a likelihood or posterior.
     """
-
-    seen: Image.Image
-    made: Image.Image
-    psnr: float
-    ssim: float
-    bits: float | None
-    likelihood: str | None
-    milliseconds: float
-
-    def details(self) -> tuple[Image.Image, str, dict[str, str]]:
-        """What its card shows."""
-        metrics = {"PSNR": f"{self.psnr:.1f} dB", "SSIM": f"{self.ssim:.2f}"}
-        if self.bits is not None:
-            metrics[f"bits per dimension, {self.likelihood}"] = f"{self.bits:.2f}"
-        metrics["took"] = f"{self.milliseconds:.0f} ms"
-        return pictures.error_map(self.seen, self.made), "error map", metrics
-
-
-def reconstruct(pipeline: "VAEPipeline", image: Image.Image) -> Reconstruction:
-    """Sends one RGB image through an autoencoder and measures what comes out."""
     from torchmetrics.functional.image import (
         peak_signal_noise_ratio,
         structural_similarity_index_measure,
@@ -78,15 +50,14 @@ def reconstruct(pipeline: "VAEPipeline", image: Image.Image) -> Reconstruction:
     made = pipeline.reconstruct(seen)[0]
     milliseconds = 1000 * (time.perf_counter() - began)
     before, after = ((to_tensor([each]) + 1) / 2 for each in (seen, made))
-    return Reconstruction(
-        seen,
-        made,
-        psnr=peak_signal_noise_ratio(after, before, data_range=1.0).item(),
-        ssim=float(structural_similarity_index_measure(after, before, data_range=1.0)),
-        bits=_bits(pipeline, to_tensor([seen])),
-        likelihood=pipeline.vae.config.get("likelihood"),
-        milliseconds=milliseconds,
-    )
+    metrics = {
+        "psnr": peak_signal_noise_ratio(after, before, data_range=1.0).item(),
+        "ssim": float(structural_similarity_index_measure(after, before, data_range=1.0)),
+        "bits_per_dimension": _bits(pipeline, to_tensor([seen])),
+        "milliseconds": milliseconds,
+    }
+    likelihood = pipeline.vae.config.get("likelihood")
+    return Result(seen, made, pictures.error_map(seen, made), "error map", metrics, likelihood)
 
 
 def walk(
@@ -144,14 +115,17 @@ def build(cache: ModelCache) -> Shown:
     return shown
 
 
-def _run(pipeline: "VAEPipeline", images: Sequence[Image.Image]) -> list[Reconstruction]:
+def _run(pipeline: "VAEPipeline", images: Sequence[Image.Image]) -> list[Result]:
     return [reconstruct(pipeline, image) for image in images]
 
 
-def _summary(results: Mapping[str, Sequence[Reconstruction]]) -> str:
+def _summary(results: Mapping[str, Sequence[Result]]) -> str:
     """A sheet of several images, with the mean PSNR of each model."""
-    means = {name: sum(one.psnr for one in each) / len(each) for name, each in results.items()}
-    return sheet_of_all(results, [f"{name}, {mean:.1f} dB" for name, mean in means.items()])
+    names = [
+        f"{name}, {mean(one.metrics['psnr'] for one in each):.1f} dB"
+        for name, each in results.items()
+    ]
+    return sheet_of_all(results, names)
 
 
 def _build_walk(cache: ModelCache, choice: FaceInput, models: gr.CheckboxGroup) -> None:

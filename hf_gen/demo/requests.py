@@ -23,18 +23,9 @@ _log = logging.getLogger(__name__)
 
 
 def listen(triggers: Any, function: Any, inputs: Any, outputs: Any, **settings: Any) -> Any:
-    """Registers an event listener of the page, which is not part of the API.
+    """Registers an event listener by `gr.on` that is not part of the API.
 
-    Args:
-        triggers: An event or several.
-        function: As for `gr.on`.
-        inputs: As for `gr.on`.
-        outputs: As for `gr.on`.
-        settings: Of `gr.on`. By default no progress is shown, and of the events during a run of
-            the function only the last starts it again.
-
-    Returns:
-        What `.then` continues.
+    By default no progress is shown, and of the events during a run only the last starts another.
     """
     defaults = {"trigger_mode": "always_last", "show_progress": "hidden"}
     options = defaults | settings

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import gradio as gr
@@ -10,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from hf_gen.demo import pictures
-from hf_gen.demo.compare import build_comparison, sheet_of_all
+from hf_gen.demo.compare import Result, build_comparison, sheet_of_all
 from hf_gen.demo.inputs import Shown, face_input, model_input
 from hf_gen.demo.models import ModelCache
 from hf_gen.images import square
@@ -26,43 +25,24 @@ DIRECTION_LABELS: list[tuple[str, Direction]] = [
 ]
 
 
-@dataclass(frozen=True)
-class Translation:
-    """An image, its translation and its cycle reconstruction.
-
-    Attributes:
-        seen: The square crop of the image at the model's resolution.
-        made: Its translation.
-        back: The cycle reconstruction.
-        error: Mean absolute difference between `seen` and `back`, in [0, 2].
-        milliseconds: Of both translations.
-    """
-
-    seen: Image.Image
-    made: Image.Image
-    back: Image.Image
-    error: float
-    milliseconds: float
-
-    def details(self) -> tuple[Image.Image, str, dict[str, str]]:
-        """What its card shows."""
-        metrics = {
-            "cycle-consistency L1": f"{self.error:.3f}",
-            "took": f"{self.milliseconds:.0f} ms",
-        }
-        return self.back, "cycle reconstruction", metrics
-
-
 def translate(
     pipeline: "TranslationPipeline", images: Sequence[Image.Image], direction: Direction
-) -> list[Translation]:
-    """Translates RGB images to the other domain and back."""
+) -> list[Result]:
+    """Translates RGB images to the other domain and back.
+
+    The metrics are "cycle_error", the mean absolute difference of an image and its cycle
+    reconstruction in [0, 2], and "milliseconds" of both translations.
+    """
     seen = [square(image, pipeline.config.resolution) for image in images]
     began = time.perf_counter()
     made, back = pipeline.cycle(seen, direction)
     milliseconds = 1000 * (time.perf_counter() - began) / len(seen)
     return [
-        Translation(*three, error=_error(three[0], three[2]), milliseconds=milliseconds)
+        Result(
+            *three,
+            caption="cycle reconstruction",
+            metrics={"cycle_error": _error(three[0], three[2]), "milliseconds": milliseconds},
+        )
         for three in zip(seen, made, back, strict=True)
     ]
 
@@ -87,13 +67,13 @@ def build(cache: ModelCache) -> Shown:
             )
 
 
-def summary(results: Mapping[str, Sequence[Translation]]) -> str:
+def summary(results: Mapping[str, Sequence[Result]]) -> str:
     """A sheet of several images, and a ZIP of all."""
     files = {
-        f"{pictures.file_name(name)}/{place:02d}-{part}.png": getattr(one, part)
+        f"{pictures.file_name(name)}/{place:02d}-{part}.png": image
         for name, translations in results.items()
         for place, one in enumerate(translations)
-        for part in ("seen", "made", "back")
+        for part, image in (("seen", one.seen), ("made", one.made), ("back", one.beside))
     }
     zipped = pictures.download(files, "translations.zip", "Download all (ZIP)")
     return sheet_of_all(results, [*results]) + zipped

@@ -1,15 +1,8 @@
-"""A real demo in a process of its own, with all that a visitor can meet, and a real browser."""
+"""A demo in a process of its own with every kind of model, and a real browser."""
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,17 +13,18 @@ import torch
 from hf_gen.models.cyclegan import ResnetGenerator
 from hf_gen.models.vae import DenseVAE
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline
+from tests.demo.serving import serving
+from tests.launching import ROOT
 from tests.loopback_hub import LoopbackHub
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
-ROOT = Path(__file__).parents[2]
 HUB_MODEL = "tester/tiny-faces"
 SIZES = {"desktop": (1360, 900), "phone": (390, 844)}
-# A training may take the same core.
+# The tests beside it may use the same core.
 PATIENCE = 60.0
-# What the browser tells its console about an upload that the server refuses.
+# What the browser logs about an upload that the server refuses.
 REFUSED = ("Failed to load resource", "Response")
 
 
@@ -52,8 +46,8 @@ def chromium() -> str:
     """The browser of this machine."""
     found = shutil.which("chromium") or shutil.which("google-chrome")
     if found is None:
-        assert not os.environ.get("HF_GEN_REQUIRE_ALL"), "chromium is needed, and not here"
-        pytest.skip("the demo is not looked at: there is no chromium on this machine")
+        assert not os.environ.get("HF_GEN_REQUIRE_ALL"), "chromium is not installed"
+        pytest.skip("no browser test: there is no chromium on this machine")
     return found
 
 
@@ -73,8 +67,8 @@ def browser(chromium: str) -> Iterator["Browser"]:
 def visit(browser: "Browser", demo: Demo) -> Iterator[Callable[..., "Page"]]:
     """Opens the demo in a fresh window.
 
-    At the end the consoles of all windows must be free of errors, but for what a window forgives,
-    and nobody else than the server may have been asked for anything.
+    At the end no window may have logged an error, except those that it allows, or have sent a
+    request to anything but the server.
     """
     wrong: list[str] = []
     windows = []
@@ -83,7 +77,7 @@ def visit(browser: "Browser", demo: Demo) -> Iterator[Callable[..., "Page"]]:
         query: str = "",
         size: tuple[int, int] = SIZES["desktop"],
         theme: str = "light",
-        forgives: tuple[str, ...] = (),
+        allowed: tuple[str, ...] = ("\0",),
     ) -> "Page":
         window = browser.new_context(
             viewport={"width": size[0], "height": size[1]},
@@ -92,23 +86,18 @@ def visit(browser: "Browser", demo: Demo) -> Iterator[Callable[..., "Page"]]:
         windows.append(window)
         window.set_default_timeout(1000 * PATIENCE)
         page = window.new_page()
-        page.on(
-            "console",
-            lambda message: (
+
+        def on_console(message: "ConsoleMessage") -> None:
+            if message.type == "error" and not message.text.startswith(allowed):
                 wrong.append(message.text)
-                if message.type == "error" and not message.text.startswith(forgives or "\0")
-                else None
-            ),
-        )
+
+        def on_request(request: "Request") -> None:
+            if not request.url.startswith((demo.url, "data:", "blob:")):
+                wrong.append(request.url)
+
+        page.on("console", on_console)
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on(
-            "request",
-            lambda request: (
-                None
-                if request.url.startswith((demo.url, "data:", "blob:"))
-                else wrong.append(request.url)
-            ),
-        )
+        page.on("request", on_request)
         page.goto(f"{demo.url}/?__theme={theme}{query and '&' + query}")
         return page
 
@@ -119,63 +108,22 @@ def visit(browser: "Browser", demo: Demo) -> Iterator[Callable[..., "Page"]]:
 
 
 @pytest.fixture(scope="session")
-def demo(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """The bundled autoencoders, two CycleGANs as runs, and a small VAE on a loopback Hub."""
-    runs = tmp_path_factory.mktemp("runs")
+    runs, home = tmp_path_factory.mktemp("runs"), tmp_path_factory.mktemp("home")
     torch.manual_seed(0)
     for name in ("lambda10", "lambda5"):
         generators = [ResnetGenerator(32, channels=4, num_residual_blocks=1) for _ in range(2)]
         pipeline = TranslationPipeline(*generators, 32, "anime", "cartoon")
         pipeline.save_pretrained(runs / name / "pipeline")
-    home = tmp_path_factory.mktemp("home")
+    tiny = home / "tiny"
+    network = DenseVAE(16, hidden=(8,), latent_channels=4).eval()
+    VAEPipeline(network, resolution=16).save_pretrained(tiny)
+    paths = [path for path in tiny.rglob("*") if path.is_file()]
+    files = {path.relative_to(tiny).as_posix(): path.read_bytes() for path in paths}
     with LoopbackHub() as hub:
-        VAEPipeline(DenseVAE(16, hidden=(8,), latent_channels=4).eval(), None, 16).save_pretrained(
-            home / "tiny"
-        )
-        files = [path for path in (home / "tiny").rglob("*") if path.is_file()]
-        hub.create(
-            HUB_MODEL,
-            files={path.relative_to(home / "tiny").as_posix(): path.read_bytes() for path in files},
-        )
-        with _serving(runs, home, hub.environment(home, token="")) as url:
+        hub.create(HUB_MODEL, files=files)
+        environment = {**os.environ, **hub.environment(home, token=""), "PYTHONPATH": str(ROOT)}
+        arguments = ("--runs", str(runs), "--models", HUB_MODEL, "--mcp")
+        with serving(home, *arguments, environment=environment) as url:
             yield Demo(url, runs)
-
-
-@contextmanager
-def _serving(runs: Path, home: Path, environment: dict[str, str]) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url, log = f"http://127.0.0.1:{port}", home / "log.txt"
-    app = (sys.executable, ROOT / "app.py")
-    with log.open("w") as output:
-        server = subprocess.Popen(
-            [*app, "--runs", runs, "--port", str(port), "--models", HUB_MODEL],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=home,
-            env={
-                **os.environ,
-                **environment,
-                "PYTHONPATH": str(ROOT),
-                "GRADIO_TEMP_DIR": str(home / "gradio"),
-            },
-        )
-    try:
-        deadline = time.monotonic() + 2 * PATIENCE
-        while not _answers(url):
-            assert server.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, f"no answer from {url}: {log.read_text()}"
-            time.sleep(0.2)
-        yield url
-    finally:
-        server.terminate()
-        server.wait(PATIENCE)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False

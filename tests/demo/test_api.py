@@ -1,4 +1,4 @@
-"""The endpoints, asked by gradio's own client and as tools of an MCP server."""
+"""The endpoints, called by gradio's client and as tools of an MCP server."""
 
 import asyncio
 import threading
@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
@@ -18,13 +17,18 @@ import hf_gen
 from hf_gen.demo import page as pages
 from hf_gen.demo.models import ModelCache
 from hf_gen.demo.page import build_page, serve
-from hf_gen.demo.pixels import enlarge
+from hf_gen.demo.pictures import enlarge
 from hf_gen.demo.uploads import example_faces
 from hf_gen.pipelines import WEIGHTS
 from tests.demo.conftest import Demo
 
 FACE, OTHER = example_faces("anime")[:2]
-ENDPOINTS = {"/reconstruct", "/sample", "/interpolate", "/translate"}
+ENDPOINTS = {
+    "/reconstruct": ["image", "model"],
+    "/sample": ["model", "count", "seed", "prior", "temperature"],
+    "/interpolate": ["first", "second", "model", "steps", "method", "frozen_dims"],
+    "/translate": ["image", "model", "direction"],
+}
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +40,12 @@ def image(path: str) -> bytes:
     return Image.open(path).convert("RGB").tobytes()
 
 
-def test_the_endpoints_are_named_typed_and_described(client: Client) -> None:
+def test_the_endpoints_are_named_and_typed(client: Client) -> None:
     described = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert set(described) == ENDPOINTS
-    names = [item["parameter_name"] for item in described["/sample"]["parameters"]]
-    assert names == ["model", "count", "seed", "prior", "temperature"]
-    for endpoint in described.values():
+    assert set(described) == set(ENDPOINTS)
+    for name, endpoint in described.items():
         assert all(item["label"] and item["type"] for item in endpoint["parameters"])
+        assert [item["parameter_name"] for item in endpoint["parameters"]] == ENDPOINTS[name]
 
 
 def test_a_face_is_reconstructed(client: Client) -> None:
@@ -53,7 +56,7 @@ def test_a_face_is_reconstructed(client: Client) -> None:
     assert measured["psnr"] > 10
 
 
-def test_samples_are_those_of_the_seed(client: Client) -> None:
+def test_the_same_seed_gives_the_same_samples(client: Client) -> None:
     first, again, other = (
         client.predict(
             "conv-vae", count=3, seed=seed, prior="mixture", temperature=0.8, api_name="/sample"
@@ -65,7 +68,7 @@ def test_samples_are_those_of_the_seed(client: Client) -> None:
     assert image(first[0]["image"]) != image(other[0]["image"])
 
 
-def test_a_walk_has_both_ends(client: Client) -> None:
+def test_an_interpolation_keeps_the_frozen_latents(client: Client) -> None:
     faces = handle_file(FACE), handle_file(OTHER)
     walk = client.predict(
         *faces, "conv-vae", steps=4, method="spherical", frozen_dims=[0, 3], api_name="/interpolate"
@@ -76,7 +79,7 @@ def test_a_walk_has_both_ends(client: Client) -> None:
     assert [image(item["image"]) for item in walk] == [enlarge(face).tobytes() for face in expected]
 
 
-def test_a_face_is_translated_and_comes_back(client: Client) -> None:
+def test_a_face_is_translated_with_its_cycle_reconstruction(client: Client) -> None:
     made, back, measured = client.predict(
         handle_file(FACE), "runs/lambda10", "b_to_a", api_name="/translate"
     )
@@ -116,18 +119,18 @@ def test_a_face_is_translated_and_comes_back(client: Client) -> None:
         ),
     ],
 )
-def test_what_cannot_be_done_is_a_sentence(
+def test_an_invalid_request_is_a_clear_error(
     client: Client, demo: Demo, endpoint: str, arguments: list[Any], words: str
 ) -> None:
     with pytest.raises(AppError) as caught:
         client.predict(*arguments, api_name=endpoint)
-    said = str(caught.value)
-    assert words.lower() in said.lower()
-    assert "Traceback" not in said
-    assert str(demo.folder) not in said
+    message = str(caught.value)
+    assert words.lower() in message.lower()
+    assert "Traceback" not in message
+    assert str(demo.folder) not in message
 
 
-def test_what_the_page_does_for_itself_cannot_be_called(client: Client) -> None:
+def test_the_listeners_of_the_page_are_not_in_the_api(client: Client) -> None:
     assert all(
         not endpoint.is_valid or endpoint.api_name in ENDPOINTS
         for endpoint in client.endpoints.values()
@@ -135,64 +138,50 @@ def test_what_the_page_does_for_itself_cannot_be_called(client: Client) -> None:
     )
 
 
-@pytest.fixture
-def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Serves a page of one model in this process; closed in the end."""
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
-    opened: list[gr.Blocks] = []
-
-    def start(**settings: Any) -> tuple[str, ModelCache]:
-        cache = ModelCache({"conv-vae": WEIGHTS / "conv-vae"})
-        page = build_page(cache)
-        opened.append(page)
-        return serve(page, wait=False, **settings), cache
-
-    yield start
-    for page in opened:
-        page.close()
-
-
-def test_the_endpoints_are_tools(served: Any) -> None:
-    url, _ = served(mcp=True)
-
-    async def ask() -> tuple[dict[str, str], Any]:
+def test_the_endpoints_are_tools(demo: Demo) -> None:
+    async def call() -> tuple[dict[str, str], Any]:
         async with (
-            streamablehttp_client(f"{url}gradio_api/mcp/") as (read, write, _),
+            streamablehttp_client(f"{demo.url}/gradio_api/mcp/") as (read, write, _),
             ClientSession(read, write) as session,
         ):
             await session.initialize()
             tools = (await session.list_tools()).tools
-            said = {tool.name: tool.description or "" for tool in tools}
-            name = next(name for name in said if name.endswith("sample"))
+            described = {tool.name: tool.description or "" for tool in tools}
+            name = next(name for name in described if name.endswith("sample"))
             arguments = {"model": "conv-vae", "count": 2, "seed": 1, "prior": "standard"}
-            return said, await session.call_tool(name, {**arguments, "temperature": 1.0})
+            return described, await session.call_tool(name, {**arguments, "temperature": 1.0})
 
-    said, answer = asyncio.run(ask())
-    assert {name.rpartition("_")[2] for name in said} == {name[1:] for name in ENDPOINTS}
-    assert all(words for words in said.values())
-    assert not answer.isError
-    assert any(part.type == "image" for part in answer.content) or "http" in str(answer.content)
+    described, result = asyncio.run(call())
+    assert {name.rpartition("_")[2] for name in described} == {name[1:] for name in ENDPOINTS}
+    assert all(described.values())
+    assert not result.isError
+    assert any(part.type == "image" for part in result.content) or "http" in str(result.content)
 
 
-def test_a_full_queue_says_so_and_serves_the_others(
-    served: Any, monkeypatch: pytest.MonkeyPatch
+def test_a_full_queue_is_reported_and_the_others_are_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
     monkeypatch.setattr(pages, "IN_THE_QUEUE", 1)
-    url, cache = served()
-    go_on, get = threading.Event(), cache.get
+    cache = ModelCache({"conv-vae": WEIGHTS / "conv-vae"})
+    may_load, get = threading.Event(), cache.get
 
     def slow(*arguments: Any) -> Any:
-        assert go_on.wait(60)
+        assert may_load.wait(60)
         return get(*arguments)
 
     monkeypatch.setattr(cache, "get", slow)
-    client = Client(url, verbose=False)
-    jobs = [client.submit("conv-vae", 1, api_name="/sample") for _ in range(8)]
-    deadline = time.monotonic() + 60
-    while not any(job.done() for job in jobs):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    go_on.set()
-    outcomes = [job.exception(timeout=60) for job in jobs]
+    page = build_page(cache)
+    try:
+        client = Client(serve(page, wait=False), verbose=False)
+        jobs = [client.submit("conv-vae", 1, api_name="/sample") for _ in range(8)]
+        deadline = time.monotonic() + 60
+        while not any(job.done() for job in jobs):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        may_load.set()
+        outcomes = [job.exception(timeout=60) for job in jobs]
+    finally:
+        page.close()
     assert any(outcome is None for outcome in outcomes)
     assert any("queue is full" in str(outcome).lower() for outcome in outcomes if outcome)

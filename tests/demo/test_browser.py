@@ -1,23 +1,24 @@
-"""The demo as visitors meet it, in a real browser: what they see, click, send and break."""
+"""The demo in a real browser: what visitors see, click and send."""
 
 import io
 import os
 import re
-import struct
 import zipfile
-import zlib
 from collections.abc import Callable
 from importlib.util import find_spec
+from mimetypes import guess_type
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from hf_gen.demo.uploads import example_faces
 from tests.demo.conftest import HUB_MODEL, REFUSED, ROOT, SIZES, Demo
+from tests.demo.test_uploads import UNUSABLE
 
 if find_spec("playwright") is None and not os.environ.get("HF_GEN_REQUIRE_ALL"):
-    pytest.skip("the demo is not looked at: playwright is not installed", allow_module_level=True)
+    pytest.skip("no browser test: playwright is not installed", allow_module_level=True)
 
 from playwright.sync_api import FilePayload, Locator, Page, expect
 
@@ -41,10 +42,9 @@ from tests.demo.browsing import (
 )
 
 Visit = Callable[..., Page]
-EXAMPLES = ROOT / "hf_gen" / "demo" / "examples"
 TWO = [
     FilePayload(name=f"mine-{place}.png", mimeType="image/png", buffer=path.read_bytes())
-    for place, path in enumerate(sorted(EXAMPLES.glob("anime-*.png"))[-2:])
+    for place, path in enumerate(example_faces("anime")[-2:])
 ]
 DECIBELS = re.compile(r"^\d+\.\d dB$")
 FIRST = ["face-vae", "conv-vae", "dense-vae-z10"]
@@ -68,7 +68,7 @@ def _sampled(page: Page, count: int = 24) -> Locator:
 
 @both_sizes
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_tab_shows_something_before_a_click(
+def test_every_tab_shows_results_before_a_click(
     visit: Visit, demo: Demo, size: tuple[int, int], theme: str, tmp_path: Path
 ) -> None:
     page = visit(size=size, theme=theme)
@@ -95,7 +95,7 @@ def _look(page: Page, name: str, folder: Path) -> None:
     keep_picture(page, name, folder)
 
 
-def test_another_face_and_other_models_are_shown_at_once(visit: Visit) -> None:
+def test_the_cards_follow_the_face_and_the_models(visit: Visit) -> None:
     page = visit()
     panel = _reconstructed(page)
     before = measured(panel, "PSNR").all_inner_texts()
@@ -106,14 +106,14 @@ def test_another_face_and_other_models_are_shown_at_once(visit: Visit) -> None:
     expect(titles(panel)).to_contain_text(["dense-vae-z5", "dense-vae-z10"])
     expect(measured(panel, "PSNR")).to_have_text([DECIBELS] * 2)
     choose_models(panel)
-    expect(panel.get_by_text("Choose a model to see it reconstructed.")).to_be_visible()
+    expect(panel.get_by_text("Choose a face and a model to reconstruct.")).to_be_visible()
     expect(titles(panel)).to_have_count(0)
     choose_models(panel, "dense-vae-z5")
     expect(titles(panel)).to_contain_text(["dense-vae-z5"])
 
 
 @both_sizes
-def test_faces_that_are_sent_together_stand_on_one_sheet(
+def test_several_faces_are_shown_on_one_sheet(
     visit: Visit, size: tuple[int, int], tmp_path: Path
 ) -> None:
     page = visit(size=size)
@@ -122,7 +122,7 @@ def test_faces_that_are_sent_together_stand_on_one_sheet(
     send(panel, TWO)
     sheet = panel.locator(".sheet", has=page.get_by_alt_text("all faces"))
     expect(sheet.locator("li")).to_contain_text(["input", *FIRST])
-    # Four rows of two, and not of three: the example has given way.
+    # Four rows of two, not of three: the example is removed.
     image = sheet.get_by_alt_text("all faces")
     expect(image).to_have_js_property("naturalWidth", 2 * 130 + 2)
     expect(image).to_have_js_property("naturalHeight", 4 * 130 + 2)
@@ -135,7 +135,9 @@ def test_faces_that_are_sent_together_stand_on_one_sheet(
 
 
 @both_sizes
-def test_a_walk_leads_to_a_second_face(visit: Visit, size: tuple[int, int], tmp_path: Path) -> None:
+def test_the_interpolation_leads_to_a_second_face(
+    visit: Visit, size: tuple[int, int], tmp_path: Path
+) -> None:
     page = visit(size=size)
     panel = _reconstructed(page)
     panel.get_by_role("button", name="Interpolate to a second face").click()
@@ -156,43 +158,12 @@ def test_a_walk_leads_to_a_second_face(visit: Visit, size: tuple[int, int], tmp_
     _look(page, f"walk-held-{size[0]}", tmp_path)
 
 
-def _png() -> bytes:
-    file = io.BytesIO()
-    Image.effect_noise((64, 64), 50).convert("RGB").save(file, "PNG")
-    return file.getvalue()
+def _payload(name: str, content: bytes) -> FilePayload:
+    return {"name": name, "mimeType": guess_type(name)[0] or "", "buffer": content}
 
 
-def _film() -> bytes:
-    file, blue = io.BytesIO(), Image.new("RGB", (32, 32), "blue")
-    Image.new("RGB", (32, 32), "red").save(file, "GIF", save_all=True, append_images=[blue])
-    return file.getvalue()
-
-
-def _huge() -> bytes:
-    """110 megapixels, if one believes the header."""
-    made = bytearray(_png())
-    made[16:24] = struct.pack(">II", 10_000, 11_000)
-    made[29:33] = struct.pack(">I", zlib.crc32(made[12:29]))
-    return bytes(made)
-
-
-SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64"><circle r="40"/></svg>'
-UNUSABLE = {
-    "words.png": (b"These are words.\n" * 9, "not an image of a known format. Try a JPEG or PNG"),
-    "cut.png": (_png()[:2000], "damaged or cut short. Try a JPEG or PNG"),
-    "film.gif": (_film(), "it is an animation, and one picture is needed"),
-    "huge.png": (_huge(), "10000x11000 pixels, and at most 50 megapixels are read"),
-    "drawing.svg": (SVG, "not an image of a known format"),
-}
-TYPES = {".png": "image/png", ".gif": "image/gif", ".svg": "image/svg+xml"}
-
-
-def _file(name: str, bytes_: bytes) -> FilePayload:
-    return {"name": name, "mimeType": TYPES[Path(name).suffix], "buffer": bytes_}
-
-
-def _said(page: Page, words: str) -> None:
-    """Waits for the only message, in which no path and no trace is, and closes it."""
+def _expect_error(page: Page, words: str) -> None:
+    """Waits for the only message, which shows no path and no traceback, and closes it."""
     toast = page.locator(".toast-body")
     expect(toast).to_have_count(1)
     expect(toast).to_contain_text(words)
@@ -201,30 +172,31 @@ def _said(page: Page, words: str) -> None:
     expect(toast).to_have_count(0)
 
 
-def test_what_cannot_be_used_is_answered_with_a_sentence(visit: Visit, tmp_path: Path) -> None:
+def test_an_unusable_file_is_a_clear_error(visit: Visit, tmp_path: Path) -> None:
     page = visit()
     panel = _reconstructed(page)
-    for name, (bytes_, reason) in UNUSABLE.items():
+    for name in ("text.png", "cut.png", "film.gif", "bomb.png", "drawing.svg"):
+        content, reason = UNUSABLE[name]
         clear(panel)
-        send(panel, [_file(name, bytes_)])
-        _said(page, f"{name} cannot be used: {reason}")
+        send(panel, [_payload(name, content)])
+        _expect_error(page, f"{name} cannot be used: {reason}")
     clear(panel)
-    expect(panel.get_by_text("Choose a face to see it reconstructed.")).to_be_visible()
+    expect(panel.get_by_text("Choose a face and a model to reconstruct.")).to_be_visible()
     keep_picture(page, "cleared", tmp_path)
     click_example(panel, 0)
     _reconstructed(page)
 
 
-def test_a_file_that_is_too_large_is_refused(visit: Visit, tmp_path: Path) -> None:
-    page = visit(forgives=REFUSED)
+def test_a_file_that_is_too_large_is_a_clear_error(visit: Visit, tmp_path: Path) -> None:
+    page = visit(allowed=REFUSED)
     panel = _reconstructed(page)
     clear(panel)
-    (tmp_path / "long.png").write_bytes(_png() + bytes(21 * 2**20))
+    (tmp_path / "long.png").write_bytes(bytes(21 * 2**20))
     send(panel, [tmp_path / "long.png"])
-    _said(page, "long.png is larger than 20 MB: save it smaller and try again")
+    _expect_error(page, "long.png is larger than 20 MB: save it smaller and try again")
 
 
-def test_a_seed_always_gives_the_same_faces(visit: Visit) -> None:
+def test_the_same_seed_gives_the_same_faces(visit: Visit) -> None:
     page = visit()
     open_tab(page, "Sample")
     panel = _sampled(page)
@@ -249,7 +221,7 @@ def test_a_seed_always_gives_the_same_faces(visit: Visit) -> None:
     assert len(set(usual[:12])) == len(set(usual[12:])) == 1
 
 
-def test_all_faces_come_as_one_zip(visit: Visit) -> None:
+def test_all_faces_are_downloaded_as_one_zip(visit: Visit) -> None:
     page = visit()
     open_tab(page, "Sample")
     panel = _sampled(page)
@@ -268,7 +240,7 @@ def _zip(page: Page, panel: Locator) -> zipfile.ZipFile:
     return zipfile.ZipFile(io.BytesIO(content(page, link.get_attribute("href") or "")))
 
 
-def test_a_face_is_changed_number_by_number(visit: Visit, tmp_path: Path) -> None:
+def test_a_face_is_edited_latent_by_latent(visit: Visit, tmp_path: Path) -> None:
     page = visit()
     open_tab(page, "Sample")
     panel = _sampled(page)
@@ -293,7 +265,7 @@ def test_a_face_is_changed_number_by_number(visit: Visit, tmp_path: Path) -> Non
 
 
 @both_sizes
-def test_faces_are_translated_there_and_back(
+def test_faces_are_translated_with_their_cycle_reconstructions(
     visit: Visit, size: tuple[int, int], tmp_path: Path
 ) -> None:
     page = visit(size=size)
@@ -320,7 +292,7 @@ def test_faces_are_translated_there_and_back(
     _look(page, f"translated-{size[0]}", tmp_path)
 
 
-def test_a_copied_link_opens_the_same_page(visit: Visit) -> None:
+def test_a_copied_link_restores_the_page(visit: Visit) -> None:
     page = visit()
     open_tab(page, "Sample")
     panel = _sampled(page)
@@ -348,7 +320,7 @@ def test_a_link_opens_any_tab(visit: Visit) -> None:
     expect(panel.locator(".examples img").first).to_have_attribute("src", re.compile("cartoon-"))
 
 
-def test_nonsense_in_a_link_is_left_out(visit: Visit) -> None:
+def test_invalid_values_in_a_link_are_ignored(visit: Visit) -> None:
     nonsense = (
         "tab=<script>&seed=abc&count=1e99&temperature=nan&prior=x&sample=../../etc&direction=up"
     )
@@ -361,7 +333,7 @@ def test_nonsense_in_a_link_is_left_out(visit: Visit) -> None:
     expect(page.locator(".toast-body")).to_have_count(0)
 
 
-def test_a_model_of_the_hub_that_the_operator_names_is_a_choice(visit: Visit) -> None:
+def test_a_hub_model_of_the_operator_can_be_chosen(visit: Visit) -> None:
     page = visit()
     while not page.get_by_label(HUB_MODEL).count():  # it is loaded in the background
         page.wait_for_timeout(1000)

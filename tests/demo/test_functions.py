@@ -1,4 +1,4 @@
-"""What the tabs compute, without a page: on models whose answers are known."""
+"""What the tabs compute, without a page."""
 
 import base64
 import io
@@ -14,10 +14,10 @@ from gradio.processing_utils import save_pil_to_cache
 from PIL import Image
 
 import hf_gen
-from hf_gen.demo import html
-from hf_gen.demo.pixels import enlarge, heat_map, sheet
+from hf_gen.demo import pictures
+from hf_gen.demo.latents import draw, random_walk
+from hf_gen.demo.pictures import enlarge, error_map, grid
 from hf_gen.demo.reconstruct import reconstruct, walk
-from hf_gen.demo.sample import draw, random_walk
 from hf_gen.demo.translate import translate
 from hf_gen.demo.uploads import example_faces, open_uploads
 from hf_gen.errors import UserError
@@ -45,8 +45,10 @@ def test_a_reconstruction_is_measured_as_in_an_evaluation(
     assert one.seen.tobytes() == square(faces[0], 32).tobytes()
     assert one.made.tobytes() == pipeline.reconstruct(one.seen)[0].tobytes()
     error = np.asarray(one.seen, np.float64) - np.asarray(one.made, np.float64)
-    assert one.psnr == pytest.approx(-10 * np.log10((error**2).mean() / 255**2), abs=0.01)
-    assert 0 < one.ssim < 1
+    assert one.metrics["psnr"] == pytest.approx(
+        -10 * np.log10((error**2).mean() / 255**2), abs=0.01
+    )
+    assert 0 < one.metrics["ssim"] < 1
 
     class One:
         resolution = 32
@@ -59,21 +61,21 @@ def test_a_reconstruction_is_measured_as_in_an_evaluation(
 
     objective = RECIPES["conv-vae"][1].objective
     exact = evaluate_likelihood(pipeline, objective, One(), samples=64)["bits_per_dimension"]
-    assert one.bits == pytest.approx(exact, rel=0.05)
+    assert one.metrics["bits_per_dimension"] == pytest.approx(exact, rel=0.05)
 
 
-def test_a_walk_holds_what_there_is_to_hold(
+def test_frozen_latents_stay_as_in_the_first_face(
     pipeline: VAEPipeline, faces: list[Image.Image]
 ) -> None:
     free = walk(pipeline, faces[0], faces[1], 5)
-    held = walk(pipeline, faces[0], faces[1], 5, "spherical", frozen_dims=[*range(50), 70])
+    frozen = walk(pipeline, faces[0], faces[1], 5, "spherical", frozen_dims=[*range(50), 70])
     assert len(free) == 5
     assert free[0].tobytes() == pipeline.reconstruct(faces[0])[0].tobytes()
     assert len({frame.tobytes() for frame in free}) == 5
-    assert len({frame.tobytes() for frame in held}) == 1
+    assert len({frame.tobytes() for frame in frozen}) == 1
 
 
-def test_a_seed_is_a_face(pipeline: VAEPipeline) -> None:
+def test_the_same_seed_gives_the_same_latents(pipeline: VAEPipeline) -> None:
     first, used = draw(pipeline, 3, 7, "mixture", 1.0)
     again, _ = draw(pipeline, 3, 7, "mixture", 1.0)
     other, _ = draw(pipeline, 3, 8, "mixture", 1.0)
@@ -86,7 +88,7 @@ def test_a_seed_is_a_face(pipeline: VAEPipeline) -> None:
     assert torch.equal(codes, bare.sample_latents(3, torch.Generator().manual_seed(7)))
 
 
-def test_maps_are_not_sampled_without_a_prior() -> None:
+def test_latent_maps_are_not_sampled_without_a_fitted_prior() -> None:
     network = AutoencoderTiny(
         encoder_block_out_channels=(4, 4),
         decoder_block_out_channels=(4, 4),
@@ -108,20 +110,22 @@ def test_a_random_walk_is_closed_and_passes_through_faces_of_the_prior(
         assert abs(difference).max() <= 1
 
 
-def test_a_translation_comes_back(tmp_path: Path, faces: list[Image.Image]) -> None:
+def test_a_translation_has_its_cycle_reconstruction(
+    tmp_path: Path, faces: list[Image.Image]
+) -> None:
     translator = hf_gen.load(save_translation(tmp_path / "it"))
     first, second = translate(translator, faces[:2], "b_to_a")
-    there, back = translator.cycle(faces[:2], "b_to_a")
-    assert first.made.tobytes() == there[0].tobytes()
-    assert second.back.tobytes() == back[1].tobytes()
-    error = np.asarray(first.seen, np.float64) - np.asarray(first.back, np.float64)
-    assert first.error == pytest.approx(abs(error).mean() / 127.5)
+    translated, back = translator.cycle(faces[:2], "b_to_a")
+    assert first.made.tobytes() == translated[0].tobytes()
+    assert second.beside.tobytes() == back[1].tobytes()
+    error = np.asarray(first.seen, np.float64) - np.asarray(first.beside, np.float64)
+    assert first.metrics["cycle_error"] == pytest.approx(abs(error).mean() / 127.5)
 
 
-def test_a_heat_map_is_black_where_images_agree_and_bright_where_they_do_not() -> None:
-    black, grey = (Image.new("RGB", (4, 4), colour) for colour in ("black", "white"))
-    assert set(heat_map(black, black).getdata()) == {(0, 0, 4)}
-    assert set(heat_map(black, grey).getdata()) == {(252, 255, 164)}
+def test_an_error_map_is_black_where_images_agree_and_pale_where_they_differ() -> None:
+    black, white = (Image.new("RGB", (4, 4), colour) for colour in ("black", "white"))
+    assert set(error_map(black, black).getdata()) == {(0, 0, 4)}
+    assert set(error_map(black, white).getdata()) == {(252, 255, 164)}
 
 
 def test_enlarged_pixels_are_whole() -> None:
@@ -130,20 +134,20 @@ def test_enlarged_pixels_are_whole() -> None:
     assert large.shape == (8, 8, 3)
     assert (large[::2, ::2] == np.asarray(image)).all()
     assert (large[1::2, 1::2] == np.asarray(image)).all()
-    assert sheet([[image] * 3, [image]], size=8).size == (3 * 10 + 2, 2 * 10 + 2)
+    assert grid([[image] * 3, [image]], size=8).size == (3 * 10 + 2, 2 * 10 + 2)
 
 
-def test_pictures_in_the_page_are_exact(faces: list[Image.Image]) -> None:
-    page = html.picture(faces[0], 'a "quoted" <face>')
+def test_pictures_in_html_are_exact(faces: list[Image.Image]) -> None:
+    page = pictures.picture(faces[0], 'a "quoted" <face>', "small")
     assert "<face>" not in page
     (content,) = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
     assert Image.open(io.BytesIO(base64.b64decode(content))).tobytes() == faces[0].tobytes()
 
 
-def test_a_film_runs_to_the_end_and_back(faces: list[Image.Image]) -> None:
+def test_an_animation_runs_to_the_end_and_back(faces: list[Image.Image]) -> None:
     frames = [face.resize((16, 16)) for face in faces[:4]]
     for closed, order in ((True, [0, 1, 2, 3]), (False, [0, 1, 2, 3, 2, 1])):
-        page = html.animation(frames, "a walk", "walk.webp", closed)
+        page = pictures.animation(frames, "a walk", "walk.webp", closed)
         content = re.findall(r"data:image/webp;base64,([^\"]+)", page)
         film = Image.open(io.BytesIO(base64.b64decode(content[0])))
         assert film.n_frames == len(order)
@@ -152,15 +156,15 @@ def test_a_film_runs_to_the_end_and_back(faces: list[Image.Image]) -> None:
             assert film.convert("RGB").tobytes() == frames[frame].tobytes()
 
 
-def test_a_download_holds_the_images(faces: list[Image.Image]) -> None:
-    page = html.download({"a/0.png": faces[0], "a/1.png": faces[1]}, "all.zip", "All")
+def test_a_download_contains_the_images(faces: list[Image.Image]) -> None:
+    page = pictures.download({"a/0.png": faces[0], "a/1.png": faces[1]}, "all.zip", "All")
     (content,) = re.findall(r"data:application/zip;base64,([^\"]+)", page)
     with zipfile.ZipFile(io.BytesIO(base64.b64decode(content))) as packed:
         assert packed.namelist() == ["a/0.png", "a/1.png"]
         assert Image.open(packed.open("a/1.png")).tobytes() == faces[1].tobytes()
 
 
-def test_no_two_pictures_of_the_page_are_one_file(tmp_path: Path) -> None:
+def test_equal_pictures_are_different_files(tmp_path: Path) -> None:
     image = Image.new("RGB", (8, 8), "red")
     files = {save_pil_to_cache(enlarge(image), str(tmp_path), format="png") for _ in range(2)}
     assert len(files) == 2

@@ -1,4 +1,4 @@
-"""A crowd, and in it someone who sends bombs: the demo answers everybody, and grows no larger."""
+"""Many visitors, one of whom sends decompression bombs: all are served, and memory stays."""
 
 import itertools
 import json
@@ -26,7 +26,7 @@ from tests.benchmarks.demo import megabytes, serving
 from tests.reliability import FAULTS
 from tests.untrusted.pictures import hostile_images
 
-# The whole: five minutes after the warm-up, of which every second half minute has the bombs.
+# The long run: five minutes after the warm-up, of which every second half minute has the bombs.
 _IS_LONG = FAULTS >= 30
 _VISITORS = 100 if _IS_LONG else 12
 _PHASES, _SECONDS = (10, FAULTS) if _IS_LONG else (2, 0.5 * FAULTS)
@@ -39,21 +39,18 @@ _SLOWER = 1.1
 
 
 class _Full(Exception):
-    """The queue is full: a visitor is told so, and comes again."""
+    """The queue is full: the visitor tries again."""
 
 
 @dataclass
 class _Crowd:
-    """What visitors of one demo have seen.
+    """The visitors of one demo.
 
     Attributes:
-        url: Of the demo.
-        hostile: Files that are made to harm.
-        waits: Seconds that each answer took, by visitor, with the phase in which it came.
-        wrong: What visitors saw that they should not.
-        full: How often one was told that the queue is full.
-        phase: The current one.
-        is_open: Until when they come.
+        hostile: Malicious files.
+        waits: Of each visitor, the phase and the seconds of each response.
+        wrong: Unexpected errors.
+        full: How often the queue was full.
         bombs: How many were sent.
     """
 
@@ -69,12 +66,12 @@ class _Crowd:
     is_open: bool = True
 
     def visit(self, visitor: int, face: str) -> None:
-        """Asks one question after the other, as long as the demo is open."""
-        questions: list[tuple[str, list[Any]]] = [
+        """Sends one request after the other, as long as the demo is open."""
+        requests: list[tuple[str, list[Any]]] = [
             ("reconstruct", [_file(face), "conv-vae"]),
             ("sample", ["conv-vae", 4, visitor, "standard", 1.0]),
         ]
-        for endpoint, arguments in itertools.cycle(questions):
+        for endpoint, arguments in itertools.cycle(requests):
             began = time.monotonic()
             while self.is_open:
                 try:
@@ -91,7 +88,7 @@ class _Crowd:
                 return
 
     def send_bombs(self) -> None:
-        """One visitor, who sends one file after the other that is made to harm."""
+        """Sends one malicious file after the other, in every second phase."""
         for name, content in itertools.cycle(self.hostile.items()):
             if not self.is_open:
                 return
@@ -104,11 +101,11 @@ class _Crowd:
             except _Full:
                 time.sleep(0.5)
             except Exception as error:
-                if not any(said in str(error) for said in ("cannot be used", "HTTP Error 4")):
+                if not any(words in str(error) for words in ("cannot be used", "HTTP Error 4")):
                     self.wrong.append(f"{name}: {error!r}")
 
     def upload(self, name: str, content: bytes) -> str:
-        """Sends a file; returns where the demo keeps it."""
+        """Sends a file; returns its path on the server."""
         line = uuid4().hex
         head = (
             f'--{line}\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'
@@ -118,7 +115,7 @@ class _Crowd:
         return json.loads(self._get("upload", body, kind))[0]
 
     def ask(self, endpoint: str, arguments: list[Any]) -> Any:
-        """What an endpoint answers."""
+        """The response of an endpoint."""
         body = json.dumps({"data": arguments}).encode()
         try:
             event = json.loads(self._get(f"call/{endpoint}", body, "application/json"))["event_id"]
@@ -126,8 +123,8 @@ class _Crowd:
             if error.code == 503:
                 raise _Full from error
             raise
-        told = self._get(f"call/{endpoint}/{event}").decode()
-        kind, _, data = told.rpartition("event: ")[2].partition("\ndata: ")
+        events = self._get(f"call/{endpoint}/{event}").decode()
+        kind, _, data = events.rpartition("event: ")[2].partition("\ndata: ")
         if kind != "complete":
             raise RuntimeError(data)
         return json.loads(data)
@@ -141,7 +138,7 @@ class _Crowd:
 
 
 def _processor_seconds(process: int) -> float:
-    """Its own work: what else the machine does while a crowd is served changes nothing of it."""
+    """Processor time of a process, on which other processes have no effect."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -152,7 +149,7 @@ def _file(path: str) -> dict[str, Any]:
 
 @contextmanager
 def _demo() -> Iterator[tuple[str, int]]:
-    """Its address and its process: that of the test where there is no time to start another."""
+    """The address and the process of a demo: in the short run that of the test."""
     if _IS_LONG:
         with serving() as (url, process, _):
             yield url, process
@@ -164,7 +161,7 @@ def _demo() -> Iterator[tuple[str, int]]:
         page.close()
 
 
-def test_a_crowd_is_served_and_one_who_sends_bombs_slows_nobody(
+def test_decompression_bombs_do_not_slow_other_visitors(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     injected: Callable[[str, int], None],
@@ -205,7 +202,7 @@ def test_a_crowd_is_served_and_one_who_sends_bombs_slows_nobody(
         / max(sum(phases[phase] for phase in range(half, _PHASES, 2)), 1)
         for half in (0, 1)
     ]
-    # A bomb that is being decoded is gone a moment later.
+    # The memory of a bomb that is being decoded is freed a moment later.
     growth = statistics.median(held[-3:]) / min(held[:3])
     measured = {
         "seconds of warm-up": warming_up,
@@ -213,16 +210,16 @@ def test_a_crowd_is_served_and_one_who_sends_bombs_slows_nobody(
         "fewest and most of a visitor": (min(counts), max(counts)),
         "median wait": statistics.median(wait for waits in crowd.waits for _, wait in waits),
         "longest wait of a visitor, median and most": (statistics.median(longest), max(longest)),
-        "told that the queue is full": crowd.full,
+        "times that the queue was full": crowd.full,
         "bombs": crowd.bombs,
         "megabytes": held,
         "growth": growth,
-        "processor seconds an answer, without bombs and with": costs,
+        "processor seconds a response, without bombs and with": costs,
     }
     record_property("measured", measured)
     print(json.dumps(measured))
     assert growth <= _GROWTH, measured
-    # The first who comes is the first who is served, however slow the machine is at times.
+    # Requests are served in order, however slow the machine is at times.
     assert crowd.full == 0, measured
     assert min(counts) >= max(counts) // 2, measured
     if _IS_LONG:

@@ -1,6 +1,5 @@
-"""Models are found, loaded once, dropped for others, and those that visitors name are checked."""
+"""Models are found, loaded once, and dropped when memory is needed."""
 
-import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -30,13 +29,13 @@ def save_translation(folder: Path) -> Path:
     return folder
 
 
-def test_shipped_models_runs_and_ids_are_found(tmp_path: Path) -> None:
+def test_bundled_models_runs_and_ids_are_found(tmp_path: Path) -> None:
     save_vae(tmp_path / "mine" / "pipeline")
     (tmp_path / "not-ended").mkdir()
     found = find_models(tmp_path, ["user/name"])
-    shipped = {index.parent.name for index in WEIGHTS.glob("*/model_index.json")}
-    assert shipped
-    assert set(found) == shipped | {"runs/mine", "user/name"}
+    bundled = {index.parent.name for index in WEIGHTS.glob("*/model_index.json")}
+    assert bundled
+    assert set(found) == bundled | {"runs/mine", "user/name"}
     assert found["runs/mine"] == tmp_path / "mine" / "pipeline"
     assert found["user/name"] == "user/name"
 
@@ -72,7 +71,7 @@ def test_a_model_is_loaded_once_by_many_threads(
     assert all(one is got[0] for one in got)
 
 
-def test_the_least_recently_used_goes_first(tmp_path: Path) -> None:
+def test_the_least_recently_used_model_is_dropped_first(tmp_path: Path) -> None:
     places = {name: save_vae(tmp_path / name) for name in "abc"}
     one = ModelCache({"a": places["a"]})
     one.get("a")
@@ -85,10 +84,18 @@ def test_the_least_recently_used_goes_first(tmp_path: Path) -> None:
     assert cache.get("b") is not second
 
 
-def test_a_damaged_model_is_left_out_and_names_no_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("vae/diffusion_pytorch_model.safetensors", "cut short"),
+        *(("model_index.json", index) for index in ("", "[]", "{")),
+    ],
+)
+def test_a_damaged_model_is_left_out_and_its_error_names_no_folder(
+    tmp_path: Path, file: str, content: str
+) -> None:
     places = {"good": save_vae(tmp_path / "good"), "bad": save_vae(tmp_path / "bad")}
-    weights = places["bad"] / "vae" / "diffusion_pytorch_model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:100])
+    (places["bad"] / file).write_text(content)
     cache = ModelCache(places)
     cache.load_all()
     assert cache.names("VAEPipeline") == ["good"]
@@ -96,29 +103,17 @@ def test_a_damaged_model_is_left_out_and_names_no_folder(tmp_path: Path) -> None
     assert str(tmp_path) not in str(as_gradio_error(cache.failures["bad"]))
 
 
-@pytest.mark.parametrize("index", ["", "[]", "{"])
-def test_a_damaged_index_does_not_keep_the_others_from_starting(tmp_path: Path, index: str) -> None:
-    places = {"good": save_vae(tmp_path / "good"), "bad": save_vae(tmp_path / "bad")}
-    (places["bad"] / "model_index.json").write_text(index)
-    cache = ModelCache(places)
-    cache.load_all()
-    assert cache.names("VAEPipeline") == ["good"]
-    assert list(cache.failures) == ["bad"]
-
-
-def test_no_path_and_no_token_is_in_a_sentence() -> None:
-    said = str(
-        as_gradio_error("/srv/app/runs/x/vae/config.json of user/name with hf_abcdefghijkl fails")
+def test_errors_contain_no_path_and_no_token() -> None:
+    error = as_gradio_error(
+        "/srv/app/runs/x/vae/config.json of user/name with hf_abcdefghijkl fails"
     )
-    assert said == "'... of user/name with hf_... fails'"
+    assert str(error) == "'... of user/name with hf_... fails'"
 
 
-def test_every_shipped_model_is_whole_and_listed() -> None:
-    for index in WEIGHTS.glob("*/model_index.json"):
-        assert json.loads(index.read_text())["_class_name"][1] in (
-            "VAEPipeline",
-            "TranslationPipeline",
-        )
-        cache = ModelCache({"it": index.parent})
-        cache.load_all()
-        assert not cache.failures
+def test_every_bundled_model_loads(tmp_path: Path) -> None:
+    bundled = find_models(tmp_path, [])
+    cache = ModelCache(bundled)
+    families = {*cache.names("VAEPipeline"), *cache.names("TranslationPipeline")}
+    assert families == set(bundled)
+    cache.load_all()
+    assert not cache.failures

@@ -1,4 +1,4 @@
-"""Who can reach the page: this machine alone, unless something else is said."""
+"""Who can reach the page: by default this machine alone."""
 
 import socket
 from urllib.parse import urlsplit
@@ -25,7 +25,7 @@ def test_only_this_machine_reaches_the_page_by_default(
     host: str | None, by_others: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("GRADIO_SERVER_NAME", raising=False)
-    # With this gradio shares what it is not told to keep, as it does in a notebook of Colab.
+    # With this gradio shares a page by default, as it does in a Colab notebook.
     monkeypatch.setenv("GRADIO_SHARE", "True")
     shared: list[object] = []
     monkeypatch.setattr("gradio.networking.setup_tunnel", lambda *_, **__: shared.append(1) or "")
@@ -35,11 +35,11 @@ def test_only_this_machine_reaches_the_page_by_default(
         port = urlsplit(serve(page, wait=False, host=host)).port
         assert port is not None
         assert _is_reached("127.0.0.1", port)
-        # Another address of this machine stands for that which others know it by.
+        # Another address of this machine, as from the network.
         assert _is_reached("127.0.0.2", port) is by_others
         assert not page.share
         assert shared == []
-        # One more visitor than is remembered.
+        # One more visitor than the limit.
         for visitor in range(SESSIONS + 1):
             page.state_holder[str(visitor)]
         assert len(page.state_holder.session_data) == SESSIONS
@@ -48,7 +48,5 @@ def test_only_this_machine_reaches_the_page_by_default(
 
 
 def test_the_help_says_who_can_reach_it() -> None:
-    said = tyro.extras.get_parser(app.main).format_help()
-    assert "--host" in said
-    assert "127.0.0.1" in said
-    assert "--share" in said
+    words = tyro.extras.get_parser(app.main).format_help()
+    assert all(shown in words for shown in ("--host", "127.0.0.1", "--share"))

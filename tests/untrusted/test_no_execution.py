@@ -20,8 +20,9 @@ from huggingface_hub import HfApi, ModelCard
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from hf_gen.demo.compare import Result
 from hf_gen.demo.models import ModelCache
-from hf_gen.demo.translate import Translation, _all_of_them
+from hf_gen.demo.translate import summary
 from hf_gen.errors import UserError
 from hf_gen.hub.push import push_run
 from hf_gen.models.vae import ConvVAE
@@ -202,7 +203,7 @@ def test_a_run_is_not_pushed_with_files_from_outside(folder: Path, tmp_path: Pat
 def test_the_zip_of_translations_holds_plain_names() -> None:
     image = Image.new("RGB", (8, 8))
     names = ("../../etc", "/etc/passwd", "..\\..\\windows", "user/name", "C:\\x", "..")
-    html = _all_of_them({name: [Translation(image, image, image, 0.0, 1.0)] for name in names})
+    html = summary({name: [Result(image, image, image, "", {})] for name in names})
     content = re.search(r"base64,([^\"]+)\" *>Download all|zip;base64,([^\"]+)", html)
     assert content is not None
     with zipfile.ZipFile(io.BytesIO(base64.b64decode(content[1] or content[2]))) as packed:

@@ -1,0 +1,169 @@
+"""The faces of a visitor through several models: a card a model, and a sheet of all faces."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import gradio as gr
+from PIL import Image
+
+from hf_gen.demo import pictures
+from hf_gen.demo.inputs import FaceInput, Faces, Shown, check_count, files
+from hf_gen.demo.limits import MOST_MODELS
+from hf_gen.demo.models import Family, ModelCache
+from hf_gen.demo.pictures import enlarge
+from hf_gen.demo.requests import QUEUE, computes, listen
+from hf_gen.demo.uploads import open_uploads
+
+# As many as are chosen when the page opens, so that nothing moves then.
+_AT_FIRST = 3
+
+
+# What a card calls each metric of the API, and its format.
+_SHOWN = {
+    "psnr": ("PSNR", "{:.1f} dB"),
+    "ssim": ("SSIM", "{:.2f}"),
+    "bits_per_dimension": ("bits per dimension, {likelihood}", "{:.2f}"),
+    "cycle_error": ("cycle-consistency L1", "{:.3f}"),
+    "milliseconds": ("took", "{:.0f} ms"),
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """One image through one model.
+
+    Attributes:
+        seen: The square crop of the image at the model's resolution.
+        made: The reconstruction or translation, of the same size.
+        beside: The error map of a reconstruction, or the cycle reconstruction of a translation.
+        caption: What `beside` is.
+        metrics: As the API returns them; None for what the model does not have.
+        likelihood: Of the bits per dimension: those of different likelihoods do not compare.
+    """
+
+    seen: Image.Image
+    made: Image.Image
+    beside: Image.Image
+    caption: str
+    metrics: dict[str, Any]
+    likelihood: str | None = None
+
+
+class Card(NamedTuple):
+    """HTML above, the value of a component for images, and HTML below."""
+
+    title: str = ""
+    picture: Any = None
+    details: str = ""
+
+
+class Cards:
+    """As many cards as models fit side by side; those without content are hidden."""
+
+    def __init__(
+        self, make: Callable[[], gr.components.Component], at_first: int, kind: str = ""
+    ) -> None:
+        self.pictures: list[Any] = []
+        self.outputs: list[Any] = []
+        with gr.Row(elem_classes=f"cards {kind}".split()):
+            for place in range(MOST_MODELS):
+                with gr.Column(
+                    visible=place < at_first, min_width=240, elem_classes="card"
+                ) as column:
+                    title = gr.HTML(padding=False)
+                    self.pictures.append(make())
+                    details = gr.HTML(padding=False)
+                self.outputs += [column, title, self.pictures[-1], details]
+
+    def fill(self, cards: Sequence[Card]) -> list[Any]:
+        """The values of `outputs` that show these cards, at most as many as fit."""
+        values: list[Any] = []
+        for place in range(MOST_MODELS):
+            card = cards[place] if place < len(cards) else Card()
+            values += [
+                gr.update(visible=place < len(cards)),
+                card.title,
+                gr.update(value=card.picture, visible=card.picture is not None),
+                gr.update(value=card.details, visible=card.details != ""),
+            ]
+        return values
+
+
+def build_comparison(
+    cache: ModelCache,
+    family: Family,
+    choice: FaceInput,
+    linked: dict[str, Any],
+    run: Callable[..., Sequence[Result]],
+    summary: Callable[[Mapping[str, Sequence[Result]]], str],
+) -> Shown:
+    """Lays out the results of a tab, and updates them when faces or models change.
+
+    Args:
+        cache: The models.
+        family: Of the models that the tab compares.
+        choice: The faces.
+        linked: The checkboxes of the models by the name of the tab, then other controls.
+        run: Takes a pipeline, images and the values of the other controls.
+        summary: HTML below the cards.
+    """
+    tab, models = next(iter(linked.items()))
+    cards = Cards(_slider, _AT_FIRST)
+    below = gr.HTML(padding=False)
+
+    @computes
+    def show(faces: Faces, names: list[str], *controls: Any) -> list[Any]:
+        if not faces or not names:
+            hint = pictures.note(f"Choose a face and a model to {tab}.")
+            return [*cards.fill([Card(details=hint)]), ""]
+        check_count(names)
+        images = open_uploads(files(faces))
+        results = {name: run(cache.get(name, family), images, *controls) for name in names}
+        shown = [_card(name, each[0]) for name, each in results.items()]
+        return [*cards.fill(shown), summary(results)]
+
+    shown = Shown(show, [choice.faces, *linked.values()], [*cards.outputs, below], linked)
+    listen(
+        [*choice.changes, models.change],
+        shown.show,
+        shown.inputs,
+        shown.outputs,
+        show_progress="minimal",
+        show_progress_on=cards.pictures[0],
+        **QUEUE,
+    )
+    return shown
+
+
+def sheet_of_all(results: Mapping[str, Sequence[Result]], names: Sequence[str]) -> str:
+    """All images, a row a model with its name; empty for a single image."""
+    first = next(iter(results.values()))
+    if len(first) == 1:
+        return ""
+    rows = [[one.seen for one in first]]
+    rows += [[one.made for one in each] for each in results.values()]
+    return pictures.sheet(rows, ["input", *names], "all faces")
+
+
+def _slider() -> gr.ImageSlider:
+    return gr.ImageSlider(
+        format="png",
+        buttons=["download", "fullscreen"],
+        show_label=False,
+        slider_position=30,
+    )
+
+
+def _card(name: str, one: Result) -> Card:
+    metrics = {
+        label.format(likelihood=one.likelihood): form.format(one.metrics[key])
+        for key, (label, form) in _SHOWN.items()
+        if one.metrics.get(key) is not None
+    }
+    details = (
+        f'<div class="beside">{pictures.picture(one.beside, one.caption, "small")}<div>'
+        f"<small>{one.caption}</small>{pictures.metrics_table(metrics)}</div></div>"
+    )
+    title = pictures.title(name, f"{one.seen.width}×{one.seen.height} pixels")
+    return Card(title, (enlarge(one.seen), enlarge(one.made)), details)
