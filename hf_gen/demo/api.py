@@ -36,7 +36,7 @@ def build(cache: ModelCache) -> None:
             the model has no likelihood) and "milliseconds".
         """
         one = reconstruct_one(cache.get(model, "VAEPipeline"), _open(image))
-        return enlarge(one.made), one.metrics
+        return enlarge(one.output), one.metrics
 
     def sample(
         model: str,
@@ -113,7 +113,7 @@ def build(cache: ModelCache) -> None:
         """
         pipeline = cache.get(model, "TranslationPipeline")
         (one,) = translate_all(pipeline, [_open(image)], direction)
-        return enlarge(one.made), enlarge(one.beside), one.metrics
+        return enlarge(one.output), enlarge(one.inset), one.metrics
 
     with gr.Row(visible=False):
         _offer(

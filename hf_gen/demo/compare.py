@@ -34,17 +34,17 @@ class Result:
     """One image through one model.
 
     Attributes:
-        seen: The square crop of the image at the model's resolution.
-        made: The reconstruction or translation, of the same size.
-        beside: The error map of a reconstruction, or the cycle reconstruction of a translation.
-        caption: What `beside` is.
+        input: The square crop of the image at the model's resolution.
+        output: The reconstruction or translation, of the same size.
+        inset: The error map of a reconstruction, or the cycle reconstruction of a translation.
+        caption: What `inset` is.
         metrics: As the API returns them; None for what the model does not have.
         likelihood: Of the bits per dimension: those of different likelihoods do not compare.
     """
 
-    seen: Image.Image
-    made: Image.Image
-    beside: Image.Image
+    input: Image.Image
+    output: Image.Image
+    inset: Image.Image
     caption: str
     metrics: dict[str, Any]
     likelihood: str | None = None
@@ -141,8 +141,8 @@ def sheet_of_all(results: Mapping[str, Sequence[Result]], names: Sequence[str]) 
     first = next(iter(results.values()))
     if len(first) == 1:
         return ""
-    rows = [[one.seen for one in first]]
-    rows += [[one.made for one in each] for each in results.values()]
+    rows = [[one.input for one in first]]
+    rows += [[one.output for one in each] for each in results.values()]
     return pictures.sheet(rows, ["input", *names], "all faces")
 
 
@@ -162,8 +162,8 @@ def _card(name: str, one: Result) -> Card:
         if one.metrics.get(key) is not None
     }
     details = (
-        f'<div class="beside">{pictures.picture(one.beside, one.caption, "small")}<div>'
+        f'<div class="beside">{pictures.picture(one.inset, one.caption, "small")}<div>'
         f"<small>{one.caption}</small>{pictures.metrics_table(metrics)}</div></div>"
     )
-    title = pictures.title(name, f"{one.seen.width}×{one.seen.height} pixels")
-    return Card(title, (enlarge(one.seen), enlarge(one.made)), details)
+    title = pictures.title(name, f"{one.input.width}×{one.input.height} pixels")
+    return Card(title, (enlarge(one.input), enlarge(one.output)), details)

@@ -157,7 +157,7 @@ def _check_address(host: str, port: int | None) -> None:
         raise UserError(f"port must be from 1 to {2**16 - 1}, got {port}: try 7860")
     try:
         family, *_, (name, *_) = socket.getaddrinfo(host.strip("[]"), None)[0]
-        _bind(family, name, 0)
+        socket.create_server((name, 0), family=family).close()
     except (OSError, UnicodeError) as error:
         raise UserError(
             f"this machine cannot serve at the host {host!r} ({error}): try 127.0.0.1, or 0.0.0.0 "
@@ -166,12 +166,6 @@ def _check_address(host: str, port: int | None) -> None:
     if port is None:
         return
     try:
-        _bind(family, name, port)
+        socket.create_server((name, port), family=family).close()
     except OSError as error:
         raise UserError(f"port {port} cannot be had ({error}): try --port {port + 1}") from error
-
-
-def _bind(family: int, name: str | int, port: int) -> None:
-    with socket.socket(family) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((name, port))

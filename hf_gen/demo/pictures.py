@@ -81,7 +81,7 @@ def sheet(
 
 
 def animation(frames: Sequence[Image.Image], alt: str, name: str, closed: bool = False) -> str:
-    """Frames as an endless animation, there and back unless it is closed, with a download."""
+    """Frames as an endless animation, to the end and back unless it is closed, to download."""
     order = [*frames] if closed else [*frames, *reversed(frames[1:-1])]
     file = io.BytesIO()
     order[0].save(

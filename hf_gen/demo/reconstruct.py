@@ -45,19 +45,20 @@ def reconstruct(pipeline: "VAEPipeline", image: Image.Image) -> Result:
         structural_similarity_index_measure,
     )
 
-    seen = square(image, pipeline.config.resolution)
+    resized = square(image, pipeline.config.resolution)
     began = time.perf_counter()
-    made = pipeline.reconstruct(seen)[0]
+    output = pipeline.reconstruct(resized)[0]
     milliseconds = 1000 * (time.perf_counter() - began)
-    before, after = ((to_tensor([each]) + 1) / 2 for each in (seen, made))
+    before, after = ((to_tensor([each]) + 1) / 2 for each in (resized, output))
     metrics = {
         "psnr": peak_signal_noise_ratio(after, before, data_range=1.0).item(),
         "ssim": float(structural_similarity_index_measure(after, before, data_range=1.0)),
-        "bits_per_dimension": _bits(pipeline, to_tensor([seen])),
+        "bits_per_dimension": _bits(pipeline, to_tensor([resized])),
         "milliseconds": milliseconds,
     }
     likelihood = pipeline.vae.config.get("likelihood")
-    return Result(seen, made, pictures.error_map(seen, made), "error map", metrics, likelihood)
+    error_map = pictures.error_map(resized, output)
+    return Result(resized, output, error_map, "error map", metrics, likelihood)
 
 
 def walk(

@@ -35,8 +35,8 @@ def listen(triggers: Any, function: Any, inputs: Any, outputs: Any, **settings: 
 def computes(function: Function) -> Function:
     """Decorates a listener that computes: it runs on a ZeroGPU Space's GPU and shows its errors.
 
-    A `UserError` becomes a `gr.Error` without paths and tokens. Of any other exception the visitor
-    reads that it happened, and the log has the traceback.
+    A `UserError` becomes a `gr.Error` without paths and tokens. Any other exception is logged
+    with its traceback and shown as an internal error.
     """
     run = _on_the_accelerator(function)
 

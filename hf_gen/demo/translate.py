@@ -33,22 +33,16 @@ def translate(
     The metrics are "cycle_error", the mean absolute difference of an image and its cycle
     reconstruction in [0, 2], and "milliseconds" of both translations.
     """
-    seen = [square(image, pipeline.config.resolution) for image in images]
+    inputs = [square(image, pipeline.config.resolution) for image in images]
     began = time.perf_counter()
-    made, back = pipeline.cycle(seen, direction)
-    milliseconds = 1000 * (time.perf_counter() - began) / len(seen)
-    return [
-        Result(
-            *three,
-            caption="cycle reconstruction",
-            metrics={"cycle_error": _error(three[0], three[2]), "milliseconds": milliseconds},
-        )
-        for three in zip(seen, made, back, strict=True)
-    ]
-
-
-def _error(first: Image.Image, second: Image.Image) -> float:
-    return float(np.abs(np.asarray(first, np.float64) - np.asarray(second)).mean() / 127.5)
+    outputs, cycled = pipeline.cycle(inputs, direction)
+    milliseconds = 1000 * (time.perf_counter() - began) / len(inputs)
+    results = []
+    for image, output, cycle in zip(inputs, outputs, cycled, strict=True):
+        error = np.abs(np.asarray(image, np.float64) - np.asarray(cycle)).mean() / 127.5
+        metrics = {"cycle_error": float(error), "milliseconds": milliseconds}
+        results.append(Result(image, output, cycle, "cycle reconstruction", metrics))
+    return results
 
 
 def build(cache: ModelCache) -> Shown:
@@ -73,7 +67,7 @@ def summary(results: Mapping[str, Sequence[Result]]) -> str:
         f"{pictures.file_name(name)}/{place:02d}-{part}.png": image
         for name, translations in results.items()
         for place, one in enumerate(translations)
-        for part, image in (("seen", one.seen), ("made", one.made), ("back", one.beside))
+        for part, image in (("input", one.input), ("output", one.output), ("cycle", one.inset))
     }
     zipped = pictures.download(files, "translations.zip", "Download all (ZIP)")
     return sheet_of_all(results, [*results]) + zipped

@@ -7,11 +7,8 @@ import os
 import re
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,9 +18,9 @@ from gradio_client import Client, handle_file
 
 from hf_gen.demo.uploads import example_faces
 from hf_gen.pipelines import WEIGHTS
-from tests.launching import free_port
+from tests.demo.serving import serving as served
+from tests.launching import ROOT
 
-ROOT = Path(__file__).parents[2]
 VISITORS = 50
 FACE, OTHER = (handle_file(face) for face in example_faces("anime")[:2])
 REQUESTS = {
@@ -35,32 +32,16 @@ REQUESTS = {
 
 
 @contextmanager
-def serving(models: int = 0) -> Iterator[tuple[str, int, float]]:
-    """A demo with so many CycleGANs more than are bundled: its address, process and start."""
+def serving(models: int | None = None) -> Iterator[tuple[str, int, float]]:
+    """A demo with so many more models: its address, its process, and when it was started."""
     with tempfile.TemporaryDirectory() as place:
-        port, runs = free_port(), Path(place) / "runs"
-        for number in range(models):
+        runs = Path(place) / "runs"
+        for number in range(models or 0):
             shutil.copytree(WEIGHTS / "cyclegan", runs / f"{number}" / "pipeline")
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "GRADIO_TEMP_DIR": place}
-        program = [sys.executable, str(ROOT / "app.py"), "--port", str(port), "--runs", str(runs)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         began = time.perf_counter()
-        server = subprocess.Popen(program, env=environment, stdout=subprocess.DEVNULL)
-        url = f"http://127.0.0.1:{port}"
-        try:
-            while not _responds(url):
-                time.sleep(0.05)
-            yield url, server.pid, began
-        finally:
-            server.terminate()
-            server.wait()
-
-
-def _responds(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url) as response:
-            return bool(response.status == 200)
-    except OSError:
-        return False
+        with served(Path(place), "--runs", str(runs), environment=environment) as (url, process):
+            yield url, process, began
 
 
 def megabytes(process: int) -> float:

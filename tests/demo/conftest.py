@@ -125,5 +125,5 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         hub.create(HUB_MODEL, files=files)
         environment = {**os.environ, **hub.environment(home, token=""), "PYTHONPATH": str(ROOT)}
         arguments = ("--runs", str(runs), "--models", HUB_MODEL, "--mcp")
-        with serving(home, *arguments, environment=environment) as url:
+        with serving(home, *arguments, environment=environment) as (url, _):
             yield Demo(url, runs)

@@ -20,8 +20,8 @@ def serving(
     environment: dict[str, str],
     python: Path | str = sys.executable,
     app: Path = ROOT / "app.py",
-) -> Iterator[str]:
-    """Serves the demo until the end of the block; yields its address once it responds.
+) -> Iterator[tuple[str, int]]:
+    """Serves the demo until the end of the block; yields its address and process once it responds.
 
     Args:
         folder: Working directory, which also gets the log.
@@ -45,8 +45,8 @@ def serving(
         while not _responds(url):
             assert server.poll() is None, log.read_text()
             assert time.monotonic() < deadline, f"no response from {url}: {log.read_text()}"
-            time.sleep(0.2)
-        yield url
+            time.sleep(0.05)
+        yield url, server.pid
     except Exception as error:
         error.add_note(log.read_text())
         raise

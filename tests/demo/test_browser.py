@@ -288,7 +288,7 @@ def test_faces_are_translated_with_their_cycle_reconstructions(
     wait_for_rest(page)
     names = _zip(page, panel).namelist()
     assert len(names) == 2 * 2 * 3
-    assert "runs-lambda10/01-back.png" in names
+    assert "runs-lambda10/01-cycle.png" in names
     _look(page, f"translated-{size[0]}", tmp_path)
 
 

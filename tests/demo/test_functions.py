@@ -42,9 +42,9 @@ def test_a_reconstruction_is_measured_as_in_an_evaluation(
     pipeline: VAEPipeline, faces: list[Image.Image]
 ) -> None:
     one = reconstruct(pipeline, faces[0])
-    assert one.seen.tobytes() == square(faces[0], 32).tobytes()
-    assert one.made.tobytes() == pipeline.reconstruct(one.seen)[0].tobytes()
-    error = np.asarray(one.seen, np.float64) - np.asarray(one.made, np.float64)
+    assert one.input.tobytes() == square(faces[0], 32).tobytes()
+    assert one.output.tobytes() == pipeline.reconstruct(one.input)[0].tobytes()
+    error = np.asarray(one.input, np.float64) - np.asarray(one.output, np.float64)
     assert one.metrics["psnr"] == pytest.approx(
         -10 * np.log10((error**2).mean() / 255**2), abs=0.01
     )
@@ -57,7 +57,7 @@ def test_a_reconstruction_is_measured_as_in_an_evaluation(
             return 1
 
         def images(self, _: object) -> torch.Tensor:
-            return hf_gen.images.to_tensor([one.seen])
+            return hf_gen.images.to_tensor([one.input])
 
     objective = RECIPES["conv-vae"][1].objective
     exact = evaluate_likelihood(pipeline, objective, One(), samples=64)["bits_per_dimension"]
@@ -116,9 +116,9 @@ def test_a_translation_has_its_cycle_reconstruction(
     translator = hf_gen.load(save_translation(tmp_path / "it"))
     first, second = translate(translator, faces[:2], "b_to_a")
     translated, back = translator.cycle(faces[:2], "b_to_a")
-    assert first.made.tobytes() == translated[0].tobytes()
-    assert second.beside.tobytes() == back[1].tobytes()
-    error = np.asarray(first.seen, np.float64) - np.asarray(first.beside, np.float64)
+    assert first.output.tobytes() == translated[0].tobytes()
+    assert second.inset.tobytes() == back[1].tobytes()
+    error = np.asarray(first.input, np.float64) - np.asarray(first.inset, np.float64)
     assert first.metrics["cycle_error"] == pytest.approx(abs(error).mean() / 127.5)
 
 

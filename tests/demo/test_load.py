@@ -6,16 +6,14 @@ import os
 import statistics
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
+import httpx
 import pytest
 
 from hf_gen.demo.limits import SESSIONS
@@ -54,7 +52,7 @@ class _Crowd:
         bombs: How many were sent.
     """
 
-    url: str
+    client: httpx.Client
     hostile: dict[str, bytes]
     waits: list[list[tuple[int, float]]] = field(
         default_factory=lambda: [[] for _ in range(_VISITORS)]
@@ -101,40 +99,26 @@ class _Crowd:
             except _Full:
                 time.sleep(0.5)
             except Exception as error:
-                if not any(words in str(error) for words in ("cannot be used", "HTTP Error 4")):
+                if not any(words in str(error) for words in ("cannot be used", "Client error")):
                     self.wrong.append(f"{name}: {error!r}")
 
     def upload(self, name: str, content: bytes) -> str:
         """Sends a file; returns its path on the server."""
-        line = uuid4().hex
-        head = (
-            f'--{line}\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'
-        )
-        body = head.encode() + content + f"\r\n--{line}--\r\n".encode()
-        kind = f"multipart/form-data; boundary={line}"
-        return json.loads(self._get("upload", body, kind))[0]
+        response = self.client.post("upload", files={"files": (name, content)})
+        path: str = response.raise_for_status().json()[0]
+        return path
 
     def ask(self, endpoint: str, arguments: list[Any]) -> Any:
         """The response of an endpoint."""
-        body = json.dumps({"data": arguments}).encode()
-        try:
-            event = json.loads(self._get(f"call/{endpoint}", body, "application/json"))["event_id"]
-        except urllib.error.HTTPError as error:
-            if error.code == 503:
-                raise _Full from error
-            raise
-        events = self._get(f"call/{endpoint}/{event}").decode()
+        accepted = self.client.post(f"call/{endpoint}", json={"data": arguments})
+        if accepted.status_code == 503:
+            raise _Full
+        event = accepted.raise_for_status().json()["event_id"]
+        events = self.client.get(f"call/{endpoint}/{event}").raise_for_status().text
         kind, _, data = events.rpartition("event: ")[2].partition("\ndata: ")
         if kind != "complete":
             raise RuntimeError(data)
         return json.loads(data)
-
-    def _get(self, place: str, body: bytes | None = None, kind: str = "") -> bytes:
-        headers = {"Content-Type": kind} if kind else {}
-        request = urllib.request.Request(f"{self.url}/gradio_api/{place}", body, headers)
-        with urllib.request.urlopen(request, timeout=_PATIENCE) as answer:
-            content: bytes = answer.read()
-            return content
 
 
 def _processor_seconds(process: int) -> float:
@@ -145,6 +129,11 @@ def _processor_seconds(process: int) -> float:
 
 def _file(path: str) -> dict[str, Any]:
     return {"path": path, "meta": {"_type": "gradio.FileData"}}
+
+
+def _client(url: str) -> httpx.Client:
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+    return httpx.Client(base_url=f"{url}/gradio_api/", timeout=_PATIENCE, limits=limits)
 
 
 @contextmanager
@@ -169,8 +158,8 @@ def test_decompression_bombs_do_not_slow_other_visitors(
 ) -> None:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     hostile, example = hostile_images(), example_faces("anime")[0]
-    with _demo() as (url, process):
-        crowd = _Crowd(url, hostile)
+    with _demo() as (url, process), _client(url) as client:
+        crowd = _Crowd(client, hostile)
         face = crowd.upload(example.name, example.read_bytes())
         visits = [
             threading.Thread(target=crowd.visit, args=(visitor, face), daemon=True)

@@ -215,7 +215,7 @@ def test_a_pushed_space_starts_with_nothing_but_its_requirements(
     hub = loopback_hub.environment(tmp_path / "cache", token="")
     face = next((folder / "hf_gen" / "demo" / "examples").glob("*.png"))
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    with serving(folder, environment=kept | hub, python=python, app=folder / "app.py") as url:
+    with serving(folder, environment=kept | hub, python=python, app=folder / "app.py") as (url, _):
         client = Client(url, verbose=False)
         endpoints = client.view_api(print_info=False, return_format="dict")["named_endpoints"]
         faces = client.predict(MODEL, 3, 0, api_name="/sample")
@@ -228,7 +228,7 @@ def test_a_pushed_space_starts_with_nothing_but_its_requirements(
 
 
 def environment_of(folder: Path, place: Path) -> Path:
-    """A virtual environment that holds what a Space installs, linked; returns its Python.
+    """A virtual environment with links to what a Space installs; returns its Python.
 
     Nothing is downloaded: the distributions are those of this environment, whatever their versions.
     """
@@ -243,8 +243,6 @@ def environment_of(folder: Path, place: Path) -> Path:
             assert names <= needed.keys(), f"{entry} is of {names}: link its files one by one"
             found = needed[min(names)].locate_file(entry)
             (site / entry).symlink_to(Path(str(found)))
-    size = sum(megabytes(of) for of in needed.values())
-    print(f"a Space installs {len(needed)} distributions, {size:,.0f} MB in this environment")
     return place / "bin" / "python"
 
 
@@ -269,14 +267,9 @@ def closure(requirements: list[str]) -> dict[str, Distribution]:
 
 
 def owners_of_site_packages() -> dict[str, set[str]]:
-    """What lies right in site-packages, and which distributions it belongs to."""
+    """The entries of site-packages, and the distributions that they belong to."""
     owners: dict[str, set[str]] = {}
     for of in distributions():
         for entry in {file.parts[0] for file in of.files or []} - {"..", "__pycache__"}:
             owners.setdefault(entry, set()).add(canonicalize_name(of.name))
     return owners
-
-
-def megabytes(of: Distribution) -> float:
-    paths = [Path(str(of.locate_file(file))) for file in of.files or []]
-    return sum(path.stat().st_size for path in paths if path.is_file()) / 1e6

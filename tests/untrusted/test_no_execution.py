@@ -209,4 +209,4 @@ def test_the_zip_of_translations_holds_plain_names() -> None:
     with zipfile.ZipFile(io.BytesIO(base64.b64decode(content[1] or content[2]))) as packed:
         assert len(packed.namelist()) == 3 * len(names)
         for path in packed.namelist():
-            assert re.fullmatch(r"[\w-][\w.-]*/00-(seen|made|back)\.png", path), path
+            assert re.fullmatch(r"[\w-][\w.-]*/00-(input|output|cycle)\.png", path), path
