@@ -4,7 +4,6 @@ torch and diffusers are imported with the first model, after the page is served:
 the start-up time.
 """
 
-import json
 import logging
 import os
 import threading
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from hf_gen import pipelines
 from hf_gen.demo.limits import MOST_DOWNLOAD, SHARE_OF_THE_MEMORY
 from hf_gen.errors import UserError
+from hf_gen.pipelines.files import INDEX, read_json
 
 if TYPE_CHECKING:
     import torch
@@ -156,12 +156,10 @@ def _family_in(source: str | Path) -> Family | None:
     if isinstance(source, str):
         return None
     try:
-        index = json.loads((source / "model_index.json").read_text(encoding="utf-8"))
-        name = index["_class_name"]
-        is_translation = "TranslationPipeline" in (name, *name[-1:])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        name = str(read_json(source, INDEX)["_class_name"])
+    except (UserError, KeyError):
         return None
-    return "TranslationPipeline" if is_translation else "VAEPipeline"
+    return "TranslationPipeline" if "TranslationPipeline" in name else "VAEPipeline"
 
 
 def _size(pipeline: "DiffusionPipeline") -> int:

@@ -3,7 +3,6 @@
 Source: https://huggingface.co/docs/hub/spaces-config-reference for the header of its README.
 """
 
-import re
 import shutil
 import tomllib
 from collections.abc import Sequence
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from huggingface_hub import HfApi, SpaceCard, SpaceCardData
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import hf_gen
 from hf_gen.errors import UserError, translate_hub_errors
@@ -133,7 +134,7 @@ def _requirements(source: Path) -> str:
     """A line for each package that the demo imports but gradio, which the Space installs itself."""
     declared = tomllib.loads((source / _PROJECT).read_text(encoding="utf-8"))["project"]
     needed = [*declared["dependencies"], *declared["optional-dependencies"]["demo"]]
-    names = sorted({_normalized(re.split(r"[^\w.-]", line, maxsplit=1)[0]) for line in needed})
+    names = sorted({canonicalize_name(Requirement(line).name) for line in needed})
     pins = _pins(source)
     versions = {name: _pin(pins, name) for name in names if name != "gradio"} | {"torch": _TORCH}
     return "".join(f"{name}=={version}\n" for name, version in versions.items())
@@ -143,15 +144,10 @@ def _pins(source: Path) -> dict[str, str]:
     """The versions in requirements.txt, by the normalized names of the packages."""
     lines = (source / _PINS).read_text(encoding="utf-8").splitlines()
     pairs = (line.partition("==") for line in lines)
-    return {_normalized(name): version for name, equals, version in pairs if equals}
+    return {canonicalize_name(name): version for name, equals, version in pairs if equals}
 
 
 def _pin(pins: dict[str, str], name: str) -> str:
     if name not in pins:
         raise UserError(f"{_PINS} pins no {name}, which the demo needs: add {name}==VERSION to it")
     return pins[name]
-
-
-def _normalized(name: str) -> str:
-    """Source: https://packaging.python.org/en/latest/specifications/name-normalization/."""
-    return re.sub(r"[-_.]+", "-", name).lower()
