@@ -17,6 +17,7 @@ LEAST_SETUPTOOLS = 77
 USE = """
 import json, pathlib, sys
 import hf_gen
+from hf_gen.faces import STYLES, face_at, face_svg
 from hf_gen.hub.faces import faces_card
 from hf_gen.pipelines import WEIGHTS
 
@@ -24,6 +25,7 @@ assert pathlib.Path(hf_gen.__file__).is_relative_to(sys.argv[1]), hf_gen.__file_
 names = sorted(json.loads((WEIGHTS / "manifest.json").read_text()))
 for name in names:
     hf_gen.load(name)
+assert all(face_svg(face_at(0), style).startswith("<svg") for style in STYLES)
 assert "drawn" in str(faces_card("user/faces", 10, 1)).lower()
 print("hf_gen", hf_gen.__version__, "loads", *names)
 """

@@ -5,130 +5,129 @@ the chin at y = 235; `draw` widens, turns and places it. What comes in pairs is 
 left, and mirrored.
 """
 
-from typing import TYPE_CHECKING
+from itertools import pairwise
 
-from hf_gen.faces.anime_back_hair import back_hair
-from hf_gen.faces.anime_front_hair import accessories, fringe_shadow, front_hair
-from hf_gen.faces.anime_palette import CLOTHES, HAIR, INK, SKIN, gradients
-from hf_gen.faces.svg import circles, fill, lenses, line, mirrored, paired, shape, widened
+from hf_gen.faces.artwork import Layers, StyledFace
+from hf_gen.faces.factors import Face
+from hf_gen.faces.svg import mirrored, paired, widened
 
-if TYPE_CHECKING:
-    from hf_gen.faces.factors import Face
-
-MOUTHS = {
-    "smile": '<path d="M109 202Q128 218 147 202" {line}/>',
-    "grin": '<path d="M106 199Q128 204 150 199Q147 220 128 220Q109 220 106 199Z" fill="#fff" '
-    '{rim}/><path d="M110 209Q128 212 146 209" {line} stroke-opacity=".5"/>',
-    "open": '<path d="M109 198Q128 203 147 198Q146 224 128 224Q110 224 109 198Z" fill="#8e2533" '
-    "{rim}/>"
-    '<path d="M115 217Q128 206 141 217Q136 223 128 223Q120 223 115 217Z" fill="#f58a8f"/>',
-    "flat": '<path d="M113 207L143 207" {line}/>',
-    "frown": '<path d="M110 213Q128 197 146 213" {line}/>',
-    "round": '<ellipse cx="128" cy="209" rx="9" ry="12" fill="#8e2533" {rim}/>'
-    '<ellipse cx="128" cy="215" rx="5" ry="4" fill="#f58a8f"/>',
-}
-# The left brow, around (0, 0) at its middle.
-BROWS = {
-    "flat": "M-22 1Q0 -3 20 0",
-    "arched": "M-23 6Q-8 -14 20 -1",
-    "angry": "M-22 -11Q2 -6 20 9",
-    "worried": "M-23 8Q4 4 18 -12",
-}
+# Styles whose back hair is wider than the front: the front then has no outer line of its own.
+_FULL = ("bob", "long", "short_spiky", "curls")
 
 
-def draw(face: "Face") -> str:
-    """The whole picture as SVG text."""
+def draw(face: Face) -> str:
+    """The complete picture as SVG text."""
+    styled = StyledFace(face, "anime")
     hair_width = face.face_width * (-1 if face.decoration("side") < 0.5 else 1)
     shift_x, shift_y = 12 * face.decoration("shift_x") - 6, 8 * face.decoration("shift_y") - 2
     place = (
         f"translate({shift_x:.2f} {shift_y:.2f}) rotate({face.head_tilt:.2f} 128 190) "
         "translate(-8.96 -9) scale(1.07)"
     )
+    brow = styled.paint([("brow", styled.art["brows"][face.brows])])
     layers = (
-        widened(hair_width, back_hair(face)),
-        _body(face),
-        widened(face.face_width, _head(face)),
-        widened(hair_width, fringe_shadow(face)),
-        _eyes_nose_mouth(face),
-        widened(hair_width, front_hair(face) + accessories(face)),
-        _brows(face),
-        _glasses(face),
+        widened(hair_width, styled.back_hair()),
+        styled.paint(styled.art["body"]),
+        widened(face.face_width, _head(styled)),
+        widened(hair_width, _fringe_shadow(styled)),
+        _eyes(styled),
+        styled.paint(styled.art["nose"]),
+        styled.fragment(styled.art["mouth"][face.mouth]),
+        widened(hair_width, _front_hair(styled) + styled.accessories()),
+        paired(39 * face.face_width, 113, brow),
+        styled.glasses('fill="none" stroke="#3a2a3a" stroke-width="4"'),
     )
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 256 256">'
-        f"<defs>{gradients(face)}</defs>"
+        f"<defs>{styled.fragment(styled.art['gradients'])}</defs>"
         '<rect width="256" height="256" fill="url(#ground)"/>'
         f'<g transform="{place}">{"".join(layers)}</g></svg>'
     )
 
 
-def _body(face: "Face") -> str:
-    _, shade, ink, _ = SKIN[face.skin_tone]
-    cloth = "M20 310Q36 256 98 240L128 268L158 240Q220 256 236 310Z"
-    neck = "M106 206L106 240Q76 250 56 270L200 270Q180 250 150 240L150 206Z"
-    return shape(neck, shade, ink, 2.5) + shape(cloth, CLOTHES[face.clothes], INK, 2.5)
-
-
-def _head(face: "Face") -> str:
-    base, shade, ink, blush = SKIN[face.skin_tone]
+def _head(styled: StyledFace) -> str:
+    face, art = styled.face, styled.art
     jaw = round(12 * face.decoration("jaw") - 6)
-    ear = shape("M62 134C44 122 38 144 46 160C50 172 58 176 66 172Z", base, ink, 2.5)
-    ear += line("M60 142Q49 142 54 160", shade, 4)
+    ear = styled.paint(art["ear"])
     if face.decoration("earring") < 0.3:
-        ear += shape(circles(5, (50, 177)), CLOTHES[face.accent], INK, 2)
+        ear += styled.paint(art["earring"])
     outline = (
         f"M56 110C54 156 60 184 {84 - jaw} 208Q{112 - jaw} 233 128 235"
         f"Q{144 + jaw} 233 {172 + jaw} 208C196 184 202 156 200 110"
         "C196 50 168 30 128 30C88 30 60 50 56 110Z"
     )
     cheek = f"M199 120C201 156 195 184 {171 + jaw} 207Q{148 + jaw} 228 132 233Q176 202 186 120Z"
-    rouge = f'<ellipse cx="82" cy="186" rx="17" ry="9" fill="{blush}" fill-opacity=".45"/>'
-    return mirrored(ear) + shape(outline, base, ink) + fill(cheek, shade, 0.6) + mirrored(rouge)
+    head = styled.paint([("head", outline), ("cheek", cheek)])
+    return mirrored(ear) + head + mirrored(styled.fragment(art["rouge"]))
 
 
-def _eyes_nose_mouth(face: "Face") -> str:
-    ink = SKIN[face.skin_tone][2]
+def _eyes(styled: StyledFace) -> str:
+    face = styled.face
     width = 1.0 + 0.14 * face.decoration("eye_size")
     height = width * (0.88 + 0.16 * face.decoration("eye_height"))
     slant = 12 * face.decoration("eye_slant") - 6
     gaze = 7 * face.decoration("gaze") - 3.5
     apart = 39 * face.face_width + 4 * face.decoration("eyes_apart") - 2
     level = 148 + 5 * face.decoration("eye_level")
+    highlights = styled.fragment(styled.art["highlights"], left=gaze - 5, right=gaze + 6)
     drawing = ""
     for side in (-1, 1):
-        centre = f"{1 + side * gaze:.2f}"
-        eye = (
-            fill("M-21 4C-18 -22 16 -26 23 2C20 22 -12 26 -21 4Z", "#fff")
-            + f'<ellipse cx="{centre}" cy="1" rx="15.5" ry="21.5" fill="url(#iris)"/>'
-            f'<ellipse cx="{centre}" cy="14" rx="9" ry="6" fill="#fff" fill-opacity=".28"/>'
-            f'<ellipse cx="{centre}" cy="-2" rx="6.5" ry="10" fill="{INK}" fill-opacity=".85"/>'
-            + fill("M-24 2C-20 -28 16 -32 26 -6L32 -12Q30 2 25 8C18 -19 -14 -19 -24 2Z", INK)
-            + line("M20 14Q8 24 -8 22", INK, 2)
-        )
-        # The highlights are not mirrored with the eye: one lamp lights both.
+        eye = styled.fragment(styled.art["eye"], centre=1 + side * gaze)
         drawing += (
             f'<g transform="translate({128 + side * apart:.2f} {level:.2f})">'
             f'<g transform="scale({side * width:.3f} {height:.3f}) rotate({slant:.2f})">{eye}</g>'
-            f'<circle cx="{gaze - 5:.2f}" cy="-10" r="6" fill="#fff"/>'
-            f'<circle cx="{gaze + 6:.2f}" cy="10" r="3.4" fill="#fff" fill-opacity=".85"/></g>'
+            f"{highlights}</g>"
         )
-    mouth = MOUTHS[face.mouth].format(
-        line=f'fill="none" stroke="{ink}" stroke-width="4" stroke-linecap="round"',
-        rim=f'stroke="{ink}" stroke-width="3" stroke-linejoin="round"',
-    )
-    return drawing + line("M129 181L132 187L127 189", ink, 2.5) + mouth
+    return drawing
 
 
-def _brows(face: "Face") -> str:
-    path = BROWS[face.brows]
-    # Brows show through the fringe, as anime draws them: the halo keeps them apart from dark hair.
-    halo = line(path, SKIN[face.skin_tone][0], 11, opacity=0.5)
-    return paired(39 * face.face_width, 113, halo + line(path, HAIR[face.hair_colour][3], 5))
-
-
-def _glasses(face: "Face") -> str:
-    if face.glasses == "none":
+def _fringe_shadow(styled: StyledFace) -> str:
+    """What the fringe casts on the forehead."""
+    if styled.face.hair_style == "buzz":
         return ""
-    offset = 39 * face.face_width
-    frame = lenses(face.glasses, offset, level=152, half=min(31.0, offset - 5), height=42)
-    return f'<g fill="none" stroke="#3a2a3a" stroke-width="4">{frame}</g>'
+    edge = [(min(max(x, 62), 194), y + 9) for x, y in styled.fringe()]
+    path = f"M62 60L{edge[0][0]} {edge[0][1]}{_strands(edge)}L194 60Z"
+    return styled.paint([("forehead", path)])
+
+
+def _front_hair(styled: StyledFace) -> str:
+    """Fringe and locks over the face, or the stubble of a buzz cut."""
+    style, art = styled.face.hair_style, styled.art
+    if style == "buzz":
+        return styled.paint(art["buzz"])
+    edge = styled.fringe()
+    low, wide = art["locks"][style]
+    middle, (temple_x, temple_y) = (low + 104) // 2, edge[-1]
+    outer = (
+        f"M58 {low}C40 {low - 36} 34 96 48 64C62 30 94 12 128 12C162 12 194 30 208 64"
+        f"C222 96 216 {low - 36} 198 {low}"
+    )
+    inner = (
+        f"Q{198 - wide} {middle} {temple_x} {temple_y}{_strands(edge[::-1])}"
+        f"Q{58 + wide} {middle} 58 {low}"
+    )
+    slivers = ""
+    roots = f"M56 {low - 14}C50 150 50 124 62 92M200 {low - 14}C206 150 206 124 194 92"
+    for (tip_x, tip_y), (x, y) in zip(edge[1::2], edge[2::2], strict=True):
+        slivers += f"M{tip_x} {tip_y}Q{x} {(tip_y + y) // 2 + 6} {x} {y}"
+        slivers += f"Q{(tip_x + x) // 2} {y} {tip_x} {tip_y}Z"
+        roots += f"M{x} {y}Q{x} {y - 34} {64 + x / 2:.1f} {max(y - 74, 20)}"
+        roots += f"M{tip_x} {tip_y - 22}Q{tip_x} {tip_y - 50} {51.2 + tip_x * 0.6:.1f} {tip_y - 76}"
+    side = f"M58 {low}C40 {low - 36} 34 96 48 64Q56 48 70 34C50 80 54 130 58 {low}Z"
+    layers = [("nape", slivers), ("strands", roots), ("outline", f"M198 {low}{inner}")]
+    if style not in _FULL:
+        layers.append(("outline", outer))
+    sheen: Layers = () if style == "cap" else art["curl_sheen" if style == "curls" else "sheen"]
+    return (
+        styled.paint([("bulk", outer + inner + "Z")])
+        + mirrored(styled.paint([("nape", side)]))
+        + styled.paint([*layers, *sheen])
+    )
+
+
+def _strands(edge: list[tuple[int, int]]) -> str:
+    """Curves through notch, tip, notch, ...: strands that bulge and end in a point."""
+    path = ""
+    for position, ((x, y), (next_x, next_y)) in enumerate(pairwise(edge)):
+        path += f"Q{next_x if position % 2 else x} {(y + next_y) // 2 + 6} {next_x} {next_y}"
+    return path

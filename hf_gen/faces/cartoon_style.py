@@ -1,75 +1,51 @@
-"""The cartoon style: flat colour, a dark outline, small round eyes, a whole head on plain ground.
+"""The cartoon style: flat colour, a dark outline, small round eyes, the full head on plain ground.
 
 The canvas is 256 x 256. The head stands upright with its axis at x = 128, the eyes at y = 138 and
 the chin at y = 206; `draw` widens, turns and places it. What comes in pairs is drawn once, on the
 left, and mirrored.
 """
 
-from typing import TYPE_CHECKING
+from hf_gen.faces.artwork import StyledFace
+from hf_gen.faces.factors import Face
+from hf_gen.faces.svg import mirrored, paired, widened
 
-from hf_gen.faces.cartoon_hair import FULL, accessories, back_hair, front_hair
-from hf_gen.faces.cartoon_palette import CLOTHES, EYES, GROUND, HAIR, INK, SKIN
-from hf_gen.faces.svg import fill, lenses, line, mirrored, paired, shape, widened
-
-if TYPE_CHECKING:
-    from hf_gen.faces.factors import Face
-
-MOUTHS = {
-    "smile": '<path d="M106 176Q128 198 150 176" {line}/>',
-    "grin": '<path d="M102 174Q128 180 154 174Q151 197 128 197Q105 197 102 174Z" fill="#fff" '
-    "{rim}/>"
-    '<path d="M104 185L152 185" fill="none" stroke="#2a2126" stroke-width="2"/>',
-    "open": '<path d="M103 173L153 173Q152 200 128 200Q104 200 103 173Z" fill="#8c1f2c" {rim}/>'
-    '<path d="M114 195Q128 182 142 195Q136 200 128 200Q120 200 114 195Z" fill="#ff7a80"/>',
-    "flat": '<path d="M108 182L148 182" {line}/>',
-    "frown": '<path d="M107 190Q128 169 149 190" {line}/>',
-    "round": '<ellipse cx="128" cy="183" rx="10" ry="12" fill="#8c1f2c" {rim}/>',
-}
-# The left brow, around (0, 0) at its middle.
-BROWS = {
-    "flat": "M-15 0L14 0",
-    "arched": "M-16 6Q-4 -12 15 0",
-    "angry": "M-15 -8L15 7",
-    "worried": "M-16 7L13 -8",
-}
-NOSES = ("M126 150Q119 165 131 165", "M121 162Q128 170 135 162", "M130 150L135 164L126 165")
+# Styles whose back hair frames the face: no ears, and no outer line around the front.
+_FULL = ("bob", "long", "curls")
 
 
-def draw(face: "Face") -> str:
-    """The whole picture as SVG text."""
+def draw(face: Face) -> str:
+    """The complete picture as SVG text."""
+    styled = StyledFace(face, "cartoon")
     hair_width = face.face_width * (-1 if face.decoration("side") < 0.5 else 1)
     tilted = f'<g transform="rotate({face.head_tilt:.2f} 128 192)">'
+    brow = styled.paint([("brow", styled.art["brows"][face.brows])])
+    frame = f'fill="none" stroke="{styled.colours["ink"]}" stroke-width="4.5"'
     head = (
-        widened(face.face_width, _head(face)),
-        _glasses(face, 'fill="#fff" fill-opacity=".3"'),
-        _eyes_nose_mouth(face),
-        widened(hair_width, front_hair(face) + accessories(face)),
-        paired(25 * face.face_width, 112, line(BROWS[face.brows], HAIR[face.hair_colour][2], 7)),
-        _glasses(face, f'fill="none" stroke="{INK}" stroke-width="4.5"'),
+        widened(face.face_width, _head(styled)),
+        styled.glasses('fill="#fff" fill-opacity=".3"'),
+        _eyes(styled),
+        styled.paint([("nose", styled.pick("nose", styled.art["noses"]))]),
+        styled.fragment(styled.art["mouth"][face.mouth]),
+        widened(hair_width, _front_hair(styled) + styled.accessories()),
+        paired(25 * face.face_width, 112, brow),
+        styled.glasses(frame),
     )
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 256 256">'
-        f'<rect width="256" height="256" fill="{GROUND[face.background]}"/>'
+        f'<rect width="256" height="256" fill="{styled.colours["ground"]}"/>'
         '<g transform="translate(-19.2 -14) scale(1.15)">'
-        f"{tilted}{widened(hair_width, back_hair(face))}</g>{_body(face)}"
+        f"{tilted}{widened(hair_width, _back_hair(styled))}</g>{styled.paint(styled.art['body'])}"
         f"{tilted}{''.join(head)}</g></g></svg>"
     )
 
 
-def _body(face: "Face") -> str:
-    neck = "M109 190L109 226Q128 244 147 226L147 190Z"
-    shirt = "M50 272C52 238 82 228 107 223Q128 244 149 223C174 228 204 238 206 272Z"
-    return shape(neck, SKIN[face.skin_tone][1], INK, 4) + shape(
-        shirt, CLOTHES[face.clothes], INK, 4
-    )
+def _back_hair(styled: StyledFace) -> str:
+    swirls = styled.art["swirls"] if styled.face.hair_style == "curls" else ()
+    return styled.back_hair() + mirrored(styled.paint(swirls))
 
 
-def _head(face: "Face") -> str:
-    skin, shade = SKIN[face.skin_tone]
-    jaw = round(14 * face.decoration("jaw") - 7)
-    ears = (
-        f'<ellipse cx="74" cy="140" rx="12" ry="16" fill="{skin}" stroke="{INK}" stroke-width="4"/>'
-    )
+def _head(styled: StyledFace) -> str:
+    jaw = round(14 * styled.face.decoration("jaw") - 7)
     outline = (
         f"M76 118C76 156 {82 - jaw} 174 {98 - jaw} 190Q{114 - jaw} 206 128 206"
         f"Q{142 + jaw} 206 {158 + jaw} 190C{174 + jaw} 174 180 156 180 118"
@@ -79,34 +55,35 @@ def _head(face: "Face") -> str:
         f"M178 110C178 156 {172 + jaw} 174 {157 + jaw} 188Q{144 + jaw} 202 134 203"
         "C158 184 166 160 164 110Z"
     )
-    hidden = face.hair_style in FULL
-    return ("" if hidden else mirrored(ears)) + shape(outline, skin, INK, 4) + fill(cheek, shade)
+    has_ears = styled.face.hair_style not in _FULL
+    ears = mirrored(styled.fragment(styled.art["ear"])) if has_ears else ""
+    return ears + styled.paint([("head", outline), ("cheek", cheek)])
 
 
-def _eyes_nose_mouth(face: "Face") -> str:
-    gaze = f"{6 * face.decoration('gaze') - 3:.2f}"
-    eye = (
-        f'<circle r="13.5" fill="#fff" stroke="{INK}" stroke-width="2"/>'
-        f'<circle cx="{gaze}" cy="1" r="10" fill="{EYES[face.eye_colour]}"/>'
-        f'<circle cx="{gaze}" cy="1" r="4.5" fill="{INK}"/>'
-        '<circle cx="-3" cy="-4" r="2.8" fill="#fff"/>' + line("M-15 -4Q0 -20 15 -4", INK, 5)
-    )
+def _eyes(styled: StyledFace) -> str:
+    face = styled.face
+    eye = styled.fragment(styled.art["eye"], gaze=6 * face.decoration("gaze") - 3)
     offset = 25 * face.face_width
-    eyes = "".join(
+    return "".join(
         f'<g transform="translate({x:.2f} 138)">{eye}</g>' for x in (128 - offset, 128 + offset)
     )
-    nose = line(NOSES[int(face.decoration("nose") * len(NOSES))], INK, 3.5)
-    mouth = MOUTHS[face.mouth].format(
-        line=f'fill="none" stroke="{INK}" stroke-width="4" stroke-linecap="round"',
-        rim=f'stroke="{INK}" stroke-width="4" stroke-linejoin="round"',
-    )
-    return eyes + nose + mouth
 
 
-def _glasses(face: "Face", paint: str) -> str:
-    """Painted twice: as glass behind the eyes, then as a frame before them."""
-    if face.glasses == "none":
-        return ""
-    offset = 25 * face.face_width
-    frame = lenses(face.glasses, offset, level=139, half=min(21.0, offset - 3), height=34)
-    return f"<g {paint}>{frame}</g>"
+def _front_hair(styled: StyledFace) -> str:
+    """Fringe and locks over the face, or the stubble of a buzz cut."""
+    face, art, style = styled.face, styled.art, styled.face.hair_style
+    if style == "buzz":
+        return styled.paint(art["buzz"])
+    low = art["locks"].get(style, 132)
+    middle = (low + 118) // 2
+    outer = f"M72 {low}C54 84 78 40 128 40C178 40 202 84 184 {low}"
+    inner = f"Q182 {middle} 178 118{styled.fringe()}Q74 {middle} 72 {low}"
+    layers = [("bulk", outer + inner + "Z"), ("outline", f"M184 {low}{inner}")]
+    if style not in (*_FULL, "short_spiky"):
+        layers.append(("outline", outer))
+    if style != "cap" and face.accessory != "headband":
+        layers += art["squiggle"]
+    drawing = styled.paint(layers)
+    if style in ("bob", "long"):
+        drawing += mirrored(styled.paint([("dark", f"M66 100Q58 {low - 40} 62 {low}")]))
+    return drawing

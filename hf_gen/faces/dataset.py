@@ -36,7 +36,7 @@ def synthetic_faces(
         start: Index of the first face; `TEST_START` for the test split.
         seed: Names the series of faces.
         size: Height and width in pixels, in [8, 1024].
-        cache_dir: Where the cache lies; `datasets`' own folder when None.
+        cache_dir: The folder of the cache; `datasets`' own when None.
         num_proc: Processes that draw; every core when None. It is no part of the cache key.
 
     Returns:
@@ -97,12 +97,12 @@ def _features() -> "datasets.Features":
 
 
 def write_synthetic_faces(folder: Path, train: int, test: int, size: int, seed: int) -> None:
-    """Draws pairs of faces into a folder, which is there whole in the end or not at all.
+    """Draws pairs of faces into a new folder, which appears complete or not at all.
 
     Args:
         folder: A new one.
         train: Pairs to train on.
-        test: Held-out pairs: other faces than those to train on.
+        test: Pairs of the test split: other faces than those to train on.
         size: Height and width in pixels.
         seed: Another seed draws other faces.
 

@@ -44,22 +44,11 @@ def face_png(face: Face, style: str, size: int = 64) -> bytes:
 
 @cache
 def drawing_version() -> str:
-    """Names the drawing: a short SHA-256 of the source text of the files that make it."""
+    """Names the drawing: a short SHA-256 of the text of the files that make it."""
     digest = hashlib.sha256()
-    names = (
-        "factors.py",
-        "drawing.py",
-        "svg.py",
-        "anime_palette.py",
-        "anime_back_hair.py",
-        "anime_front_hair.py",
-        "anime_style.py",
-        "cartoon_palette.py",
-        "cartoon_hair.py",
-        "cartoon_style.py",
-    )
-    for name in names:
-        digest.update(Path(__file__).with_name(name).read_text(encoding="utf-8").encode())
+    for file in sorted(Path(__file__).parent.iterdir()):
+        if file.suffix in (".py", ".toml"):
+            digest.update(file.read_text(encoding="utf-8").encode())
     return digest.hexdigest()[:16]
 
 
