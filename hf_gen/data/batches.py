@@ -1,7 +1,7 @@
 """Batches, flips and noise as pure functions of (seed, step): nothing of them needs saving."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -47,13 +47,13 @@ class Batch:
     """One process's share of the images and of the randomness of a step.
 
     The randomness belongs to the place of an image in the batch of all processes, so that two
-    processes with half a batch each compute what one computes with the whole.
+    processes with half a batch each compute what one computes with all of it.
 
     Attributes:
         images: For each domain (rows, 3, resolution, resolution), in [-1, 1].
         key: What the random numbers are a function of, such as (seed, "train", step).
-        rows: This share's place in the whole batch.
-        total: Size of the whole batch.
+        rows: This share's place in the batch of all processes.
+        total: Size of that batch.
     """
 
     images: tuple[Tensor, ...]
@@ -63,24 +63,25 @@ class Batch:
 
     @property
     def is_training(self) -> bool:
-        """Whether the images are to be trained on, not held out."""
+        """Whether the images are to be trained on."""
         return self.key[1] == "train"
 
     def normal(self, stream: str, shape: tuple[int, ...]) -> Tensor:
         """Standard normal numbers, (rows, *shape), the same for the same (key, stream)."""
-        device = self.images[0].device
-        generator = _generator((*self.key, stream), device)
-        return torch.randn((self.total, *shape), generator=generator, device=device)[self.rows]
+        return self._draw(torch.randn, stream, shape)
 
     def uniform(self, stream: str, shape: tuple[int, ...]) -> Tensor:
         """Numbers from 0 to 1, (rows, *shape), the same for the same (key, stream)."""
-        device = self.images[0].device
-        generator = _generator((*self.key, stream), device)
-        return torch.rand((self.total, *shape), generator=generator, device=device)[self.rows]
+        return self._draw(torch.rand, stream, shape)
 
     def host_generator(self, stream: str) -> torch.Generator:
         """Randomness of this share alone, on the CPU: what indices are drawn with."""
         return _generator((*self.key, stream, self.rows.start), _CPU)
+
+    def _draw(self, draw: Callable[..., Tensor], stream: str, shape: tuple[int, ...]) -> Tensor:
+        device = self.images[0].device
+        generator = _generator((*self.key, stream), device)
+        return draw((self.total, *shape), generator=generator, device=device)[self.rows]
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,8 @@ import torch
 
 from hf_gen.config import Data, Domains
 from hf_gen.data.batches import Domain
-from hf_gen.data.local import Choice
-from hf_gen.data.pixels import Pixels
-from hf_gen.data.sources import (
-    SYNTHETIC_COUNT,
-    decode,
-    is_synthetic,
-    load_domain,
-    open_dataset,
-)
+from hf_gen.data.selection import Choice, Selection
+from hf_gen.data.sources import decode, is_synthetic, open_dataset
 from hf_gen.errors import UserError
 
 _TWO_DATASETS = (
@@ -45,87 +38,63 @@ def load_domains(data: Data, domains: Domains) -> tuple[Domain, Domain]:
     Raises:
         UserError: If a dataset cannot be used, or both domains are the same images.
     """
-    a, b = _load(data, domains)
+    first, second = _select(data, domains)
+    name = data.train_data_dir or data.dataset_name
+    same = UserError(f"both domains are the same images of {name}: {_TWO_DATASETS}")
+    if (first.held_out or first.train).key == (second.held_out or second.train).key:
+        raise same
+    a, b = decode(data, first), decode(data, second)
     # Whatever they were called: a path spelled in two ways, a column named and taken by default.
-    if _hold_the_same(a.held_out, b.held_out):
-        name = data.train_data_dir or data.dataset_name
-        raise UserError(f"both domains are the same images of {name}: {_TWO_DATASETS}")
+    rows = [one.held_out.rows[one.held_out.selection] for one in (a, b)]
+    if torch.equal(*rows):
+        raise same
     return a, b
 
 
-def _load(data: Data, domains: Domains) -> tuple[Domain, Domain]:
-    drawn = is_synthetic(data) and domains.train_data_dir_b is None
+def _select(data: Data, domains: Domains) -> tuple[Selection, Selection]:
+    folder_b, name_b, column = domains.train_data_dir_b, domains.dataset_name_b, data.image_column
+    is_drawn = is_synthetic(data) and folder_b is None
+    is_second_named = name_b is not None or folder_b is not None
     if domains.label_column and domains.label_a and domains.label_b:
-        if drawn or domains.dataset_name_b is not None or domains.train_data_dir_b is not None:
+        if is_drawn or is_second_named:
             raise UserError(
                 f"label_column {domains.label_column!r} is for one dataset that holds both "
                 "domains: leave it out, or name such a dataset alone"
             )
-        dataset, column = open_dataset(data), domains.label_column
-        return (
-            decode(data, dataset, Choice(label=(column, domains.label_a))),
-            decode(data, dataset, Choice(label=(column, domains.label_b))),
-        )
-    if drawn and domains.dataset_name_b in (None, "faces"):
-        return _drawn(data, domains)
-    if domains.dataset_name_b is not None or domains.train_data_dir_b is not None:
-        return _two_datasets(data, domains)
+        dataset, labels = open_dataset(data), (domains.label_a, domains.label_b)
+        a, b = (Choice(column, label=(domains.label_column, label)) for label in labels)
+        return dataset.select(a), dataset.select(b)
+    if is_second_named and not (is_drawn and name_b == "faces"):
+        second = _second_dataset(data, domains)
+        choices = Choice(column), Choice(second.image_column)
+        return open_dataset(data).select(choices[0]), open_dataset(second).select(choices[1])
     dataset = open_dataset(data)
+    for side in {"a", "b"} - dataset.sides if dataset.sides else ():
+        name = data.train_data_dir or data.dataset_name
+        raise UserError(f"{name}: train{side.upper()} holds no images")
     if dataset.sides:
-        for side in {"a", "b"} - dataset.sides:
-            name = data.train_data_dir or data.dataset_name
-            raise UserError(f"{name}: train{side.upper()} holds no images")
-        return (
-            decode(data, dataset, Choice(side="a")),
-            decode(data, dataset, Choice(side="b")),
-        )
-    second = replace(data, image_column=domains.image_column_b)
-    return (
-        decode(data, dataset, Choice(columns=("imageA", "anime"), remedy=_TWO_DATASETS)),
-        load_domain(second, Choice(columns=("imageB", "cartoon"), remedy=_TWO_DATASETS)),
+        return dataset.select(Choice(column, side="a")), dataset.select(Choice(column, side="b"))
+    first = Choice(column, ("imageA", "anime"), remedy=_TWO_DATASETS)
+    other = replace(
+        first, column=domains.image_column_b, usual=("imageB", "cartoon"), is_second=True
     )
+    return dataset.select(first), dataset.select(other)
 
 
-def _hold_the_same(first: Pixels, second: Pixels) -> bool:
-    if len(first) != len(second):
-        return False
-    return torch.equal(first.rows[first.selection], second.rows[second.selection])
-
-
-def _drawn(data: Data, domains: Domains) -> tuple[Domain, Domain]:
-    """Other people to train on for each domain, and held-out pairs."""
-    columns = (data.image_column or "anime", domains.image_column_b or "cartoon")
-    if columns[0] == columns[1]:
-        raise UserError(f"both domains are the column {columns[0]!r} of faces: {_TWO_DATASETS}")
-    return (
-        load_domain(replace(data, image_column=columns[0])),
-        load_domain(
-            replace(data, image_column=columns[1]),
-            Choice(first_face=data.max_train_samples or SYNTHETIC_COUNT),
-        ),
-    )
-
-
-def _two_datasets(data: Data, domains: Domains) -> tuple[Domain, Domain]:
+def _second_dataset(data: Data, domains: Domains) -> Data:
     if domains.dataset_name_b is not None and domains.train_data_dir_b is not None:
         raise UserError(
             f"dataset_name_b {domains.dataset_name_b!r} and train_data_dir_b "
             f"{str(domains.train_data_dir_b)!r} both name domain b: give one of the two"
         )
-    column = domains.image_column_b
-    if domains.dataset_name_b == "faces":
-        column = column or "cartoon"
-    second = replace(
+    usual = "cartoon" if domains.dataset_name_b == "faces" else None
+    return replace(
         data,
         dataset_name=domains.dataset_name_b or "faces",
         dataset_config_name=domains.dataset_config_name_b,
         revision=domains.revision_b,
         data_files=domains.data_files_b,
         train_data_dir=domains.train_data_dir_b,
-        image_column=column,
+        image_column=domains.image_column_b or usual,
         split=domains.split_b,
     )
-    if second == data:
-        name = data.train_data_dir or data.dataset_name
-        raise UserError(f"both domains are {name}: {_TWO_DATASETS}")
-    return load_domain(data), load_domain(second)

@@ -14,7 +14,7 @@ from itertools import groupby
 from pathlib import Path
 
 from hf_gen.data import archives, metadata
-from hf_gen.data.pixels import Item
+from hf_gen.data.selection import Item
 from hf_gen.errors import UserError
 from hf_gen.images import EXTENSIONS, HEIC, formats, has_image_signature
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hf_gen.data.pixels import Item
+from hf_gen.data.selection import Item
 
 NAMES = ("metadata.csv", "metadata.jsonl")
 

@@ -2,7 +2,7 @@
 
 The cache of a split is a folder: `pixels.bin` (count x resolution x resolution x 3 bytes),
 `held_out.npy` (count booleans) and `cache.json`. While it is made, `progress.json` says how much of
-`pixels.bin` is whole: a build that was killed goes on from there.
+`pixels.bin` is complete: a build that was killed continues from there.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ import os
 import shutil
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
@@ -25,6 +25,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from hf_gen.data.selection import Item, Split
 from hf_gen.errors import UserError, translate_os_errors
 from hf_gen.images import ImageError, from_pixels, open_image, square
 from hf_gen.runs.atomic import atomic_dir, atomic_write_text
@@ -38,23 +39,6 @@ _CHUNK = 128
 _ROWS_AT_ONCE = 4096
 _CHUNKS_BETWEEN_SAVES = 32
 _PROGRESS = "progress.json"
-Item = tuple[str, bytes | Path | None]
-
-
-@dataclass(frozen=True)
-class Split:
-    """One split of a dataset, not read yet.
-
-    Attributes:
-        name: What a message calls it.
-        key: Changes whenever its images may have changed.
-        read: Opens it: the number of images where it is known, and an iterator over each image's
-            name and encoded bytes, or the file that holds them, or None where there is no image.
-    """
-
-    name: str
-    key: str
-    read: Callable[[], tuple[int | None, Iterator[Item]]]
 
 
 @dataclass(frozen=True)
@@ -121,7 +105,7 @@ def cached_pixels(
     Args:
         split: What to decode.
         resolution: Height and width in pixels.
-        cache_dir: Where the cache lies.
+        cache_dir: Folder of the cache.
         split_by_hash: Hold out the 5 % of the images whose hash says so, or of a small set the 8
             images (at most half) with the lowest hashes. Equal images have equal hashes, so no copy
             of a training image is held out.
@@ -144,7 +128,7 @@ def cached_pixels(
                         try:
                             _decode(split, resolution, partial)
                         except UserError:
-                            if not (partial / _PROGRESS).exists():  # there is nothing to go on from
+                            if not (partial / _PROGRESS).exists():  # nothing to continue from
                                 shutil.rmtree(partial, ignore_errors=True)
                             raise
                     (folder / _PROGRESS).unlink()
@@ -155,14 +139,15 @@ def cached_pixels(
     if not split_by_hash:
         return Pixels(rows, torch.arange(count), resolution, digest, unreadable), None
     held_out = torch.from_numpy(np.load(folder / "held_out.npy"))
+    selections = ((~held_out).nonzero().flatten(), held_out.nonzero().flatten())
     return (
-        Pixels(rows, (~held_out).nonzero().flatten(), resolution, digest, unreadable),
-        Pixels(rows, held_out.nonzero().flatten(), resolution, digest),
+        Pixels(rows, selections[0], resolution, digest, unreadable),
+        Pixels(rows, selections[1], resolution, digest),
     )
 
 
 def _mapped(file: Path, size: int) -> Tensor:
-    """Its bytes: pages are read as they are used, and nothing is ever written through them."""
+    """Its bytes: pages are read as they are used, and never written to."""
     try:
         return torch.from_file(str(file), shared=False, size=size, dtype=torch.uint8)
     except RuntimeError as error:
@@ -175,7 +160,7 @@ def _mapped(file: Path, size: int) -> Tensor:
 
 @dataclass
 class _Progress:
-    """How much of a split lies in `pixels.bin`.
+    """How much of a split is in `pixels.bin`.
 
     Attributes:
         seen: Images read.
@@ -197,7 +182,7 @@ class _Progress:
 
 def _decode(split: Split, resolution: int, folder: Path) -> None:
     size = resolution * resolution * 3
-    done, expected, items = _go_on(split, folder, size)
+    done, expected, items = _resume(split, folder, size)
 
     def decode(item: Item) -> bytes | str:
         name, source = item
@@ -248,31 +233,19 @@ def _decode(split: Split, resolution: int, folder: Path) -> None:
     unreadable = f"{done.skipped:,} ({'; '.join(done.first_skipped)}{more})" if done.skipped else ""
     held_out, digest = _hashes(folder / "pixels.bin", done.count, size)
     np.save(folder / "held_out.npy", held_out)
-    (folder / "cache.json").write_text(
-        json.dumps(
-            {
-                "format": FORMAT,
-                "split": split.name,
-                "key": split.key,
-                "resolution": resolution,
-                "count": done.count,
-                "unreadable": unreadable,
-                "digest": digest,
-            },
-            indent=2,
-        )
-    )
+    described = {"key": split.key, "count": done.count, "unreadable": unreadable, "digest": digest}
+    (folder / "cache.json").write_text(json.dumps(described, indent=2))
 
 
 def _save(done: _Progress, file: BinaryIO, folder: Path) -> None:
-    """Says that all of `file` is whole, once it lies on the disk."""
+    """Notes that all of `file` is complete, once it is on the disk."""
     file.flush()
     os.fsync(file.fileno())
     atomic_write_text(folder / _PROGRESS, json.dumps(asdict(done)))
 
 
-def _go_on(split: Split, folder: Path, size: int) -> tuple[_Progress, int | None, Iterator[Item]]:
-    """What a killed build has done, and the images after that; from the first if there is none."""
+def _resume(split: Split, folder: Path, size: int) -> tuple[_Progress, int | None, Iterator[Item]]:
+    """What a killed build has done, and the images after that; all of them if there is none."""
     expected, items = split.read()
     try:
         done = _Progress(**json.loads((folder / _PROGRESS).read_text(encoding="utf-8")))

@@ -9,40 +9,29 @@ from hf_gen.config import Data
 from hf_gen.data.archives import archive_extension
 from hf_gen.data.batches import Domain
 from hf_gen.data.folders import NAMED_TABLES, TABLES, list_folder
-from hf_gen.data.local import Choice, LocalImages
-from hf_gen.data.pixels import Item, Split, cached_pixels
+from hf_gen.data.local import LocalImages
+from hf_gen.data.pixels import cached_pixels
+from hf_gen.data.selection import Choice, Item, Selection, Split
 from hf_gen.data.tables import Tables, encoded_images
 from hf_gen.errors import UserError
-from hf_gen.faces import (
-    IMAGE_SIZE,
-    SIZES,
-    STYLES,
-    TEST_START,
-    drawing_version,
-    synthetic_faces,
-)
+from hf_gen.faces import IMAGE_SIZE, SIZES, STYLES, TEST_START, drawing_version, synthetic_faces
 
 SYNTHETIC_COUNT = 10_000
-ALL = Choice()
 
 
-def load_domain(data: Data, choice: Choice = ALL) -> Domain:
-    """The pixels to train on and those held out, decoded now or taken from the cache.
+def load_domain(data: Data) -> Domain:
+    """The pixels to train on and those of the held-out split, decoded or taken from the cache.
 
     Args:
         data: Which dataset, and what becomes of its images.
-        choice: Which of its images, where they do not all belong to one domain.
 
     Raises:
-        UserError: If the dataset cannot be found, reached or used; the sentence says why.
+        UserError: If the dataset cannot be found, reached or used, and why.
     """
-    if not is_synthetic(data):
-        return decode(data, open_dataset(data), choice)
-    train, held_out = _synthetic_splits(data, choice.first_face)
-    return _decoded(data, train, held_out, [])
+    return decode(data, open_dataset(data).select(Choice(data.image_column)))
 
 
-def open_dataset(data: Data) -> LocalImages | Tables:
+def open_dataset(data: Data) -> "LocalImages | Tables | SyntheticFaces":
     """What is in a folder, or the dataset of that name on the Hub; nothing is decoded yet.
 
     Raises:
@@ -56,7 +45,11 @@ def open_dataset(data: Data) -> LocalImages | Tables:
         raise UserError(
             f"{cache_dir} cannot be created ({error.strerror}): choose another --cache-dir"
         ) from error
-    path, data_files = _named_path(data), data.data_files
+    if is_synthetic(data):
+        return SyntheticFaces(data)
+    # Path.expanduser fails for unknown users.
+    path = Path(os.path.expanduser(data.train_data_dir or data.dataset_name))  # noqa: PTH111
+    data_files = data.data_files
     if path.is_file():
         if not (archive_extension(path.name) or path.suffix in (*TABLES, *NAMED_TABLES)):
             raise UserError(f"{path} is a file: name the folder of images that it is in")
@@ -73,40 +66,24 @@ def open_dataset(data: Data) -> LocalImages | Tables:
                 "--image-column"
             )
         return Tables(data, replace(listing, tables=listing.archives))
-    if listing.tables and not listing.images:
+    if listing.images:
+        return LocalImages(data, listing)
+    if listing.tables:
         return Tables(data, listing)
-    if not listing.images:
-        there = ", ".join(f"{count:,} {kind}" for kind, count in listing.ignored.most_common())
-        raise UserError(
-            f"{path} holds no images or parquet files (it holds {there or 'nothing'}): name a "
-            "folder that has some"
-        )
-    return LocalImages(data, listing)
+    others = ", ".join(f"{count:,} {kind}" for kind, count in listing.ignored.most_common())
+    raise UserError(
+        f"{path} holds no images or parquet files (it holds {others or 'nothing'}): name a "
+        "folder that has some"
+    )
 
 
-def decode(data: Data, dataset: LocalImages | Tables, choice: Choice) -> Domain:
-    """The pixels of a dataset; without a test or validation split, 5 % are held out.
+def decode(data: Data, selection: Selection) -> Domain:
+    """The pixels of a selection; without a test or validation split, 5 % are held out.
 
     Raises:
         UserError: If a split cannot be read, or is too small to hold anything out.
     """
-    return _decoded(data, *dataset.splits(choice), dataset.notes(choice))
-
-
-def is_synthetic(data: Data) -> bool:
-    """Whether the images are the synthetic faces."""
-    return data.train_data_dir is None and data.dataset_name == "faces"
-
-
-def cache_folder(data: Data) -> Path:
-    """Where the pixels lie: in --cache-dir, or in the Hugging Face cache, which HF_HOME moves."""
-    from huggingface_hub.constants import HF_HOME
-
-    return (data.cache_dir or Path(HF_HOME)) / "hf_gen"
-
-
-def _decoded(data: Data, train: Split, held_out: Split | None, notes: list[str]) -> Domain:
-    cache_dir = cache_folder(data)
+    cache_dir, train, held_out = cache_folder(data), selection.train, selection.held_out
     pixels, kept_back = cached_pixels(train, data.resolution, cache_dir, held_out is None)
     if held_out is not None:
         kept_back, _ = cached_pixels(held_out, data.resolution, cache_dir, False)
@@ -116,7 +93,7 @@ def _decoded(data: Data, train: Split, held_out: Split | None, notes: list[str])
             "give it more or a test split"
         )
     by = "by hash" if held_out is None else held_out.name.rpartition(" (")[2].strip(")")
-    parts = [f"{len(pixels):,} images; held out: {len(kept_back):,} ({by})", *notes]
+    parts = [f"{len(pixels):,} images; held out: {len(kept_back):,} ({by})", *selection.notes]
     unreadable = [one.unreadable for one in (pixels, kept_back) if one.unreadable]
     if unreadable:
         parts.append(f"unreadable: {', '.join(unreadable)}")
@@ -125,28 +102,51 @@ def _decoded(data: Data, train: Split, held_out: Split | None, notes: list[str])
     return Domain(pixels, kept_back, summary.encode("utf-8", "replace").decode())
 
 
-def _synthetic_splits(data: Data, first: int) -> tuple[Split, Split | None]:
-    count = data.max_train_samples or SYNTHETIC_COUNT
-    column = data.image_column or "anime"
-    size = max(IMAGE_SIZE, data.resolution)
-    if size > SIZES[1]:
-        raise UserError(f"faces are drawn up to {SIZES[1]} pixels, got a resolution of {size}")
-    if column not in STYLES:
-        raise UserError(f"faces has no image column {column!r}: it has {' and '.join(STYLES)}")
+def is_synthetic(data: Data) -> bool:
+    """Whether the images are the synthetic faces."""
+    return data.train_data_dir is None and data.dataset_name == "faces"
 
-    def split(name: str, start: int, count: int) -> Split:
+
+def cache_folder(data: Data) -> Path:
+    """The folder of the pixels: in --cache-dir, or the Hugging Face cache, which HF_HOME moves."""
+    from huggingface_hub.constants import HF_HOME
+
+    return (data.cache_dir or Path(HF_HOME)) / "hf_gen"
+
+
+class SyntheticFaces:
+    """The synthetic faces as a dataset of two image columns, anime and cartoon.
+
+    Args:
+        data: How many, and at which resolution.
+    """
+
+    sides: frozenset[str] = frozenset()
+
+    def __init__(self, data: Data) -> None:
+        self._cache_dir = None if data.cache_dir is None else str(data.cache_dir)
+        self._count = data.max_train_samples or SYNTHETIC_COUNT
+        self._size = max(IMAGE_SIZE, data.resolution)
+
+    def select(self, choice: Choice) -> Selection:
+        """The faces of one style; the test split has the same people in both styles.
+
+        Raises:
+            UserError: If there is no such style, or the faces are too large to draw.
+        """
+        column = replace(choice, usual=choice.usual or STYLES).image_column("faces", STYLES)
+        if self._size > SIZES[1]:
+            limit = f"faces are drawn up to {SIZES[1]} pixels"
+            raise UserError(f"{limit}, got a resolution of {self._size}")
+        return Selection(
+            self._split("train", column, self._count * choice.is_second, self._count),
+            self._split("held out", column, TEST_START, max(self._count // 10, 1)),
+        )
+
+    def _split(self, name: str, column: str, start: int, count: int) -> Split:
         def read() -> tuple[int | None, Iterator[Item]]:
-            cache_dir = None if data.cache_dir is None else str(data.cache_dir)
-            faces = synthetic_faces(count, start=start, size=size, cache_dir=cache_dir)
+            faces = synthetic_faces(count, start, size=self._size, cache_dir=self._cache_dir)
             return count, encoded_images(faces, column, follows_paths=False)
 
-        key = f"faces {drawing_version()} {column} {start} {count} {size}"
+        key = f"faces {drawing_version()} {column} {start} {count} {self._size}"
         return Split(f"the synthetic faces ({name})", key, read)
-
-    return split("train", first, count), split("held out", TEST_START, max(count // 10, 1))
-
-
-def _named_path(data: Data) -> Path:
-    """The folder or file that the dataset is if it is one, with the home folder in place of ~."""
-    name = data.train_data_dir or data.dataset_name
-    return Path(os.path.expanduser(name))  # noqa: PTH111, which fails for unknown users

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hf_gen.config import Data
 from hf_gen.data.archives import BROKEN_ARCHIVE, MOST_BYTES
 from hf_gen.data.folders import Listing, split_and_side
-from hf_gen.data.local import Choice
-from hf_gen.data.pixels import Item, Split
+from hf_gen.data.selection import Choice, Item, Selection, Split, held_out_split
 from hf_gen.errors import UserError, check_repo_access
 
 if TYPE_CHECKING:
@@ -38,60 +37,50 @@ class Tables:
         self._listing = listing
         self._files = None if listing is None else _files_of_splits(listing, data)
 
-    def splits(self, choice: Choice) -> tuple[Split, Split | None]:
-        """The split to train on, and the set's own held-out split if it has one.
+    def select(self, choice: Choice) -> Selection:
+        """The split to train on, and the dataset's own held-out split if it has one.
 
         Raises:
             UserError: If the dataset cannot be opened or has no such split.
         """
         data = self._data
-        if self._listing is not None and self._files is not None:
-            version, available = self._listing.version, list(self._files)
-        else:
+        version, available = "", list(self._files or {})
+        if self._files is None:
             builder = self._builder
             version = f"{builder.dataset_name} {builder.config_id} {builder.hash}"
-            available = [
-                str(name) for name in builder.info.splits or builder.config.data_files or {}
-            ]
-            if self._listing is not None:
-                version += self._listing.version
-        wanted = [part.partition("[")[0] for part in data.split.split("+")]
-        if available and not set(wanted) <= set(available):
-            raise UserError(
-                f"{self._name} has no split {data.split!r}: its splits are {', '.join(available)}"
-            )
-        own = next(
-            (name for name in ("test", "validation") if name in available and name not in wanted),
-            None,
+            splits = builder.info.splits or builder.config.data_files or {}
+            available = [str(name) for name in splits]
+        if self._listing is not None:
+            version += self._listing.version
+        own = held_out_split(self._name, data.split, available)
+        return Selection(
+            self._split(data.split, version, data.max_train_samples, choice),
+            None if own is None else self._split(own, version, None, choice),
         )
-        train = self._split(data.split, version, data.max_train_samples, choice)
-        return train, None if own is None else self._split(own, version, None, choice)
-
-    def notes(self, choice: Choice) -> list[str]:
-        """What is not used: `datasets` does not say."""
-        return []
 
     def _split(self, name: str, version: str, most: int | None, choice: Choice) -> Split:
         def read() -> tuple[int | None, Iterator[Item]]:
+            from datasets import Image
+
             dataset = self._open(name)
-            column = self._image_column(dataset.features, choice)
+            features = dataset.features
+            columns = [name for name, kind in features.items() if isinstance(kind, Image)]
+            column = choice.image_column(self._name, columns, features)
             if choice.label is not None:
                 dataset = self._with_label(dataset, *choice.label)
             if most is not None and not self._data.streaming:
                 dataset = dataset.shuffle(seed=0).select(range(min(most, len(dataset))))
             elif most is not None:
                 dataset = dataset.take(most)
-            # Only a folder's own listing is followed to files: a path inside a parquet file is a
-            # stranger's word, and could name any file of this machine.
+            # Only a folder's own listing is followed to files: a path inside a parquet file is
+            # untrusted, and could name any file of this machine.
             module = type(self._builder).__module__
             follows_paths = module.startswith("datasets.packaged_modules.imagefolder")
             count = most if self._data.streaming else len(dataset)
             return count, self._checked(encoded_images(dataset, column, follows_paths))
 
-        chosen = f"{self._data.image_column} {choice.columns} {choice.label}"
-        key = f"{version} {name} {chosen} {most} {self._data.streaming}"
-        labelled = "" if choice.label is None else f", {choice.label[0]} {choice.label[1]!r}"
-        return Split(f"{self._name} ({name}{labelled})", key, read)
+        key = f"{version} {name} {choice} {most} {self._data.streaming}"
+        return Split(choice.name(self._name, name), key, read)
 
     @cached_property
     def _builder(self) -> "datasets.DatasetBuilder":
@@ -99,21 +88,23 @@ class Tables:
         from datasets.data_files import EmptyDatasetError
         from datasets.exceptions import DataFilesNotFoundError, DatasetNotFoundError
 
-        data, folder = self._data, self._listing and self._listing.folder.resolve()
-        if folder is None:
-            check_repo_access(data.dataset_name, "dataset", data.revision)
+        data, name = self._data, self._data.dataset_name
+        files: Any = self._files
+        if self._listing is not None:
+            name = str(self._listing.folder.resolve())
+        else:
+            check_repo_access(name, "dataset", data.revision)
+            files = list(data.data_files) or None
         try:
             return datasets.load_dataset_builder(
-                data.dataset_name if folder is None else str(folder),
+                name,
                 data.dataset_config_name,
-                data_files=(list(data.data_files) or None) if folder is None else self._files,
+                data_files=files,
                 revision=data.revision,
                 cache_dir=None if data.cache_dir is None else str(data.cache_dir),
             )
-        except EmptyDatasetError as error:
-            raise UserError(f"{self._name} holds no images or parquet files") from error
-        except (DataFilesNotFoundError, FileNotFoundError) as error:
-            if not data.data_files:
+        except (EmptyDatasetError, DataFilesNotFoundError, FileNotFoundError) as error:
+            if isinstance(error, EmptyDatasetError) or not data.data_files:
                 raise UserError(f"{self._name} holds no images or parquet files") from error
             raise UserError(
                 f"{self._name} has no file that --data-files {' '.join(data.data_files)} names: "
@@ -159,35 +150,11 @@ class Tables:
         except (ValueError, OSError, *BROKEN_ARCHIVE) as error:
             raise self._damaged(error) from error
 
-    def _image_column(self, features: "datasets.Features", choice: Choice) -> str:
-        import datasets
-
-        wish = self._data.image_column
-        columns = [
-            name for name, feature in features.items() if isinstance(feature, datasets.Image)
-        ]
-        if wish is not None and wish in columns:
-            return wish
-        there = (
-            f"its image columns are {', '.join(columns)}" if columns else "it has no image column"
-        )
-        if wish is not None:
-            raise UserError(
-                f"{self._name} has no image column {wish!r}: {there} (of {', '.join(features)})"
-            )
-        if len(columns) == 1 and not choice.columns:
-            return columns[0]
-        for usual in choice.columns or ("image",):
-            if usual in columns:
-                return usual
-        remedy = choice.remedy or "name --image-column"
-        raise UserError(f"{self._name}: {there} (of {', '.join(features)}); {remedy}")
-
     def _with_label(self, dataset: Any, column: str, label: str) -> Any:
         feature = dataset.features.get(column)
         if feature is None:
-            there = ", ".join(dataset.features)
-            raise UserError(f"{self._name} has no column {column!r}: its columns are {there}")
+            present = ", ".join(dataset.features)
+            raise UserError(f"{self._name} has no column {column!r}: its columns are {present}")
         names = getattr(feature, "names", None)
         if names is not None and label not in names:
             raise UserError(f"{column} of {self._name} has no {label!r}: it has {', '.join(names)}")

@@ -1,43 +1,78 @@
-"""Images of noise, in folders and as bytes, and the pixels that a domain shows of them."""
+"""Images of noise, in folders and tables, and the pixels that a domain shows of them."""
 
 import io
 from pathlib import Path
+from typing import Any
 
+import datasets
 import numpy as np
 import torch
 from PIL import Image
 
+from hf_gen.data.batches import Domain
 from hf_gen.data.pixels import Pixels
 from hf_gen.images import square, to_tensor
 
+Images = list[Image.Image]
+SIZE = 8
 
-def noise(count: int, seed: int = 0) -> list[Image.Image]:
+
+def noise(count: int, seed: int = 0, size: int = 16) -> Images:
     """Other images for another seed."""
     numbers = np.random.default_rng(seed)
-    return [
-        Image.fromarray(numbers.integers(0, 256, (16, 16, 3), dtype=np.uint8)) for _ in range(count)
-    ]
+    shape = (size, size, 3)
+    return [Image.fromarray(numbers.integers(0, 256, shape, dtype=np.uint8)) for _ in range(count)]
 
 
-def fill(folder: Path, count: int = 20, seed: int = 0, names: str = "{:02d}.png") -> None:
+def fill(folder: Path, count: int = 20, seed: int = 0, names: str = "{:03d}.png") -> Path:
     """Writes `count` images into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for place, image in enumerate(noise(count, seed)):
         image.save(folder / names.format(place))
+    return folder
 
 
 def png(image: Image.Image) -> bytes:
     """The image as a PNG."""
     file = io.BytesIO()
-    image.save(file, "PNG")
+    image.save(file, "PNG", compress_level=1)
     return file.getvalue()
 
 
+def write_parquet(path: Path, **columns: Any) -> None:
+    """Columns of images, of integers, or of a (feature, values)."""
+    features, values = {}, {}
+    for name, column in columns.items():
+        if isinstance(column, tuple):
+            features[name], values[name] = column
+        elif isinstance(column[0], int):
+            features[name], values[name] = datasets.Value("int64"), column
+        else:
+            features[name] = datasets.Image()
+            values[name] = [{"bytes": png(image), "path": None} for image in column]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made = datasets.Dataset.from_dict(values, features=datasets.Features(features))
+    made.to_parquet(path)
+
+
 def shown(pixels: Pixels) -> list[bytes]:
-    """The images, as bytes to compare in any order."""
-    return sorted(image.numpy().tobytes() for image in pixels.images(torch.arange(len(pixels))))
+    """The images in order."""
+    return [image.numpy().tobytes() for image in pixels.images(torch.arange(len(pixels)))]
 
 
-def expected(images: list[Image.Image]) -> list[bytes]:
-    """What `shown` gives of these images at 8x8 pixels."""
-    return sorted(image.numpy().tobytes() for image in to_tensor([square(i, 8) for i in images]))
+def expected(images: Images) -> list[bytes]:
+    """What `shown` gives of these images."""
+    return [image.numpy().tobytes() for image in to_tensor([square(i, SIZE) for i in images])]
+
+
+def check(domain: Domain, train: Images, held_out: Images) -> None:
+    """These images are trained on, and these are held out, in this order."""
+    assert shown(domain.train) == expected(train)
+    assert shown(domain.held_out) == expected(held_out)
+
+
+def check_hash_split(domain: Domain, images: Images) -> None:
+    """A few of these images are held out, and none of them is trained on."""
+    both = shown(domain.train) + shown(domain.held_out)
+    assert sorted(both) == sorted(expected(images))
+    assert len(domain.held_out) in range(min(8, len(images) // 2), len(images) // 2 + 1)

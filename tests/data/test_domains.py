@@ -1,7 +1,6 @@
-"""Every layout of two domains ends in the images of each, and one domain twice in a sentence."""
+"""Every layout of two domains gives the images of each, and one domain twice is a clear error."""
 
 import io
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,153 +10,70 @@ import pytest
 import torch
 from PIL import Image
 
-from hf_gen.config import Data, Domains
 from hf_gen.data.batches import Domain, Loader
-from hf_gen.data.domains import load_domains
-from hf_gen.data.pixels import Pixels
 from hf_gen.data.sources import SYNTHETIC_COUNT
 from hf_gen.errors import UserError
 from hf_gen.faces import TEST_START, face_at, face_png
-from hf_gen.images import square, to_tensor
+from tests.data.pictures import check, check_hash_split, expected, fill, noise, shown, write_parquet
 
-Random = Callable[..., list[Image.Image]]
-Fill = Callable[..., Path]
 Load = Callable[..., tuple[Domain, Domain]]
+Flags = dict[str, Any]
 
-SIZE = 8
 SECOND = "the second domain needs --dataset-name-b, --image-column-b, or --label-column"
-OF_B = {*Domains.__dataclass_fields__}
+STRING, NUMBER = datasets.Value("string"), datasets.Value("int64")
+NAMES = datasets.ClassLabel(names=["photo", "anime", "cartoon"])
+
+
+def fill_all(root: Path, **counts: int) -> Path:
+    """Sub-folders of so many images, of seeds 0, 1, 2, ... in turn."""
+    for seed, (name, count) in enumerate(counts.items()):
+        fill(root / name, count, seed)
+    return root
 
 
 @pytest.fixture
-def load(tmp_path: Path) -> Load:
-    """Loads at 8x8 pixels with all caches in `tmp_path`, from the flags of both dataclasses."""
-
-    def load(folder: Path | None = None, **values: Any) -> tuple[Domain, Domain]:
-        name = {} if folder is None else {"dataset_name": str(folder)}
-        fixed: dict[str, Any] = {"resolution": SIZE, "cache_dir": tmp_path / "cache"}
-        of_b = {key: value for key, value in values.items() if key in OF_B}
-        of_a = {key: value for key, value in values.items() if key not in OF_B}
-        return load_domains(Data(**fixed | name | of_a), Domains(**of_b))
-
-    return load
-
-
-def shown(pixels: Pixels) -> list[bytes]:
-    """The images in order."""
-    return [image.numpy().tobytes() for image in pixels.images(torch.arange(len(pixels)))]
-
-
-def whole(domain: Domain) -> list[bytes]:
-    """All images of a domain, sorted."""
-    return sorted(shown(domain.train) + shown(domain.held_out))
-
-
-def expected(images: list[Image.Image]) -> list[bytes]:
-    return [image.numpy().tobytes() for image in to_tensor([square(i, SIZE) for i in images])]
-
-
-def check(domain: Domain, train: list[Image.Image], held_out: list[Image.Image]) -> None:
-    """The images of a domain with a test split, in any order."""
-    assert sorted(shown(domain.train)) == sorted(expected(train))
-    assert sorted(shown(domain.held_out)) == sorted(expected(held_out))
-
-
-def check_hash_split(domain: Domain, images: list[Image.Image]) -> None:
-    """A few of the images are held out, and none of them is trained on."""
-    assert whole(domain) == sorted(expected(images))
-    assert 0 < len(domain.held_out) < len(domain.train) / 3
-
-
-def stored(images: list[Image.Image]) -> list[dict[str, Any]]:
-    encoded = []
-    for image in images:
-        file = io.BytesIO()
-        image.save(file, "PNG")
-        encoded.append({"bytes": file.getvalue(), "path": None})
-    return encoded
-
-
-def write_parquet(
-    path: Path,
-    others: dict[str, tuple[Any, list[Any]]] | None = None,
-    /,
-    **columns: list[Image.Image],
-) -> None:
-    """Columns of images; `others` are further columns as (feature, values)."""
-    features: dict[str, Any] = {name: datasets.Image() for name in columns}
-    values = {name: stored(images) for name, images in columns.items()}
-    for name, (feature, column) in (others or {}).items():
-        features[name], values[name] = feature, column
-    path.parent.mkdir(parents=True, exist_ok=True)
-    made = datasets.Dataset.from_dict(values, features=datasets.Features(features))
-    made.to_parquet(path)
-
-
-@pytest.fixture
-def two_folders(tmp_path: Path, image_folder: Fill) -> tuple[Path, Path]:
-    """Folders of 12 and of 7 images, 3 and 2 held out."""
+def two_folders(tmp_path: Path) -> tuple[Path, Path]:
+    """Folders of 12 and of 7 images, 4 and 2 held out."""
     for name, count, seed in (("one", 12, 0), ("two", 7, 1)):
-        image_folder(tmp_path / name / "train", count, seed=seed)
-        image_folder(tmp_path / name / "test", count // 3, seed=seed + 10)
+        fill(tmp_path / name / "train", count, seed)
+        fill(tmp_path / name / "test", count // 3, seed + 10)
     return tmp_path / "one", tmp_path / "two"
+
+
+@pytest.fixture
+def four_folders(tmp_path: Path) -> Path:
+    return fill_all(tmp_path / "set", trainA=8, trainB=6, testA=3, testB=2)
 
 
 @pytest.mark.parametrize("named", ["dataset_name_b", "train_data_dir_b"])
 @pytest.mark.parametrize("named_a", ["dataset_name", "train_data_dir"])
 def test_two_datasets_of_different_sizes(
-    load: Load, two_folders: tuple[Path, Path], random_images: Random, named: str, named_a: str
+    load: Load, two_folders: tuple[Path, Path], named: str, named_a: str
 ) -> None:
-    one, two = two_folders
-    values = {
-        named: str(two) if named == "dataset_name_b" else two,
-        named_a: str(one) if named_a == "dataset_name" else one,
-    }
-    a, b = load(**values)
-    check(a, random_images(12), random_images(4, seed=10))
-    check(b, random_images(7, seed=1), random_images(2, seed=11))
+    flags = dict(zip((named_a, named), two_folders, strict=True))
+    a, b = load(**{name: str(path) if "name" in name else path for name, path in flags.items()})
+    check(a, noise(12), noise(4, 10))
+    check(b, noise(7, 1), noise(2, 11))
 
 
 def test_the_second_dataset_has_columns_splits_and_files_of_its_own(
-    tmp_path: Path, load: Load, image_folder: Fill, random_images: Random
+    tmp_path: Path, load: Load
 ) -> None:
-    image_folder(tmp_path / "one" / "left", 60)
-    image_folder(tmp_path / "one" / "right", 60, seed=1)
+    one, two = fill_all(tmp_path / "one", left=60, right=60), tmp_path / "two"
     for split, seed in (("train", 2), ("test", 3), ("validation", 4)):
-        images = random_images(6, seed=seed)
-        write_parquet(tmp_path / "two" / f"{split}.parquet", photo=images, mask=images[::-1])
-    a, b = load(
-        tmp_path / "one",
-        data_files=("right/*.png",),
-        dataset_name_b=str(tmp_path / "two"),
-        image_column_b="mask",
-        split_b="validation",
-    )
-    check_hash_split(a, random_images(60, seed=1))
-    check(b, random_images(6, seed=4), random_images(6, seed=3))
-    a, b = load(
-        tmp_path / "two",
-        image_column="photo",
-        dataset_name_b=str(tmp_path / "one"),
-        data_files_b=("left/*.png",),
-    )
-    check(a, random_images(6, seed=2), random_images(6, seed=3))
-    check_hash_split(b, random_images(60))
-
-
-def test_one_folder_is_two_datasets_by_its_files(
-    tmp_path: Path, load: Load, image_folder: Fill, random_images: Random
-) -> None:
-    image_folder(tmp_path / "set" / "x", 60)
-    image_folder(tmp_path / "set" / "y", 60, seed=1)
-    a, b = load(
-        tmp_path / "set",
-        data_files=("x/*.png",),
-        dataset_name_b=str(tmp_path / "set"),
-        data_files_b=("y/*.png",),
-    )
-    check_hash_split(a, random_images(60))
-    check_hash_split(b, random_images(60, seed=1))
+        images = noise(6, seed)
+        write_parquet(two / f"{split}.parquet", photo=images, mask=images[::-1])
+    of_b: Flags = {"dataset_name_b": str(two), "image_column_b": "mask", "split_b": "validation"}
+    a, b = load(one, data_files=("right/*.png",), **of_b)
+    check_hash_split(a, noise(60, 1))
+    check(b, noise(6, 4)[::-1], noise(6, 3)[::-1])
+    left: Flags = {"dataset_name_b": str(one), "data_files_b": ("left/*.png",)}
+    a, b = load(two, image_column="photo", **left)
+    check(a, noise(6, 2), noise(6, 3))
+    check_hash_split(b, noise(60))
+    a, b = load(one, data_files=("right/*.png",), **left)
+    check_hash_split(a, noise(60, 1))
+    check_hash_split(b, noise(60))
 
 
 @pytest.mark.parametrize(
@@ -173,195 +89,127 @@ def test_one_folder_is_two_datasets_by_its_files(
     ],
 )
 def test_one_dataset_with_two_image_columns(
-    tmp_path: Path,
-    load: Load,
-    random_images: Random,
-    names: tuple[str, str],
-    flags: dict[str, str],
-    streaming: bool,
+    tmp_path: Path, load: Load, names: tuple[str, str], flags: Flags, streaming: bool
 ) -> None:
     for split, count, seed in (("train", 6, 0), ("test", 3, 5)):
-        first, second = random_images(count, seed=seed), random_images(count, seed=seed + 1)
-        columns = {names[0]: first, names[1]: second}
+        columns = {name: noise(count, seed + place) for place, name in enumerate(names)}
         write_parquet(tmp_path / "set" / f"{split}.parquet", **columns)
-    a, b = load(tmp_path / "set", streaming=streaming, **flags)
-    check(a, random_images(6), random_images(3, seed=5))
-    check(b, random_images(6, seed=1), random_images(3, seed=6))
+    a, b = load(tmp_path / "set", two=True, streaming=streaming, **flags)
     # Held out in the same order, so that pairs stay pairs.
-    assert shown(a.held_out) == expected(random_images(3, seed=5))
-    assert shown(b.held_out) == expected(random_images(3, seed=6))
+    check(a, noise(6), noise(3, 5))
+    check(b, noise(6, 1), noise(3, 6))
 
 
-NAMES = datasets.ClassLabel(names=["photo", "anime", "cartoon"])
-LABELS: dict[str, tuple[Any, list[Any]]] = {
-    "class label": (NAMES, [1, 2, 0, 2]),
-    "string": (datasets.Value("string"), ["anime", "cartoon", "photo", "cartoon"]),
-}
-
-
-@pytest.mark.parametrize("kind", LABELS)
+@pytest.mark.parametrize(
+    ("column", "label_a", "label_b"),
+    [
+        ((NAMES, [1, 2, 0, 2]), "anime", "cartoon"),
+        ((STRING, ["anime", "cartoon", "photo", "cartoon"]), "anime", "cartoon"),
+        ((NUMBER, [1, 0, 7, 0]), "1", "0"),
+    ],
+    ids=["class label", "string", "number"],
+)
 @pytest.mark.parametrize("streaming", [False, True])
 def test_one_dataset_with_a_label_column(
-    tmp_path: Path, load: Load, random_images: Random, kind: str, streaming: bool
+    tmp_path: Path, load: Load, column: Any, label_a: str, label_b: str, streaming: bool
 ) -> None:
-    feature, labels = LABELS[kind]
-    images = {"train": random_images(16), "test": random_images(8, seed=1)}
-    for split, of_split in images.items():
-        others = {"style": (feature, labels * (len(of_split) // 4))}
-        write_parquet(tmp_path / "set" / f"{split}.parquet", others, image=of_split)
-    a, b = load(
-        tmp_path / "set",
-        streaming=streaming,
-        label_column="style",
-        label_a="anime",
-        label_b="cartoon",
-    )
-    check(a, images["train"][::4], images["test"][::4])
-    check(b, images["train"][1::2], images["test"][1::2])
+    for seed, (split, count) in enumerate({"train": 16, "test": 8}.items()):
+        style = (column[0], column[1] * (count // 4))
+        write_parquet(tmp_path / "set" / f"{split}.parquet", image=noise(count, seed), style=style)
+    labels = {"label_column": "style", "label_a": label_a, "label_b": label_b}
+    a, b = load(tmp_path / "set", streaming=streaming, **labels)
+    check(a, noise(16)[::4], noise(8, 1)[::4])
+    check(b, noise(16)[1::2], noise(8, 1)[1::2])
+    if not streaming:
+        a, b = load(tmp_path / "set", max_train_samples=3, **labels)
+        assert len(a.train) == len(b.train) == 3
+        assert set(shown(b.train)) < set(expected(noise(16)[1::2]))
+        assert shown(b.held_out) == expected(noise(8, 1)[1::2])
 
 
-def test_a_label_may_be_a_number(tmp_path: Path, load: Load, random_images: Random) -> None:
-    images = random_images(6)
-    for split in ("train", "test"):
-        others = {"side": (datasets.Value("int64"), [0, 1, 0, 1, 7, 7])}
-        write_parquet(tmp_path / "set" / f"{split}.parquet", others, image=images)
-    a, b = load(tmp_path / "set", label_column="side", label_a="1", label_b="0")
-    check(a, images[1:4:2], images[1:4:2])
-    check(b, images[0:4:2], images[0:4:2])
-
-
-def test_the_labels_of_a_folder_are_its_subfolders(
-    tmp_path: Path, load: Load, image_folder: Fill, random_images: Random
-) -> None:
-    image_folder(tmp_path / "set" / "horse", 60)
-    image_folder(tmp_path / "set" / "zebra", 80, seed=1)
-    image_folder(tmp_path / "set" / "donkey", 5, seed=2)
-    a, b = load(tmp_path / "set", label_column="label", label_a="horse", label_b="zebra")
-    check_hash_split(a, random_images(60))
-    check_hash_split(b, random_images(80, seed=1))
-
-
-def test_fewer_samples_are_those_of_each_label(
-    tmp_path: Path, load: Load, random_images: Random
-) -> None:
-    images = random_images(40)
-    for split in ("train", "test"):
-        others = {"style": (datasets.Value("string"), ["a", "b"] * 20)}
-        write_parquet(tmp_path / "set" / f"{split}.parquet", others, image=images)
-    a, b = load(
-        tmp_path / "set", max_train_samples=5, label_column="style", label_a="a", label_b="b"
-    )
-    assert len(a.train) == len(b.train) == 5
-    assert len(a.held_out) == len(b.held_out) == 20
-    assert set(shown(a.train)) < set(expected(images[::2]))
-    assert set(shown(b.train)) < set(expected(images[1::2]))
-
-
-@pytest.fixture
-def four_folders(tmp_path: Path, image_folder: Fill) -> Path:
-    """trainA, trainB, testA and testB, of 8, 6, 3 and 2 images."""
-    for seed, (name, count) in enumerate(
-        {"trainA": 8, "trainB": 6, "testA": 3, "testB": 2}.items()
-    ):
-        image_folder(tmp_path / "set" / name, count, seed=seed)
-    return tmp_path / "set"
+def test_the_labels_of_a_folder_are_its_subfolders(tmp_path: Path, load: Load) -> None:
+    folder = fill_all(tmp_path / "set", horse=60, zebra=80, donkey=5)
+    a, b = load(folder, label_column="label", label_a="horse", label_b="zebra")
+    check_hash_split(a, noise(60))
+    check_hash_split(b, noise(80, 1))
 
 
 @pytest.mark.parametrize("named", ["dataset_name", "train_data_dir", "home"])
 def test_a_folder_as_the_paper_has_it(
-    load: Load,
-    four_folders: Path,
-    random_images: Random,
-    monkeypatch: pytest.MonkeyPatch,
-    named: str,
+    load: Load, four_folders: Path, monkeypatch: pytest.MonkeyPatch, named: str
 ) -> None:
     monkeypatch.setenv("HOME", str(four_folders.parent))
-    values: dict[str, dict[str, Any]] = {
+    flags: dict[str, Flags] = {
         "dataset_name": {"dataset_name": str(four_folders)},
         "train_data_dir": {"train_data_dir": four_folders},
         "home": {"dataset_name": "~/set"},
     }
-    a, b = load(**values[named])
-    check(a, random_images(8), random_images(3, seed=2))
-    check(b, random_images(6, seed=1), random_images(2, seed=3))
+    a, b = load(two=True, **flags[named])
+    check(a, noise(8), noise(3, 2))
+    check(b, noise(6, 1), noise(2, 3))
 
 
-def test_a_folder_as_the_paper_has_it_without_test_folders(
-    tmp_path: Path, load: Load, image_folder: Fill, random_images: Random
+def test_of_a_folder_as_the_paper_has_it_each_side_may_lack_its_test_images(
+    tmp_path: Path, load: Load
 ) -> None:
-    image_folder(tmp_path / "set" / "trainA", 80)
-    image_folder(tmp_path / "set" / "trainB", 100, seed=1)
-    image_folder(tmp_path / "set" / "testB", 4, seed=2)
-    a, b = load(tmp_path / "set")
-    check_hash_split(a, random_images(80))
-    check(b, random_images(100, seed=1), random_images(4, seed=2))
+    a, b = load(fill_all(tmp_path / "set", trainA=80, trainB=100, testB=4), two=True)
+    check_hash_split(a, noise(80))
+    check(b, noise(100, 1), noise(4, 2))
 
 
-def test_fewer_training_samples_leave_the_test_folders_whole(
-    load: Load, four_folders: Path, random_images: Random
+def test_fewer_training_samples_leave_the_test_folders_complete(
+    load: Load, four_folders: Path
 ) -> None:
-    a, b = load(four_folders, max_train_samples=1)
+    a, b = load(four_folders, two=True, max_train_samples=1)
     assert len(a.train) == len(b.train) == 1
-    assert sorted(shown(a.held_out)) == sorted(expected(random_images(3, seed=2)))
-    assert sorted(shown(b.held_out)) == sorted(expected(random_images(2, seed=3)))
+    assert shown(a.held_out) == expected(noise(3, 2))
+    assert shown(b.held_out) == expected(noise(2, 3))
 
 
-def drawn(indices: range, style: str) -> list[bytes]:
-    faces = [face_png(face_at(index), style, 64) for index in indices]
-    return expected([Image.open(io.BytesIO(face)) for face in faces])
+def drawn(style: str, start: int, count: int) -> list[Image.Image]:
+    faces = (face_png(face_at(index), style, 64) for index in range(start, start + count))
+    return [Image.open(io.BytesIO(face)) for face in faces]
 
 
 @pytest.mark.parametrize(
-    "flags",
+    ("flags", "styles"),
     [
-        {},
-        {"image_column": "anime", "image_column_b": "cartoon"},
-        {"dataset_name_b": "faces"},
-        {"dataset_name_b": "faces", "image_column_b": "cartoon"},
+        ({}, ("anime", "cartoon")),
+        ({"image_column": "anime", "image_column_b": "cartoon"}, ("anime", "cartoon")),
+        ({"dataset_name_b": "faces"}, ("anime", "cartoon")),
+        ({"dataset_name_b": "faces", "image_column_b": "cartoon"}, ("anime", "cartoon")),
+        ({"image_column": "cartoon", "image_column_b": "anime"}, ("cartoon", "anime")),
     ],
 )
+@pytest.mark.parametrize("count", [20, None])
 def test_of_the_synthetic_faces_training_sees_no_pair_and_the_held_out_are_pairs(
-    load: Load, flags: dict[str, str]
+    load: Load,
+    monkeypatch: pytest.MonkeyPatch,
+    flags: Flags,
+    styles: tuple[str, str],
+    count: int | None,
 ) -> None:
-    a, b = load(max_train_samples=20, **flags)
-    assert shown(a.train) == drawn(range(20), "anime")
-    assert shown(b.train) == drawn(range(20, 40), "cartoon")
-    pairs = range(TEST_START, TEST_START + 2)
-    assert shown(a.held_out) == drawn(pairs, "anime")
-    assert shown(b.held_out) == drawn(pairs, "cartoon")
-
-
-def test_the_synthetic_faces_may_be_turned_round(load: Load) -> None:
-    a, b = load(max_train_samples=3, image_column="cartoon", image_column_b="anime")
-    assert shown(a.train) == drawn(range(3), "cartoon")
-    assert shown(b.train) == drawn(range(3, 6), "anime")
-
-
-def test_other_people_are_synthetic_for_domain_b_without_a_number(
-    load: Load, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert SYNTHETIC_COUNT < TEST_START
-    for module in ("sources", "domains"):
-        monkeypatch.setattr(f"hf_gen.data.{module}.SYNTHETIC_COUNT", 4)
-    a, b = load()
-    assert shown(a.train) == drawn(range(4), "anime")
-    assert shown(b.train) == drawn(range(4, 8), "cartoon")
+    assert 2 * SYNTHETIC_COUNT < TEST_START
+    monkeypatch.setattr("hf_gen.data.sources.SYNTHETIC_COUNT", 20)
+    a, b = load(two=True, max_train_samples=count, **flags)
+    check(a, drawn(styles[0], 0, 20), drawn(styles[0], TEST_START, 2))
+    check(b, drawn(styles[1], 20, 20), drawn(styles[1], TEST_START, 2))
 
 
 @pytest.mark.parametrize("is_b", [True, False])
 def test_synthetic_faces_on_one_side_only(
-    load: Load, two_folders: tuple[Path, Path], random_images: Random, is_b: bool
+    load: Load, two_folders: tuple[Path, Path], is_b: bool
 ) -> None:
     one, _ = two_folders
     if is_b:
         folder, faces = load(one, dataset_name_b="faces", max_train_samples=12)
     else:
         faces, folder = load(dataset_name_b=str(one), max_train_samples=12)
-    check(folder, random_images(12), random_images(4, seed=10))
-    assert shown(faces.train) == drawn(range(12), "cartoon" if is_b else "anime")
+    check(folder, noise(12), noise(4, 10))
+    assert shown(faces.train) == expected(drawn("cartoon" if is_b else "anime", 0, 12))
 
 
-def test_batches_are_synthetic_from_domains_of_different_sizes(
+def test_batches_are_drawn_from_domains_of_different_sizes(
     load: Load, two_folders: tuple[Path, Path]
 ) -> None:
     domains = load(two_folders[0], dataset_name_b=str(two_folders[1]))
@@ -380,30 +228,27 @@ def test_batches_are_synthetic_from_domains_of_different_sizes(
 
 
 @pytest.mark.parametrize(
-    "spelling",
-    ["the same", "train_data_dir_b", "both folders", "a slash more", "another way", "home"],
+    "flags",
+    [
+        {"dataset_name": "one", "dataset_name_b": "one"},
+        {"dataset_name": "one", "train_data_dir_b": Path("one")},
+        {"train_data_dir": Path("one"), "train_data_dir_b": Path("one")},
+        {"dataset_name": "one", "dataset_name_b": "one/"},
+        {"dataset_name": "one", "dataset_name_b": "./two/../one"},
+        {"dataset_name": "one", "dataset_name_b": "~/one"},
+        {"image_column": "anime", "image_column_b": "anime", "max_train_samples": 2},
+        {"image_column_b": "anime", "max_train_samples": 2},
+        {"image_column": "cartoon", "max_train_samples": 2},
+        {"image_column": "cartoon", "dataset_name_b": "faces", "max_train_samples": 2},
+    ],
 )
-def test_one_dataset_twice_is_a_sentence(
-    load: Load,
-    two_folders: tuple[Path, Path],
-    monkeypatch: pytest.MonkeyPatch,
-    spelling: str,
+def test_one_dataset_twice_is_a_clear_error(
+    load: Load, two_folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, flags: Flags
 ) -> None:
-    folder, other = two_folders
-    monkeypatch.setenv("HOME", str(folder.parent))
-    values: dict[str, dict[str, Any]] = {
-        "the same": {"dataset_name": str(folder), "dataset_name_b": str(folder)},
-        "train_data_dir_b": {"dataset_name": str(folder), "train_data_dir_b": folder},
-        "both folders": {"train_data_dir": folder, "train_data_dir_b": folder},
-        "a slash more": {"dataset_name": str(folder), "dataset_name_b": f"{folder}/"},
-        "another way": {
-            "dataset_name": str(folder),
-            "dataset_name_b": f"{other}/../{folder.name}",
-        },
-        "home": {"dataset_name": str(folder), "dataset_name_b": f"~/{folder.name}"},
-    }
+    monkeypatch.setenv("HOME", str(two_folders[0].parent))
+    monkeypatch.chdir(two_folders[0].parent)
     with pytest.raises(UserError, match=f"both domains are .*{SECOND}"):
-        load(**values[spelling])
+        load(two=True, **flags)
 
 
 @pytest.mark.parametrize(
@@ -417,109 +262,71 @@ def test_one_dataset_twice_is_a_sentence(
         (("anime", "cartoon"), {"image_column": "cartoon"}),
     ],
 )
-def test_one_column_twice_is_a_sentence(
-    tmp_path: Path, load: Load, random_images: Random, names: tuple[str, str], flags: dict[str, str]
+def test_one_column_twice_is_a_clear_error(
+    tmp_path: Path, load: Load, names: tuple[str, str], flags: Flags
 ) -> None:
-    columns = {name: random_images(2, seed=seed) for seed, name in enumerate(names)}
+    columns = {name: noise(2, seed) for seed, name in enumerate(names)}
     for split in ("train", "test"):
         write_parquet(tmp_path / "set" / f"{split}.parquet", **columns)
     with pytest.raises(UserError, match=f"both domains are .*{SECOND}"):
-        load(tmp_path / "set", **flags)
+        load(tmp_path / "set", two=True, **flags)
 
 
-@pytest.mark.parametrize(
-    "flags",
-    [
-        {"image_column": "anime", "image_column_b": "anime"},
-        {"image_column_b": "anime"},
-        {"image_column": "cartoon"},
-        {"image_column": "cartoon", "dataset_name_b": "faces"},
-    ],
-)
-def test_one_style_of_the_synthetic_faces_twice_is_a_sentence(
-    load: Load, flags: dict[str, str]
-) -> None:
-    with pytest.raises(UserError, match=r"both domains are .*(anime|cartoon)"):
-        load(max_train_samples=2, **flags)
-
-
-def test_one_image_column_alone_is_a_sentence(load: Load, two_folders: tuple[Path, Path]) -> None:
-    folder, _ = two_folders
-    sentence = f"{folder}: its image columns are image; {SECOND}"
-    with pytest.raises(UserError, match=sentence):
-        load(folder)
-    with pytest.raises(UserError, match=sentence):
-        load(folder, image_column="image")
-    with pytest.raises(UserError, match="no image column 'picture': its image columns are image"):
-        load(folder, image_column="image", image_column_b="picture")
-
-
-@pytest.mark.parametrize("kind", LABELS)
+@pytest.mark.parametrize("values", [(NAMES, [1, 2, 0, 2]), (STRING, ["anime", "cartoon"] * 2)])
 @pytest.mark.parametrize("streaming", [False, True])
-def test_a_label_that_no_image_has_is_a_sentence(
-    tmp_path: Path, load: Load, random_images: Random, kind: str, streaming: bool
+def test_a_label_that_no_image_has_is_a_clear_error(
+    tmp_path: Path, load: Load, values: Any, streaming: bool
 ) -> None:
-    feature, labels = LABELS[kind]
     for split in ("train", "test"):
-        others = {"style": (feature, labels)}
-        write_parquet(tmp_path / "set" / f"{split}.parquet", others, image=random_images(4))
+        write_parquet(tmp_path / "set" / f"{split}.parquet", image=noise(4), style=values)
 
     def labelled(column: str, a: str, b: str) -> None:
         load(tmp_path / "set", streaming=streaming, label_column=column, label_a=a, label_b=b)
 
-    # Of plain strings nobody knows which there are before all are read.
+    # Of plain strings nobody knows which are present before all are read.
     of_class = r"style of .*set has no 'manga': it has photo, anime, cartoon"
-    of_strings = r"holds no images.*'?manga'?|'?manga'?.*holds no images"
-    sentence = of_class if kind == "class label" else of_strings
-    with pytest.raises(UserError, match=sentence):
-        labelled("style", "anime", "manga")
-    with pytest.raises(UserError, match=sentence):
-        labelled("style", "manga", "anime")
+    message = of_class if values[0] is NAMES else r"manga.* holds no images"
+    for labels in (("anime", "manga"), ("manga", "anime")):
+        with pytest.raises(UserError, match=message):
+            labelled("style", *labels)
     with pytest.raises(UserError, match="has no column 'kind': its columns are image, style"):
         labelled("kind", "anime", "cartoon")
 
 
+TOGETHER = "label_column, label_a and label_b belong together"
+LABELS = {"label_column": "label", "label_a": "x", "label_b": "y"}
+
+
 @pytest.mark.parametrize(
-    "labels",
+    ("flags", "words"),
     [
-        {"label_column": "style"},
-        {"label_column": "style", "label_a": "anime"},
-        {"label_a": "anime", "label_b": "cartoon"},
+        ({}, f"one: its image columns are image; {SECOND}"),
+        ({"image_column": "image"}, f"one: its image columns are image; {SECOND}"),
+        (
+            {"image_column": "image", "image_column_b": "picture"},
+            "no image column 'picture': its image columns are image",
+        ),
+        ({"label_column": "style"}, TOGETHER),
+        ({"label_column": "style", "label_a": "anime"}, TOGETHER),
+        ({"label_a": "anime", "label_b": "cartoon"}, TOGETHER),
+        (LABELS | {"label_b": "x"}, "label_a and label_b are both 'x'"),
+        (LABELS | {"dataset_name_b": "two"}, "'label' is for one dataset that holds both"),
+        (LABELS | {"dataset_name": "faces"}, "'label' is for one dataset that holds both"),
+        ({"domain_a": "face", "domain_b": "face"}, "domain_a and domain_b are both 'face'"),
+        ({"dataset_name_b": "two", "train_data_dir_b": Path("two")}, "dataset_name_b .* both name"),
+        ({"dataset_name_b": "./nothing"}, "there is no folder nothing"),
+        ({"train_data_dir_b": Path("nothing")}, "there is no folder nothing"),
+        ({"dataset_name": "half"}, "half: trainB holds no images"),
     ],
 )
-def test_labels_that_are_not_all_given_are_a_sentence(
-    load: Load, two_folders: tuple[Path, Path], labels: dict[str, str]
+def test_what_is_not_two_domains_is_a_clear_error(
+    load: Load,
+    two_folders: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    flags: Flags,
+    words: str,
 ) -> None:
-    with pytest.raises(UserError, match="label_column, label_a and label_b belong together"):
-        load(two_folders[0], **labels)
-
-
-def test_one_label_or_one_name_twice_is_a_sentence(
-    load: Load, two_folders: tuple[Path, Path]
-) -> None:
-    with pytest.raises(UserError, match="label_a and label_b are both 'x'"):
-        load(two_folders[0], label_column="label", label_a="x", label_b="x")
-    with pytest.raises(UserError, match="domain_a and domain_b are both 'face'"):
-        load(domain_a="face", domain_b="face")
-
-
-def test_two_names_for_domain_b_are_a_sentence(load: Load, two_folders: tuple[Path, Path]) -> None:
-    one, two = two_folders
-    with pytest.raises(UserError, match=r"dataset_name_b .* and train_data_dir_b .* both name"):
-        load(one, dataset_name_b=str(two), train_data_dir_b=two)
-
-
-def test_a_second_dataset_that_is_not_there_is_a_sentence(
-    tmp_path: Path, load: Load, two_folders: tuple[Path, Path]
-) -> None:
-    with pytest.raises(UserError, match=f"there is no folder {tmp_path}/nothing"):
-        load(two_folders[0], dataset_name_b=str(tmp_path / "nothing"))
-    with pytest.raises(UserError, match=f"there is no folder {tmp_path}/nothing"):
-        load(two_folders[0], train_data_dir_b=tmp_path / "nothing")
-
-
-def test_a_side_of_a_folder_that_is_empty_is_a_sentence(load: Load, four_folders: Path) -> None:
-    shutil.rmtree(four_folders / "trainB")
-    (four_folders / "trainB").mkdir()
-    with pytest.raises(UserError, match=r"trainB holds no images"):
-        load(four_folders)
+    monkeypatch.chdir(two_folders[0].parent)
+    fill_all(Path("half"), trainA=2, testA=2, trainB=0)
+    with pytest.raises(UserError, match=words):
+        load("one", two=True, **flags)

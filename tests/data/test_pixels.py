@@ -1,8 +1,6 @@
 """Images are decoded once, into what open_image and square make of them, or not at all."""
 
-import io
 import json
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -13,11 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
-from hf_gen.data.pixels import Item, Pixels, Split, cached_pixels
+from hf_gen.data.pixels import Pixels, cached_pixels
+from hf_gen.data.selection import Item, Split
 from hf_gen.errors import UserError
 from hf_gen.images import square, to_tensor
+from tests.data.pictures import noise, png
 
-Random = Callable[..., list[Image.Image]]
 Start = Callable[..., subprocess.Popen[str]]
 
 # Reads four images, but the last one only after the file "go" is there.
@@ -25,7 +24,8 @@ PROGRAM = """
 import io, sys, time
 from pathlib import Path
 from PIL import Image
-from hf_gen.data.pixels import Split, cached_pixels
+from hf_gen.data.pixels import cached_pixels
+from hf_gen.data.selection import Split
 
 folder, name = Path(sys.argv[1]), sys.argv[2]
 
@@ -65,14 +65,14 @@ class Source:
         return Split("a split", self.key, read)
 
 
-def png(image: Image.Image) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "PNG", compress_level=1)
-    return file.getvalue()
-
-
 def shown(pixels: Pixels) -> torch.Tensor:
     return pixels.images(torch.arange(len(pixels)))
+
+
+def decoded(source: "Source", cache: Path, resolution: int = 8) -> Pixels:
+    """The pixels of a source without a held-out share."""
+    pixels, _ = cached_pixels(source.split(), resolution, cache, False)
+    return pixels
 
 
 def folders(cache: Path) -> list[Path]:
@@ -86,8 +86,8 @@ def wait_for(*paths: Path) -> None:
         time.sleep(0.01)
 
 
-def test_the_pixels_are_those_of_the_preprocessing(tmp_path: Path, random_images: Random) -> None:
-    images = [*random_images(5, size=20), Image.new("RGBA", (30, 16), (9, 9, 9, 0))]
+def test_the_pixels_are_those_of_the_preprocessing(tmp_path: Path) -> None:
+    images = [*noise(5, size=20), Image.new("RGBA", (30, 16), (9, 9, 9, 0))]
     path = tmp_path / "one.png"
     images[0].save(path)
     source = Source([path, *(png(image) for image in images[1:])], expected=6)
@@ -99,39 +99,36 @@ def test_the_pixels_are_those_of_the_preprocessing(tmp_path: Path, random_images
     assert torch.equal(pixels.images(torch.tensor([4, 1])), to_tensor([expected[4], expected[1]]))
 
 
-def test_the_second_call_decodes_nothing(tmp_path: Path, random_images: Random) -> None:
-    source = Source([png(image) for image in random_images(3)])
-    first, _ = cached_pixels(source.split(), 8, tmp_path, False)
-    second, _ = cached_pixels(source.split(), 8, tmp_path, False)
+def test_the_second_call_decodes_nothing(tmp_path: Path) -> None:
+    source = Source([png(image) for image in noise(3)])
+    first, second = decoded(source, tmp_path), decoded(source, tmp_path)
     assert source.reads == 1
     assert torch.equal(shown(first), shown(second))
 
 
-def test_another_key_or_resolution_is_decoded_anew(tmp_path: Path, random_images: Random) -> None:
-    first, second = random_images(2)
-    cached_pixels(Source([png(first)]).split(), 8, tmp_path, False)
+def test_another_key_or_resolution_is_decoded_again(tmp_path: Path) -> None:
+    first, second = noise(2)
+    decoded(Source([png(first)]), tmp_path)
     other = Source([png(second)], key="other")
-    pixels, _ = cached_pixels(other.split(), 8, tmp_path, False)
+    pixels = decoded(other, tmp_path)
     assert torch.equal(shown(pixels), to_tensor([square(second, 8)]))
     source = Source([png(first)])
-    larger, _ = cached_pixels(source.split(), 16, tmp_path, False)
+    larger = decoded(source, tmp_path, 16)
     assert source.reads == 1
     assert torch.equal(shown(larger), to_tensor([first]))
 
 
-def test_writing_to_the_pixels_does_not_reach_the_cache(
-    tmp_path: Path, random_images: Random
-) -> None:
-    source = Source([png(random_images(1)[0])])
-    first, _ = cached_pixels(source.split(), 8, tmp_path, False)
+def test_writing_to_the_pixels_does_not_reach_the_cache(tmp_path: Path) -> None:
+    source = Source([png(noise(1)[0])])
+    first = decoded(source, tmp_path)
     before = shown(first)
     first.rows.zero_()
-    again, _ = cached_pixels(source.split(), 8, tmp_path, False)
+    again = decoded(source, tmp_path)
     assert torch.equal(shown(again), before)
 
 
-def test_a_fixed_five_percent_are_held_out(tmp_path: Path, random_images: Random) -> None:
-    data = [png(image) for image in random_images(2000, size=8)]
+def test_a_fixed_five_percent_are_held_out(tmp_path: Path) -> None:
+    data = [png(image) for image in noise(2000, size=8)]
     train, held_out = cached_pixels(Source(data).split(), 8, tmp_path / "one", True)
     assert held_out is not None
     # 100, and five standard deviations of a binomial count.
@@ -146,8 +143,8 @@ def test_a_fixed_five_percent_are_held_out(tmp_path: Path, random_images: Random
     assert sorted(999 - index for index in of_half.selection.tolist()) == expected
 
 
-def test_copies_of_an_image_are_on_one_side(tmp_path: Path, random_images: Random) -> None:
-    data = [png(image) for image in random_images(100, size=8)]
+def test_copies_of_an_image_are_on_one_side(tmp_path: Path) -> None:
+    data = [png(image) for image in noise(100, size=8)]
     train, held_out = cached_pixels(Source(data * 3).split(), 8, tmp_path, True)
     assert held_out is not None
     sides = [set(side.selection.remainder(100).tolist()) for side in (train, held_out)]
@@ -156,13 +153,11 @@ def test_copies_of_an_image_are_on_one_side(tmp_path: Path, random_images: Rando
     assert sides[1]
 
 
-def test_one_percent_of_bad_images_is_skipped_and_told(
-    tmp_path: Path, random_images: Random
-) -> None:
-    data: list[bytes | Path | None] = [png(image) for image in random_images(300)]
+def test_one_percent_of_bad_images_is_left_out_and_reported(tmp_path: Path) -> None:
+    data: list[bytes | Path | None] = [png(image) for image in noise(300)]
     data[10], data[20], data[299] = None, b"<html>", data[0][:60]  # type: ignore[index]
-    pixels, _ = cached_pixels(Source(data, expected=300).split(), 8, tmp_path, False)
-    good = [image for index, image in enumerate(random_images(300)) if index not in (10, 20, 299)]
+    pixels = decoded(Source(data, expected=300), tmp_path)
+    good = [image for index, image in enumerate(noise(300)) if index not in (10, 20, 299)]
     assert torch.equal(shown(pixels), to_tensor([square(image, 8) for image in good]))
     assert pixels.unreadable.startswith("3 (image-10: there is no image; image-20: not an image")
     assert "image-299: damaged" in pixels.unreadable
@@ -172,31 +167,22 @@ def test_one_percent_of_bad_images_is_skipped_and_told(
 
 @pytest.mark.parametrize("expected", [300, None, 100_000])
 def test_more_than_one_percent_of_bad_images_stops_and_leaves_nothing(
-    tmp_path: Path, random_images: Random, expected: int | None
+    tmp_path: Path, expected: int | None
 ) -> None:
     # A stream may be announced longer than it is: the images that came are what counts.
-    data: list[bytes | Path | None] = [png(image) for image in random_images(300)]
-    data[:4] = [b"<html>"] * 4
-    with pytest.raises(UserError, match=r"4 of [0-9]+ images of a split cannot be used") as raised:
-        cached_pixels(Source(data, expected).split(), 8, tmp_path, False)
+    data: list[bytes | Path | None] = [png(image) for image in noise(300)]
+    data[:12] = [b"<html>"] * 12
+    with pytest.raises(UserError, match=r"12 of [0-9]+ images of a split cannot be used") as raised:
+        decoded(Source(data, expected), tmp_path)
     assert "More than 1 %" in str(raised.value)
+    assert all((f"image-{place}:" in str(raised.value)) == (place < 10) for place in range(12))
     assert folders(tmp_path) == []
 
 
-def test_the_first_ten_bad_images_are_named(tmp_path: Path, random_images: Random) -> None:
-    data: list[bytes | Path | None] = [b"bad"] * 12 + [png(image) for image in random_images(30)]
-    with pytest.raises(UserError) as raised:
-        cached_pixels(Source(data).split(), 8, tmp_path, False)
-    assert all(f"image-{index}:" in str(raised.value) for index in range(10))
-    assert "image-10:" not in str(raised.value)
-
-
-def test_an_error_of_the_reader_leaves_nothing_that_is_read(
-    tmp_path: Path, random_images: Random
-) -> None:
+def test_an_error_of_the_reader_leaves_nothing_that_is_read(tmp_path: Path) -> None:
     def read() -> tuple[int | None, Iterator[Item]]:
         def items() -> Iterator[Item]:
-            yield from (("good", png(image)) for image in random_images(200))
+            yield from (("good", png(image)) for image in noise(200))
             raise UserError("the connection broke")
 
         return None, items()
@@ -209,15 +195,15 @@ def test_an_error_of_the_reader_leaves_nothing_that_is_read(
 def test_a_split_without_images_is_refused(tmp_path: Path) -> None:
     for expected in (0, None, 5):
         with pytest.raises(UserError, match="a split holds no images"):
-            cached_pixels(Source([], expected).split(), 8, tmp_path, False)
+            decoded(Source([], expected), tmp_path)
     assert folders(tmp_path) == []
 
 
-def test_a_cache_below_a_file_becomes_a_sentence(tmp_path: Path, random_images: Random) -> None:
+def test_a_cache_below_a_file_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("text")
-    source = Source([png(random_images(1)[0])])
+    source = Source([png(noise(1)[0])])
     with pytest.raises(UserError, match="is a file where a folder is needed"):
-        cached_pixels(source.split(), 8, tmp_path / "file" / "cache", False)
+        decoded(source, tmp_path / "file" / "cache")
 
 
 def test_two_processes_decode_once(tmp_path: Path, start_python: Start) -> None:
@@ -230,20 +216,3 @@ def test_two_processes_decode_once(tmp_path: Path, start_python: Start) -> None:
     outputs = [process.communicate(timeout=60)[0] for process in processes]
     assert outputs == ["[0, 1, 2, 3]\n"] * 2
     assert list(tmp_path.glob("reading-*")) == readers
-
-
-def test_a_kill_while_decoding_leaves_nothing_that_is_read(
-    tmp_path: Path, start_python: Start, random_images: Random
-) -> None:
-    process = start_python(PROGRAM, tmp_path, "a")
-    wait_for(tmp_path / "reading-a")
-    time.sleep(0.1)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
-    left = folders(tmp_path / "cache")
-    assert all(path.name.startswith(".") for path in left)
-    source = Source([png(random_images(1)[0])])
-    pixels, _ = cached_pixels(source.split(), 8, tmp_path / "cache", False)
-    assert source.reads == 1
-    assert torch.equal(shown(pixels), to_tensor([square(random_images(1)[0], 8)]))
-    assert [path.name.startswith("pixels-") for path in folders(tmp_path / "cache")] == [True]

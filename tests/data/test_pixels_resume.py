@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from hf_gen.data import pixels
-from hf_gen.data.pixels import Item, Split, cached_pixels
+from hf_gen.data.pixels import cached_pixels
+from hf_gen.data.selection import Item, Split
 from tests.killing import Moments, exit_code, kill_this_process
 from tests.reliability import FAULTS
 
