@@ -44,9 +44,9 @@ def ship(run: tyro.conf.Positional[Path], data: str, commit: str, name: str | No
     listed = json.loads(MANIFEST.read_text("utf-8")) if MANIFEST.exists() else {}
     listed[name] = {
         "recipe": recipe,
-        "command": without_folders(described.command()),
+        "command": without_folders(described.record().command),
         "steps": described.last_line()["step"],
-        "device": described.device(),
+        "device": described.record().device,
         "minutes": round(described.seconds() / 60, 1),
         "commit": commit,
         "data": data,

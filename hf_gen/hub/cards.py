@@ -108,9 +108,9 @@ def run_card(run: RunFolder, repo_id: str | None = None, component: str | None =
         steps=last["step"],
         epochs=last["epoch"],
         dataset=dataset,
-        device=run.device(),
+        device=run.record().device,
         minutes=run.seconds() / 60,
-        command=without_folders(run.command()),
+        command=without_folders(run.record().command),
         figures={path.stem: f"figures/{path.name}" for path in run.figures.glob("*.png")},
     )
 

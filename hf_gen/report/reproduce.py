@@ -64,7 +64,7 @@ class Planned:
         """Whether the folder holds this very run, trained and measured."""
         if not (self.folder / "run.json").is_file() or not (self.folder / "results.json").is_file():
             return False
-        return RunFolder(self.folder).command() == command(self.arguments)
+        return RunFolder(self.folder).record().command == command(self.arguments)
 
     def progress(self) -> float:
         """How much of it is trained, from 0 to 1."""

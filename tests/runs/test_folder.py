@@ -50,7 +50,7 @@ def test_the_same_run_goes_on(tmp_path: Path) -> None:
     assert json.loads(before)["versions"] == VERSIONS
     assert run.identity()["objective.kl_weight"] == 1.0
     assert run.identity()["recipe"] == "conv-vae"
-    assert run.command() == COMMAND
+    assert (run.record().command, run.record().device) == (COMMAND, "1 x cpu")
 
 
 def test_another_run_is_refused_with_each_field_that_differs(tmp_path: Path) -> None:
@@ -264,16 +264,6 @@ def test_seconds_of_training_add_up(tmp_path: Path) -> None:
     assert RunFolder(tmp_path).seconds() == 6.5
 
 
-def test_a_run_of_before_devices_were_noted_can_be_read(tmp_path: Path) -> None:
-    run = RunFolder(tmp_path)
-    run.start(identity(), COMMAND, "1 x cpu", VERSIONS)
-    assert run.device() == "1 x cpu"
-    content = json.loads((tmp_path / "run.json").read_text())
-    del content["device"]
-    (tmp_path / "run.json").write_text(json.dumps(content))
-    assert "not noted" in run.device()
-
-
 @pytest.mark.parametrize(
     ("schedule", "error"),
     [("constant", None), ("cosine", "schedule cosine, which depends on the end of the run")],
@@ -298,6 +288,6 @@ def test_the_end_of_a_run_may_change_unless_its_schedule_depends_on_it(
     run.check(longer)
     run.start(longer, f"{COMMAND} --max-train-steps 900", "1 x cpu", {})
     assert run.identity()["optimisation.max_train_steps"] == 900
-    assert run.command().endswith("900")
+    assert run.record().command.endswith("900")
     with pytest.raises(UserError, match="holds another run: seed was 0 and is now 1"):
         run.check(identity(optimisation__seed=1, optimisation__max_train_steps=900))
