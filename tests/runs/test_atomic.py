@@ -1,4 +1,4 @@
-"""A folder or file is there whole, or as it was before, whatever stops the writer."""
+"""A folder or file is complete, or as it was before, whatever stops the writer."""
 
 import errno
 import os
@@ -25,35 +25,42 @@ from hf_gen.runs.atomic import (
 Start = Callable[..., subprocess.Popen[str]]
 ROOT = Path(hf_gen.__file__).parents[1]
 
-KILLED_INSIDE = """
+# Killed inside the block, or just before its first renaming.
+KILLED = """
 import os, signal, sys
 from pathlib import Path
 from hf_gen.runs.atomic import atomic_dir
-with atomic_dir(Path(sys.argv[1]), marker="old") as partial:
-    (partial / "new").write_text("half")
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
-# Killed just before the renaming whose number is given: what is on the disk then is what stays.
-KILLED_AT_A_RENAMING = """
-import os, signal, sys
-from pathlib import Path
-from hf_gen.runs.atomic import atomic_dir
-def watch(event, arguments):
-    global left
-    if event == "os.rename":
-        left -= 1
-        if not left:
-            os.kill(os.getpid(), signal.SIGKILL)
 
-left = int(sys.argv[2])
+def watch(event, arguments):
+    if event == "os.rename":
+        os.kill(os.getpid(), signal.SIGKILL)
+
 with atomic_dir(Path(sys.argv[1]), marker="old") as partial:
-    (partial / "new").write_text("whole")
+    (partial / "new").write_text("complete")
     sys.addaudithook(watch)
+    if sys.argv[2] == "inside":
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+WRITER = """
+import sys
+from pathlib import Path
+from hf_gen.runs.atomic import atomic_write_text
+target, letter = Path(sys.argv[1]), sys.argv[2]
+for _ in range(300):
+    atomic_write_text(target, letter * 1000)
+    assert target.read_text() in ("a" * 1000, "b" * 1000)
 """
 
 
 def contents(folder: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+def write(target: Path, name: str, stop: BaseException | None = None) -> None:
+    with atomic_dir(target, marker="old") as partial:
+        (partial / name).write_text(name)
+        if stop is not None:
+            raise stop
 
 
 def test_a_folder_appears_with_all_that_was_written(tmp_path: Path) -> None:
@@ -70,8 +77,7 @@ def test_a_folder_appears_with_all_that_was_written(tmp_path: Path) -> None:
 
 def test_a_folder_replaces_the_one_before(tmp_path: Path) -> None:
     for name in ("old", "new"):
-        with atomic_dir(tmp_path / "target", marker="old") as partial:
-            (partial / name).write_text(name)
+        write(tmp_path / "target", name)
     assert contents(tmp_path / "target") == {"new": "new"}
     assert list(tmp_path.iterdir()) == [tmp_path / "target"]
 
@@ -83,7 +89,7 @@ def test_what_hf_gen_did_not_make_is_refused_before_and_after_the_block(
 ) -> None:
     target = tmp_path / "target"
 
-    def write() -> None:
+    def make() -> None:
         with atomic_dir(target, marker) as partial:
             (partial / "config.json").write_text("{}")
             match kind:
@@ -96,7 +102,7 @@ def test_what_hf_gen_did_not_make_is_refused_before_and_after_the_block(
                     target.symlink_to("nowhere")
 
     with pytest.raises(UserError, match=f"{target} .*: move it away"):
-        write()
+        make()
     assert os.path.lexists(target)
     with pytest.raises(UserError, match=f"{target} .*: move it away"), atomic_dir(target, marker):
         raise AssertionError("refused before the block")
@@ -113,7 +119,7 @@ def test_tidying_up_takes_only_what_killed_writers_left(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {*others}
 
 
-def test_a_folder_that_was_there_before_its_lock_stays(tmp_path: Path) -> None:
+def test_a_folder_that_existed_before_its_lock_stays(tmp_path: Path) -> None:
     with exclusive_lock(tmp_path / "new"):
         assert (tmp_path / "new").is_dir()
     (tmp_path / "mine").mkdir()
@@ -122,46 +128,29 @@ def test_a_folder_that_was_there_before_its_lock_stays(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [tmp_path / "mine"]
 
 
-def stop_halfway(target: Path, stop: type[BaseException]) -> None:
-    with atomic_dir(target, marker="old") as partial:
-        (partial / "new").write_text("half")
-        raise stop
-
-
-@pytest.mark.parametrize("stop", [ValueError, KeyboardInterrupt, SystemExit])
-def test_an_exception_leaves_what_was_there(tmp_path: Path, stop: type[BaseException]) -> None:
-    with pytest.raises(stop):
-        stop_halfway(tmp_path / "target", stop)
-    assert list(tmp_path.iterdir()) == []
-    with atomic_dir(tmp_path / "target") as partial:
-        (partial / "old").write_text("whole")
-    with pytest.raises(stop):
-        stop_halfway(tmp_path / "target", stop)
-    assert contents(tmp_path / "target") == {"old": "whole"}
-    assert list(tmp_path.iterdir()) == [tmp_path / "target"]
-
-
-def test_a_kill_inside_the_block_leaves_what_was_there(tmp_path: Path, start_python: Start) -> None:
-    target = tmp_path / "work" / "target"
-    with atomic_dir(target) as partial:
-        (partial / "old").write_text("whole")
-    assert start_python(KILLED_INSIDE, target).wait() == -signal.SIGKILL
-    assert contents(target) == {"old": "whole"}
-    with atomic_dir(target, marker="old") as partial:
-        assert list(partial.iterdir()) == []
-        (partial / "new").write_text("whole")
-    assert contents(target) == {"new": "whole"}
-    assert list(target.parent.iterdir()) == [target]
-
-
-def test_a_kill_before_the_first_renaming_leaves_the_old(
-    tmp_path: Path, start_python: Start
+@pytest.mark.parametrize("stop", [ValueError(), KeyboardInterrupt(), SystemExit()])
+@pytest.mark.parametrize("before", [{}, {"old": "old"}])
+def test_an_exception_leaves_what_was_there(
+    tmp_path: Path, stop: BaseException, before: dict[str, str]
 ) -> None:
+    target = tmp_path / "target"
+    for name in before:
+        write(target, name)
+    with pytest.raises(type(stop)):
+        write(target, "new", stop)
+    assert (contents(target) if target.exists() else {}) == before
+    assert list(tmp_path.iterdir()) == [target][: len(before)]
+
+
+@pytest.mark.parametrize("place", ["inside", "before the renaming"])
+def test_a_kill_leaves_what_was_there(tmp_path: Path, start_python: Start, place: str) -> None:
     target = tmp_path / "work" / "target"
-    with atomic_dir(target) as partial:
-        (partial / "old").write_text("whole")
-    assert start_python(KILLED_AT_A_RENAMING, target, 1).wait() == -signal.SIGKILL
-    assert contents(target) == {"old": "whole"}
+    write(target, "old")
+    assert start_python(KILLED, target, place).wait() == -signal.SIGKILL
+    assert contents(target) == {"old": "old"}
+    write(target, "new")
+    assert contents(target) == {"new": "new"}
+    assert list(target.parent.iterdir()) == [target]
 
 
 def test_a_removed_folder_is_gone(tmp_path: Path) -> None:
@@ -178,17 +167,8 @@ def test_a_text_is_replaced_at_once(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_two_writers_of_one_file_leave_a_whole_text(tmp_path: Path, start_python: Start) -> None:
-    program = """
-import sys
-from pathlib import Path
-from hf_gen.runs.atomic import atomic_write_text
-target, letter = Path(sys.argv[1]), sys.argv[2]
-for _ in range(300):
-    atomic_write_text(target, letter * 1000)
-    assert target.read_text() in ("a" * 1000, "b" * 1000)
-"""
-    writers = [start_python(program, tmp_path / "file.txt", letter) for letter in "ab"]
+def test_two_writers_of_one_file_leave_a_complete_text(tmp_path: Path, start_python: Start) -> None:
+    writers = [start_python(WRITER, tmp_path / "file.txt", letter) for letter in "ab"]
     for writer in writers:
         _, errors = writer.communicate(timeout=60)
         assert writer.returncode == 0, errors
@@ -196,7 +176,7 @@ for _ in range(300):
 
 
 @pytest.mark.parametrize(
-    ("number", "sentence"),
+    ("number", "message"),
     [
         (errno.ENOSPC, "no space is left on the disk of /the/folder"),
         (errno.EDQUOT, "the disk quota for /the/folder is used up"),
@@ -206,8 +186,8 @@ for _ in range(300):
         (errno.ENOTDIR, "a part of /the/folder is a file"),
     ],
 )
-def test_errors_of_the_disk_become_sentences(number: int, sentence: str) -> None:
-    with pytest.raises(UserError, match=sentence), translate_os_errors(Path("/the/folder")):
+def test_errors_of_the_disk_become_clear_errors(number: int, message: str) -> None:
+    with pytest.raises(UserError, match=message), translate_os_errors(Path("/the/folder")):
         raise OSError(number, os.strerror(number))
 
 
@@ -218,41 +198,29 @@ def test_other_errors_pass_through() -> None:
         assert raised.value is error
 
 
-def test_a_full_disk_inside_the_block_becomes_a_sentence(tmp_path: Path) -> None:
-    with (
-        pytest.raises(UserError, match=f"no space is left on the disk of {tmp_path}/target"),
-        atomic_dir(tmp_path / "target"),
-    ):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+def test_an_error_of_the_disk_inside_the_block_is_clear(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=f"no space is left on the disk of {tmp_path}/target"):
+        write(tmp_path / "target", "new", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_path_below_a_file_becomes_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("text")
-    with (
-        pytest.raises(UserError, match="is a file where a folder is needed"),
-        atomic_dir(tmp_path / "file" / "target"),
-    ):
-        pass
+    with pytest.raises(UserError, match="is a file where a folder is needed"):
+        write(tmp_path / "file" / "target", "new")
     with pytest.raises(UserError, match="is a file where a folder is needed"):
         atomic_write_text(tmp_path / "file" / "target.txt", "text")
     assert (tmp_path / "file").read_text() == "text"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="no permission keeps root from writing")
-def test_a_folder_without_write_permission_becomes_a_sentence(tmp_path: Path) -> None:
+def test_a_folder_without_write_permission_is_a_clear_error(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     try:
-        with (
-            pytest.raises(UserError, match="is not writable for this user"),
-            atomic_dir(tmp_path / "target"),
-        ):
-            pass
+        with pytest.raises(UserError, match="is not writable for this user"):
+            write(tmp_path / "target", "new")
     finally:
         tmp_path.chmod(0o700)
 
 
-def on_a_disk(options: str, folder: Path, program: str) -> str:
+def on_a_disk(options: str, folder: Path, program: str) -> list[str]:
     """What a program prints whose `folder` is a disk of its own, which only it sees."""
     mount = f"mount -t tmpfs -o {options} tmpfs {shlex.quote(str(folder))}"
     folder.mkdir()
@@ -269,61 +237,53 @@ def on_a_disk(options: str, folder: Path, program: str) -> str:
         check=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
-    return finished.stdout
+    return finished.stdout.splitlines()
 
 
-def test_a_disk_that_runs_full_becomes_a_sentence_and_keeps_what_was_there(tmp_path: Path) -> None:
-    program = """
+FILL = """
 import sys
 from pathlib import Path
+import numpy
+from safetensors.numpy import save_file
 from hf_gen.runs.atomic import UserError, atomic_dir, atomic_write_text
+
 disk = Path(sys.argv[1])
-atomic_write_text(disk / "file", "old")
-with atomic_dir(disk / "target") as partial:
-    (partial / "old").write_text("whole")
 
 def fill_folder():
     with atomic_dir(disk / "target", marker="old") as partial:
         (partial / "new").write_bytes(bytes(1_000_000))
 
 def fill_with_safetensors():
-    import numpy
-    from safetensors.numpy import save_file
     with atomic_dir(disk / "target", marker="old") as partial:
         save_file({"weights": numpy.zeros(1_000_000)}, partial / "new.safetensors")
 
 def fill_with_text():
     atomic_write_text(disk / "file", "x" * 1_000_000)
 
+try:
+    atomic_write_text(disk / "file", "old")
+    with atomic_dir(disk / "target") as partial:
+        (partial / "old").write_text("complete")
+except UserError:
+    pass
 for fill in (fill_folder, fill_with_safetensors, fill_with_text):
     try:
         fill()
     except UserError as error:
         print(error)
+if (disk / "file").exists():
     print((disk / "file").read_text(), (disk / "target" / "old").read_text())
 """
-    lines = on_a_disk("size=128k", tmp_path / "disk", program).splitlines()
-    assert len(lines) == 6
-    for said, kept in zip(lines[0::2], lines[1::2], strict=True):
-        assert said.startswith("no space is left on the disk of")
-        assert kept == "old whole"
 
 
-def test_a_read_only_disk_becomes_a_sentence(tmp_path: Path) -> None:
-    program = """
-import sys
-from pathlib import Path
-from hf_gen.runs.atomic import UserError, atomic_dir, atomic_write_text
-try:
-    with atomic_dir(Path(sys.argv[1]) / "target"):
-        pass
-except UserError as error:
-    print(error)
-try:
-    atomic_write_text(Path(sys.argv[1]) / "file", "text")
-except UserError as error:
-    print(error)
-"""
-    lines = on_a_disk("ro", tmp_path / "disk", program).splitlines()
-    assert len(lines) == 2
-    assert all("is on a read-only file system" in line for line in lines)
+def test_a_disk_that_runs_full_is_a_clear_error_and_keeps_what_was_there(tmp_path: Path) -> None:
+    *errors, kept = on_a_disk("size=128k", tmp_path / "disk", FILL)
+    assert len(errors) == 3
+    assert all(error.startswith("no space is left on the disk of") for error in errors)
+    assert kept == "old complete"
+
+
+def test_a_read_only_disk_is_a_clear_error(tmp_path: Path) -> None:
+    errors = on_a_disk("ro", tmp_path / "disk", FILL)
+    assert len(errors) == 3
+    assert all("is on a read-only file system" in error for error in errors)

@@ -36,12 +36,18 @@ def started(tmp_path: Path) -> RunFolder:
     return run
 
 
+def add_checkpoints(run: RunFolder, *steps: int) -> None:
+    for step in steps:
+        run.checkpoint(step).mkdir()
+        (run.checkpoint(step) / "state.json").touch()
+
+
 def test_a_check_writes_nothing(tmp_path: Path) -> None:
     RunFolder(tmp_path / "runs" / "conv-vae").check(identity())
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_same_run_goes_on(tmp_path: Path) -> None:
+def test_the_same_run_resumes(tmp_path: Path) -> None:
     run = started(tmp_path)
     before = (run.path / "run.json").read_bytes()
     run.check(identity())
@@ -53,40 +59,44 @@ def test_the_same_run_goes_on(tmp_path: Path) -> None:
     assert (run.record().command, run.record().device) == (COMMAND, "1 x cpu")
 
 
-def test_another_run_is_refused_with_each_field_that_differs(tmp_path: Path) -> None:
-    run = started(tmp_path)
-    other = identity(objective__kl_weight=2.0, optimisation__seed=3, model__filters=[8, 8])
+@pytest.mark.parametrize(
+    ("changes", "differences"),
+    [
+        (
+            {"objective__kl_weight": 2.0, "model__filters": [8, 8], "processes": 2},
+            [
+                "kl_weight was 1.0 and is now 2.0",
+                "filters was [64, 32] and is now [8, 8]",
+                "processes was 1 and is now 2",
+            ],
+        ),
+        (
+            {"model": {"hidden": [512, 256], **recipe_as_json(VAERecipe())["model"]}},
+            ["hidden was None and is now [512, 256]"],
+        ),
+        ({"data__split": "test"}, ["split was 'train' and is now 'test'"]),
+        (
+            {
+                "output__output_dir": "elsewhere",
+                "output__resume_from_checkpoint": "checkpoint-1",
+                "data__cache_dir": "elsewhere",
+                "data__train_data_dir": "elsewhere",
+            },
+            [],
+        ),
+    ],
+)
+def test_another_run_is_refused_with_each_field_that_differs(
+    tmp_path: Path, changes: dict[str, Any], differences: list[str]
+) -> None:
+    run, other = started(tmp_path), identity(**changes) | {"processes": changes.get("processes", 1)}
+    if not differences:
+        run.check(other)
+        return
     with pytest.raises(UserError, match="holds another run") as raised:
-        run.check(other | {"processes": 2})
-    sentence = str(raised.value)
-    for difference in (
-        "kl_weight was 1.0 and is now 2.0",
-        "seed was 0 and is now 3",
-        "filters was [64, 32] and is now [8, 8]",
-        "processes was 1 and is now 2",
-    ):
-        assert difference in sentence
-    assert sentence.count(" was ") == 4
-
-
-def test_another_kind_of_network_is_refused(tmp_path: Path) -> None:
-    run = started(tmp_path)
-    with pytest.raises(UserError, match=r"filters was \[64, 32\] and is now None"):
-        run.check(identity(model={"hidden": [512, 256], "latent_channels": 50}))
-
-
-def test_where_a_run_and_its_images_are_may_differ(tmp_path: Path) -> None:
-    run = started(tmp_path)
-    run.check(
-        identity(
-            output__output_dir="elsewhere",
-            output__resume_from_checkpoint="checkpoint-1",
-            data__cache_dir="elsewhere",
-            data__train_data_dir="elsewhere",
-        )
-    )
-    with pytest.raises(UserError, match="split was 'train' and is now 'test'"):
-        run.check(identity(data__split="test"))
+        run.check(other)
+    assert all(one in str(raised.value) for one in differences)
+    assert str(raised.value).count(" was ") == len(differences)
 
 
 def test_a_moved_dataset_is_the_same_run_and_noted(tmp_path: Path) -> None:
@@ -102,41 +112,73 @@ def test_a_moved_dataset_is_the_same_run_and_noted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("schedule", "error"),
+    [("constant", None), ("cosine", "schedule cosine, which depends on the end of the run")],
+)
+def test_the_end_of_a_run_may_change_unless_its_schedule_depends_on_it(
+    tmp_path: Path, schedule: str, error: str | None
+) -> None:
+    run = RunFolder(tmp_path)
+    run.start(identity(optimisation__lr_scheduler=schedule), COMMAND, "1 x cpu", {})
+    longer = identity(
+        optimisation__lr_scheduler=schedule,
+        optimisation__max_train_steps=900,
+        optimisation__num_threads=3,
+        output__report_to="none",
+        output__logging_steps=1,
+        output__checkpoints_total_limit=7,
+    )
+    if error is not None:
+        with pytest.raises(UserError, match=error):
+            run.check(longer)
+        return
+    run.check(longer)
+    run.start(longer, f"{COMMAND} --max-train-steps 900", "1 x cpu", {})
+    assert run.identity()["optimisation.max_train_steps"] == 900
+    assert run.record().command.endswith("900")
+    with pytest.raises(UserError, match="holds another run: seed was 0 and is now 1"):
+        run.check(identity(optimisation__seed=1, optimisation__max_train_steps=900))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
     [
-        b"",
-        b"{",
-        b"[]",
-        b"null",
-        b"{}",
-        b'{"format": 1, "identity": []}',
-        b'{"identity": {}}',
-        b"\xff",
+        (b"", r"run\.json is damaged"),
+        (b"{", r"run\.json is damaged"),
+        (b"[]", r"run\.json is damaged"),
+        (b"\xff", r"run\.json is damaged"),
+        (b"{}", r"run\.json is damaged"),
+        (b'{"format": 1, "identity": []}', r"run\.json is damaged"),
+        (b'{"identity": {}}', r"run\.json is damaged"),
+        (b'{"format": 99}', "a run of format 99"),
     ],
 )
-def test_a_damaged_record_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_record_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
     run = started(tmp_path)
     (run.path / "run.json").write_bytes(content)
-    with pytest.raises(UserError, match=r"run\.json is damaged"):
+    with pytest.raises(UserError, match=words):
         run.check(identity())
 
 
-def test_a_record_of_another_format_is_refused(tmp_path: Path) -> None:
-    run = started(tmp_path)
-    record = json.loads((run.path / "run.json").read_text())
-    (run.path / "run.json").write_text(json.dumps(record | {"format": 99}))
-    with pytest.raises(UserError, match="a run of format 99"):
-        run.check(identity())
-
-
-def test_a_run_cannot_lie_in_a_file(tmp_path: Path) -> None:
+def test_a_run_is_not_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("text")
     for path in (tmp_path / "file", tmp_path / "file" / "runs" / "conv-vae"):
         with pytest.raises(UserError, match=f"{tmp_path}/file is a file"):
             RunFolder(path).check(identity())
 
 
-def test_of_the_log_every_whole_line_is_read(tmp_path: Path) -> None:
+def test_a_folder_of_files_without_a_run_is_refused(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "thesis")
+    run.path.mkdir()
+    for own in (".hf_gen.lock", ".run.json.7.hf_gen-partial"):
+        (run.path / own).touch()
+    run.check(identity())
+    (run.path / "README.md").write_text("mine")
+    with pytest.raises(UserError, match=r"thesis holds files of other origin, such as README\.md"):
+        run.check(identity())
+
+
+def test_every_complete_line_of_the_log_is_read(tmp_path: Path) -> None:
     run = started(tmp_path)
     assert run.metrics() == []
     lines = [{"step": 20, "train/kl": 1 / 3}, {"step": 40, "train/kl": 1e-300}]
@@ -167,8 +209,7 @@ def test_a_rollback_removes_later_log_lines_and_checkpoints(tmp_path: Path) -> N
     run.roll_back(0)
     for step in (20, 40, 60):
         run.log({"step": step, "train/kl": step / 7})
-        run.checkpoint(step).mkdir()
-        (run.checkpoint(step) / "state.json").touch()
+    add_checkpoints(run, 20, 40, 60)
     before = (run.path / "metrics.jsonl").read_text().splitlines(keepends=True)
     with (run.path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 80')
@@ -179,68 +220,37 @@ def test_a_rollback_removes_later_log_lines_and_checkpoints(tmp_path: Path) -> N
     assert (run.path / "metrics.jsonl").read_text() == "".join(before)
 
 
-def test_checkpoints_come_in_the_order_of_their_steps(tmp_path: Path) -> None:
+def test_checkpoints_are_found_in_the_order_of_their_steps(tmp_path: Path) -> None:
+    assert RunFolder(tmp_path / "none").checkpoint_to_resume("latest") is None
     run = started(tmp_path)
-    for name in (
-        "checkpoint-1000",
-        "checkpoint-200",
-        ".checkpoint-3000.hf_gen-partial",
-        "checkpoint-x",
-    ):
-        (run.path / name).mkdir()
+    assert run.checkpoint_to_resume("latest") is None
+    with pytest.raises(UserError, match="has no 'checkpoint-5': its checkpoints are none"):
+        run.checkpoint_to_resume("checkpoint-5")
+    for name in ("1000", "200", "x"):
+        (run.path / f"checkpoint-{name}").mkdir()
+    (run.path / ".checkpoint-3000.hf_gen-partial").mkdir()
     assert run.checkpoints() == [run.checkpoint(200), run.checkpoint(1000)]
     assert run.checkpoint_to_resume("latest") == run.checkpoint(1000)
     assert run.checkpoint_to_resume("checkpoint-200") == run.checkpoint(200)
-
-
-def test_a_new_run_has_no_checkpoint_to_resume(tmp_path: Path) -> None:
-    assert RunFolder(tmp_path / "none").checkpoint_to_resume("latest") is None
-    assert started(tmp_path).checkpoint_to_resume("latest") is None
-
-
-def test_an_unknown_checkpoint_is_refused_and_the_others_are_named(tmp_path: Path) -> None:
-    run = started(tmp_path)
-    with pytest.raises(UserError, match="has no 'checkpoint-5': its checkpoints are none"):
-        run.checkpoint_to_resume("checkpoint-5")
-    run.checkpoint(7).mkdir()
-    for wish in ("checkpoint-5", "7", "../checkpoint-7", ""):
-        with pytest.raises(UserError, match="its checkpoints are checkpoint-7"):
+    for wish in ("checkpoint-5", "200", "../checkpoint-200", ""):
+        with pytest.raises(UserError, match="checkpoints are checkpoint-200, checkpoint-1000"):
             run.checkpoint_to_resume(wish)
 
 
 @pytest.mark.parametrize(("limit", "kept"), [(1, [1000]), (2, [200, 1000]), (9, [30, 200, 1000])])
 def test_the_last_checkpoints_are_kept(tmp_path: Path, limit: int, kept: list[int]) -> None:
     run = started(tmp_path)
-    for step in (30, 200, 1000):
-        run.checkpoint(step).mkdir()
-        (run.checkpoint(step) / "state.json").touch()
+    add_checkpoints(run, 30, 200, 1000)
     run.keep_last_checkpoints(limit)
-    assert run.checkpoints() == [run.checkpoint(step) for step in kept]
-    assert {path.name for path in run.path.iterdir()} == {
-        "run.json",
-        *(f"checkpoint-{step}" for step in kept),
-    }
-
-
-def test_a_folder_of_files_without_a_run_is_refused(tmp_path: Path) -> None:
-    run = RunFolder(tmp_path / "thesis")
-    run.check(identity())
-    run.path.mkdir()
-    for own in (".hf_gen.lock", ".run.json.7.hf_gen-partial"):
-        (run.path / own).touch()
-    run.check(identity())
-    (run.path / "README.md").write_text("mine")
-    with pytest.raises(UserError, match=r"thesis holds files of other origin, such as README\.md"):
-        run.check(identity())
+    names = {"run.json", *(f"checkpoint-{step}" for step in kept)}
+    assert {path.name for path in run.path.iterdir()} == names
 
 
 def test_a_folder_that_is_called_like_a_checkpoint_is_never_removed(tmp_path: Path) -> None:
     run = started(tmp_path)
-    for step in (10, 20, 30):
-        run.checkpoint(step).mkdir()
+    run.checkpoint(10).mkdir()
     (run.checkpoint(10) / "mine").touch()
-    for step in (20, 30):
-        (run.checkpoint(step) / "state.json").touch()
+    add_checkpoints(run, 20, 30)
     run.keep_last_checkpoints(1)
     assert run.checkpoints() == [run.checkpoint(10), run.checkpoint(30)]
     run.roll_back(0)
@@ -248,46 +258,13 @@ def test_a_folder_that_is_called_like_a_checkpoint_is_never_removed(tmp_path: Pa
     assert (run.checkpoint(10) / "mine").exists()
 
 
-def test_results_and_progress_are_kept(tmp_path: Path) -> None:
+def test_results_progress_and_seconds_are_kept(tmp_path: Path) -> None:
     run = started(tmp_path)
     run.save_results({"psnr": 20.5})
     assert run.results() == {"psnr": 20.5}
     run.save_progress(Image.new("RGB", (4, 4)), 100)
     assert (run.figures / "progress" / "step-000100.png").is_file()
-
-
-def test_seconds_of_training_add_up(tmp_path: Path) -> None:
-    run = RunFolder(tmp_path)
     assert run.seconds() == 0
     run.add_seconds(2.5)
     run.add_seconds(4)
-    assert RunFolder(tmp_path).seconds() == 6.5
-
-
-@pytest.mark.parametrize(
-    ("schedule", "error"),
-    [("constant", None), ("cosine", "schedule cosine, which depends on the end of the run")],
-)
-def test_the_end_of_a_run_may_change_unless_its_schedule_depends_on_it(
-    tmp_path: Path, schedule: str, error: str | None
-) -> None:
-    run = RunFolder(tmp_path)
-    run.start(identity(optimisation__lr_scheduler=schedule), COMMAND, "1 x cpu", {})
-    longer = identity(
-        optimisation__lr_scheduler=schedule,
-        optimisation__max_train_steps=900,
-        optimisation__num_threads=3,
-        output__report_to="none",
-        output__logging_steps=1,
-        output__checkpoints_total_limit=7,
-    )
-    if error is not None:
-        with pytest.raises(UserError, match=error):
-            run.check(longer)
-        return
-    run.check(longer)
-    run.start(longer, f"{COMMAND} --max-train-steps 900", "1 x cpu", {})
-    assert run.identity()["optimisation.max_train_steps"] == 900
-    assert run.record().command.endswith("900")
-    with pytest.raises(UserError, match="holds another run: seed was 0 and is now 1"):
-        run.check(identity(optimisation__seed=1, optimisation__max_train_steps=900))
+    assert RunFolder(run.path).seconds() == 6.5
