@@ -33,26 +33,16 @@ class Listing:
     """The files of a local dataset by their paths from its folder, in sorted order.
 
     A file in an archive has the path of the archive before its own, as if it were a folder.
-
-    Attributes:
-        folder: The dataset's folder.
-        images: Files that are images by their extension, or by their first bytes.
-        tables: Parquet and Arrow files; others only where they were named.
-        archives: Zip and tar files.
-        metadata: Files called metadata.csv or metadata.jsonl.
-        runs: Run folders, which were not entered.
-        ignored: How many other files there are, by extension.
-        version: A hash of the names, sizes and times of change.
     """
 
     folder: Path
-    images: list[str] = field(default_factory=list)
-    tables: list[str] = field(default_factory=list)
-    archives: list[str] = field(default_factory=list)
-    metadata: list[str] = field(default_factory=list)
-    runs: list[str] = field(default_factory=list)
-    ignored: Counter[str] = field(default_factory=Counter)
-    version: str = ""
+    images: list[str] = field(default_factory=list)  # by their extension, or their first bytes
+    tables: list[str] = field(default_factory=list)  # parquet and Arrow; others where named
+    archives: list[str] = field(default_factory=list)  # zip and tar files
+    metadata: list[str] = field(default_factory=list)  # metadata.csv and metadata.jsonl
+    runs: list[str] = field(default_factory=list)  # run folders, which are not entered
+    ignored: Counter[str] = field(default_factory=Counter)  # how many others, by extension
+    version: str = ""  # a hash of the names, sizes and times of change
 
     @cached_property
     def _prefix(self) -> str:
@@ -185,7 +175,8 @@ def list_folder(folder: Path, data_files: Sequence[str] = ()) -> Listing:
 
 def _walk(listing: Listing) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
     """Every visible file in sorted order; what is left out is noted in `listing`."""
-    seen = {_identity(listing.folder.stat())}
+    state = listing.folder.stat()
+    seen = {(state.st_dev, state.st_ino)}
     waiting = [("", entry) for entry in _entries(str(listing.folder))]
     while waiting:
         parent, entry = waiting.pop()
@@ -193,10 +184,10 @@ def _walk(listing: Listing) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
         if _is_passed_over(entry.name):
             continue
         if entry.is_dir():
-            identity = _identity(entry.stat())
-            if identity in seen:
+            state = entry.stat()
+            if (state.st_dev, state.st_ino) in seen:
                 continue
-            seen.add(identity)
+            seen.add((state.st_dev, state.st_ino))
             inside = _entries(entry.path)
             if any(one.name == "run.json" for one in inside):
                 listing.runs.append(name)
@@ -217,33 +208,21 @@ def _entries(folder: str) -> list["os.DirEntry[str]"]:
         raise UserError(f"{folder} cannot be read by this user: change its rights") from error
 
 
-def _identity(state: os.stat_result) -> tuple[int, int]:
-    return state.st_dev, state.st_ino
-
-
 def _is_passed_over(name: str) -> bool:
     """Whether a file or folder is hidden or the system's."""
     return (name.startswith(".") and name not in (".", "..")) or name.lower() in _SYSTEM
 
 
 def _named_by(folder: Path, data_files: Sequence[str]) -> Callable[[str], bool]:
+    """Whether a file is one of those of `data_files`, is in one of them, or matches a glob."""
     if not data_files:
         return lambda name: True
     from fsspec.utils import glob_translate  # type: ignore[import-untyped]
 
-    exact = {file.removeprefix("./").rstrip("/") for file in data_files}
-    exact = {file for file in exact if (folder / file).exists()}
-    folders = tuple(f"{file}/" for file in exact)
+    names = (file.removeprefix("./").rstrip("/") for file in data_files)
+    exact = tuple(f"{name}/" for name in names if (folder / name).exists())
     patterns = [re.compile(glob_translate(file)) for file in data_files]
-
-    def is_named(name: str) -> bool:
-        return (
-            name in exact
-            or name.startswith(folders)
-            or any(pattern.match(name) for pattern in patterns)
-        )
-
-    return is_named
+    return lambda name: f"{name}/".startswith(exact) or any(one.match(name) for one in patterns)
 
 
 def _add(listing: Listing, name: str, path: str, is_named: bool) -> bool:

@@ -5,7 +5,6 @@ import io
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from hf_gen.data.selection import Item
 
@@ -14,30 +13,19 @@ NAMES = ("metadata.csv", "metadata.jsonl")
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a metadata file.
+    """A row of a metadata file."""
 
-    Attributes:
-        values: What is written about the images, by column.
-        images: The image of each image column, or None where it is not in the dataset.
-    """
-
-    values: dict[str, str]
-    images: dict[str, str | None]
+    values: dict[str, str]  # what is written about the images, by column
+    images: dict[str, str | None]  # the image of each image column; None if the dataset lacks it
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """All rows of a dataset.
+    """All rows of a dataset."""
 
-    Attributes:
-        rows: Those that name files, in order.
-        missing: The names in them that are no image of the dataset.
-        unlisted: The images that no row names; empty if there are no rows.
-    """
-
-    rows: list[Row] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-    unlisted: list[str] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)  # those that name files, in order
+    missing: list[str] = field(default_factory=list)  # names in them that are no image
+    unlisted: list[str] = field(default_factory=list)  # images that no row names, if there are rows
 
     @property
     def image_columns(self) -> list[str]:
@@ -56,15 +44,13 @@ def read_metadata(files: Iterable[Item], images: Sequence[str]) -> Metadata:
     found, known = Metadata(), set(images)
     for name, source in files:
         content = source if isinstance(source, bytes) else source.read_bytes() if source else b""
-        folder = name.rpartition("/")[0]
-        folder += "/" if folder else ""
+        folder = "".join(name.rpartition("/")[:2])
         for values in _parsed(name, content):
             row: dict[str, str | None] = {}
-            for column in [key for key in values if _is_file_column(key)]:
-                file = str(values.pop(column)).replace("\\", "/").removeprefix("./")
-                places = (folder + file, file)
-                image = next((place for place in places if place in known), None)
-                row["image" if column == "file_name" else column[: -len("_file_name")]] = image
+            for column in [key for key in values if f"_{key}".endswith("_file_name")]:
+                file = values.pop(column).replace("\\", "/").removeprefix("./")
+                image = next((place for place in (folder + file, file) if place in known), None)
+                row[column.removesuffix("file_name").removesuffix("_") or "image"] = image
                 if image is None:
                     found.missing.append(file)
             if row:
@@ -75,14 +61,9 @@ def read_metadata(files: Iterable[Item], images: Sequence[str]) -> Metadata:
     return found
 
 
-def _is_file_column(name: str) -> bool:
-    return name == "file_name" or name.endswith("_file_name")
-
-
-def _parsed(name: str, content: bytes) -> list[dict[str, Any]]:
+def _parsed(name: str, content: bytes) -> list[dict[str, str]]:
     try:
         text = content.decode("utf-8-sig")
-        rows: list[Any]
         if name.endswith(".csv"):
             rows = list(csv.DictReader(io.StringIO(text, newline="")))
         else:
@@ -90,11 +71,7 @@ def _parsed(name: str, content: bytes) -> list[dict[str, Any]]:
     except (ValueError, csv.Error, RecursionError):
         return []
     return [
-        {
-            key: str(value)
-            for key, value in row.items()
-            if isinstance(key, str) and value is not None
-        }
+        {key: str(one) for key, one in row.items() if isinstance(key, str) and one is not None}
         for row in rows
         if isinstance(row, dict)
     ]

@@ -160,19 +160,12 @@ def _mapped(file: Path, size: int) -> Tensor:
 
 @dataclass
 class _Progress:
-    """How much of a split is in `pixels.bin`.
+    """How much of a split is in `pixels.bin`."""
 
-    Attributes:
-        seen: Images read.
-        last: Name of the last of them, by which another dataset is noticed.
-        skipped: How many of them cannot be used.
-        first_skipped: The first ten of those, and why.
-    """
-
-    seen: int = 0
-    last: str = ""
-    skipped: int = 0
-    first_skipped: list[str] = field(default_factory=list)
+    seen: int = 0  # images read
+    last: str = ""  # name of the last of them, by which another dataset is noticed
+    skipped: int = 0  # how many of them cannot be used
+    first_skipped: list[str] = field(default_factory=list)  # ten of those, and why
 
     @property
     def count(self) -> int:

@@ -13,52 +13,34 @@ Item = tuple[str, bytes | Path | None]
 class Split:
     """One split of a dataset, not read yet.
 
-    Attributes:
-        name: What a message calls it.
-        key: Changes whenever its images may have changed.
-        read: Opens it: the number of images where it is known, and an iterator over each image's
-            name and encoded bytes, or the file that holds them, or None where there is no image.
+    `read` opens it: the number of images where it is known, and an iterator over each image's name
+    and encoded bytes, or the file that holds them, or None where there is no image.
     """
 
-    name: str
-    key: str
+    name: str  # what a message calls it
+    key: str  # changes whenever its images may have changed
     read: Callable[[], tuple[int | None, Iterator[Item]]]
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The images of one domain.
-
-    Attributes:
-        train: What is trained on.
-        held_out: The dataset's own test or validation split, if it has one.
-        notes: What was found, and what is not used, for people.
-    """
+    """The images of one domain."""
 
     train: Split
-    held_out: Split | None
-    notes: tuple[str, ...] = ()
+    held_out: Split | None  # the dataset's own test or validation split, if it has one
+    notes: tuple[str, ...] = ()  # what was found, and what is not used, for people
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which images of a dataset belong to a domain; by default all.
+    """Which images of a dataset belong to a domain; by default all."""
 
-    Attributes:
-        column: The image column that the user names.
-        usual: Names that an image column may have where none is named; none takes the only one.
-        label: A column and the label that an image must have in it.
-        side: "a" or "b" of a folder with trainA, trainB, testA and testB.
-        is_second: Whether synthetic faces are to be other people than those of the first domain.
-        remedy: What to do where no such column is present.
-    """
-
-    column: str | None = None
-    usual: tuple[str, ...] = ()
-    label: tuple[str, str] | None = None
-    side: str = ""
-    is_second: bool = False
-    remedy: str = field(default="name --image-column", repr=False)
+    column: str | None = None  # the image column that the user names
+    usual: tuple[str, ...] = ()  # names of the column if none is named; none takes the only one
+    label: tuple[str, str] | None = None  # a column, and the label that an image must have in it
+    side: str = ""  # "a" or "b" of a folder with trainA, trainB, testA and testB
+    is_second: bool = False  # synthetic faces: other people than those of the first domain
+    remedy: str = field(default="name --image-column", repr=False)  # if there is no such column
 
     def name(self, dataset: str, split: str) -> str:
         """What a message calls these images of a split."""

@@ -13,17 +13,11 @@ from hf_gen.runs.record import check_types
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """A run that has been trained and measured.
-
-    Attributes:
-        folder: With all that it wrote.
-        recipe_name: Which of the recipes it is.
-        recipe: With the run's own values.
-    """
+    """A run that has been trained and measured."""
 
     folder: RunFolder
     recipe_name: str
-    recipe: Recipe
+    recipe: Recipe  # with the run's own values
 
     @property
     def name(self) -> str:
