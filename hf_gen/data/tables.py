@@ -85,8 +85,7 @@ class Tables:
     @cached_property
     def _builder(self) -> "datasets.DatasetBuilder":
         import datasets
-        from datasets.data_files import EmptyDatasetError
-        from datasets.exceptions import DataFilesNotFoundError, DatasetNotFoundError
+        from datasets.exceptions import DatasetNotFoundError
 
         data, name = self._data, self._data.dataset_name
         files: Any = self._files
@@ -103,15 +102,15 @@ class Tables:
                 revision=data.revision,
                 cache_dir=None if data.cache_dir is None else str(data.cache_dir),
             )
-        except (EmptyDatasetError, DataFilesNotFoundError, FileNotFoundError) as error:
-            if isinstance(error, EmptyDatasetError) or not data.data_files:
+        except DatasetNotFoundError as error:
+            raise UserError(f"there is no dataset {self._name}: check it ({error})") from error
+        except FileNotFoundError as error:
+            if not data.data_files:
                 raise UserError(f"{self._name} holds no images or parquet files") from error
             raise UserError(
                 f"{self._name} has no file that --data-files {' '.join(data.data_files)} names: "
                 f"check the names ({error})"
             ) from error
-        except DatasetNotFoundError as error:
-            raise UserError(f"there is no dataset {self._name}: check it ({error})") from error
         except ConnectionError as error:
             raise UserError(
                 f"{self._name} is no folder here, and there is no copy of it in the cache: "
