@@ -185,7 +185,7 @@ def test_a_clock_that_jumps_changes_nothing(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("one more", "number of training images was 30 and is now 31. Bring"),
+        ("one more", "number of training images was 30 and is now 31. Restore"),
         ("one less", "number of training images was 30 and is now 29"),
         ("other pixels", "have changed: hash of the held-out pixels was"),
         ("only touched", None),
@@ -217,7 +217,7 @@ def test_a_run_does_not_resume_with_other_images(
     else:
         assert code == 2
         assert message in log
-        assert "Bring the dataset back as it was" in log
+        assert "Restore the dataset to resume the run" in log
         injected(f"a dataset that has changed since the run was started ({change})", 1)
 
 

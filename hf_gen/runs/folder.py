@@ -134,7 +134,7 @@ class RunFolder:
         saved = self._record()
         if saved is not None and saved.identity == identity:
             return
-        record = Record(FORMAT, command, device, compiled, identity, versions, images)
+        record = Record(FORMAT, command, compiled, identity, versions, device, images)
         if saved is not None:
             record = replace(saved, command=command, identity=identity)
         text = json.dumps(asdict(record), indent=2)

@@ -22,15 +22,15 @@ _END = {"optimisation.num_train_epochs", "optimisation.max_train_steps"}
 
 @dataclass(frozen=True)
 class Record:
-    """What run.json says."""
+    """What run.json says; what an older version did not note has a default."""
 
     format: int
     command: str  # that started the run, for people
-    device: str  # what trained it, such as "1 x cpu", for people
     compiled: bool  # whether the networks are compiled, which a resumed run repeats
     identity: dict[str, Any]  # nested plain values: the recipe's name, its fields, the processes
     versions: dict[str, str]  # of the libraries, for people
-    images: list[dict[str, Any]] | None  # what the images of each domain are, as flat values
+    device: str = "a machine that was not noted"  # what trained it, such as "1 x cpu", for people
+    images: list[dict[str, Any]] | None = None  # what each domain's images are, as flat values
 
 
 def read_record(file: Path) -> Record:
