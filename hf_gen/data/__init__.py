@@ -1,1 +1,1 @@
-"""From a dataset, wherever it lies, to batches of pixels."""
+"""From a dataset, wherever it is, to batches of pixels."""

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all.
+"""Files and folders that appear complete or not at all.
 
 Everything is written under another name, flushed to the disk and renamed: a process killed at any
 moment leaves nothing half written, only a hidden ``.NAME.hf_gen-partial`` that nobody reads.
@@ -27,7 +27,7 @@ def atomic_dir(target: Path, marker: str | None = None, resumable: bool = False)
         marker: A file that shows that hf_gen made the folder which is already there. Without it
             nothing is replaced.
         resumable: Yield what an earlier block left in place of an empty folder, and leave what this
-            one has written if it does not end well. The caller knows how much of it is whole.
+            one has written if it does not end well. The caller knows how much of it is complete.
 
     Raises:
         UserError: If there is something else at `target`, or the disk is full, read-only or not

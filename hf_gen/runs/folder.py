@@ -268,5 +268,5 @@ class RunFolder:
 
 
 def _is_number(value: Any) -> bool:
-    """Whether it is a number as a log has it; JSON has whole numbers of any length."""
+    """Whether it is a number as a log has it; JSON has integers of any length."""
     return isinstance(value, float) or (isinstance(value, int) and -(2**63) <= value < 2**63)

@@ -74,12 +74,12 @@ def test_every_image_is_seen_once_in_an_epoch(total: int, steps: int) -> None:
 
 def test_the_shares_of_two_processes_are_the_batch_of_one() -> None:
     for step in range(5):
-        whole = batch(step, slice(0, 8), 8)
+        complete = batch(step, slice(0, 8), 8)
         shares = [batch(step, rows, 8) for rows in (slice(0, 4), slice(4, 8))]
         images = torch.cat([share.images[0] for share in shares])
         noise = torch.cat([share.normal("posterior", (3, 1, 1)) for share in shares])
-        assert torch.equal(images, whole.images[0])
-        assert torch.equal(noise, whole.normal("posterior", (3, 1, 1)))
+        assert torch.equal(images, complete.images[0])
+        assert torch.equal(noise, complete.normal("posterior", (3, 1, 1)))
         assert noise.shape == (8, 3, 1, 1)
 
 

@@ -1,4 +1,4 @@
-"""A killed build of the pixel cache goes on where it was, and ends as if undisturbed."""
+"""A killed build of the pixel cache continues where it was, and ends as if undisturbed."""
 
 import hashlib
 import json
@@ -41,7 +41,7 @@ def split(count: int, name: str = "image") -> Split:
 
 
 def content(cache: Path) -> dict[str, bytes]:
-    """The one cache that lies there."""
+    """The only cache."""
     (folder,) = cache.glob("pixels-*/")
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
@@ -91,7 +91,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(
         assert build(cache, moment) == -signal.SIGKILL
         assert build(cache, None) == 0
         found = content(cache)
-        assert expected.items() <= found.items()  # the note of how far it was may lie there too
+        assert expected.items() <= found.items()  # the note of how far it was may remain
     injected("SIGKILL of the pixel cache's build", kills)
 
 
@@ -128,7 +128,7 @@ def test_what_was_saved_is_not_decoded_again(
 
 @pytest.mark.usefixtures("often_saved")
 @pytest.mark.parametrize("change", ["other names", "fewer images", "torn pixels", "torn note"])
-def test_what_does_not_fit_is_decoded_anew(tmp_path: Path, change: str) -> None:
+def test_what_does_not_fit_is_decoded_again(tmp_path: Path, change: str) -> None:
     expected = {"other names": split(90, "other"), "fewer images": split(40)}.get(change, split(90))
     cached_pixels(expected, SIZE, tmp_path / "expected", True)
 
@@ -181,8 +181,8 @@ def test_many_images_take_no_memory_and_a_kill_loses_little(
     assert int((tmp_path / "images").read_text()) == MANY - MANY // 200
     # A million images are three gigabytes.
     assert growth < 100
-    whole = cache.glob("pixels-*/pixels.bin")
-    assert [path.stat().st_size for path in whole] == [(MANY - MANY // 200) * SIZE * SIZE * 3]
+    complete = cache.glob("pixels-*/pixels.bin")
+    assert [path.stat().st_size for path in complete] == [(MANY - MANY // 200) * SIZE * SIZE * 3]
     injected(f"SIGKILL of a build of {MANY:,} images, whose memory stays flat", 1)
 
 
