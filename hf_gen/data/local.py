@@ -8,8 +8,8 @@ import numpy as np
 from hf_gen.config import Data
 from hf_gen.data.folders import Listing
 from hf_gen.data.metadata import Metadata, read_metadata
-from hf_gen.data.pixels import BAD_SHARE
 from hf_gen.data.selection import Choice, Item, Selection, Split, held_out_split, no_split
+from hf_gen.data.shards import BAD_SHARE
 from hf_gen.errors import UserError
 
 

@@ -1,44 +1,33 @@
 """Images decoded once into a memory-mapped array.
 
 The cache of a split is a folder: `pixels.bin` (count x resolution x resolution x 3 bytes),
-`held_out.npy` (count booleans) and `cache.json`. While it is made, `progress.json` says how much of
-`pixels.bin` is complete: a build that was killed continues from there.
+`held_out.npy` (count booleans) and `cache.json`. It is joined from shards when all
+are decoded.
 """
 
 import hashlib
 import json
-import os
 import shutil
-import warnings
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
-from itertools import islice
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Self
 
 import numpy as np
 import torch
 from filelock import FileLock
-from PIL import Image
 from torch import Tensor
-from tqdm.auto import tqdm
 
-from hf_gen.data.selection import Item, Split
+from hf_gen.data.selection import Split
+from hf_gen.data.shards import decode_shards, join_shards
 from hf_gen.errors import UserError, translate_os_errors
-from hf_gen.images import ImageError, from_pixels, open_image, square
-from hf_gen.runs.atomic import atomic_dir, atomic_write_text
+from hf_gen.images import from_pixels
+from hf_gen.runs.atomic import atomic_dir
 
 FORMAT = 2
 HELD_OUT_SHARE = 0.05
 # Of a small set, at most half of it: distances between sets need as many.
 FEWEST_HELD_OUT = 8
-BAD_SHARE = 0.01
-_CHUNK = 128
 _ROWS_AT_ONCE = 4096
-_CHUNKS_BETWEEN_SAVES = 32
-_PROGRESS = "progress.json"
 
 
 @dataclass(frozen=True)
@@ -97,7 +86,7 @@ class Pixels:
 def cached_pixels(
     split: Split, resolution: int, cache_dir: Path, split_by_hash: bool
 ) -> tuple[Pixels, Pixels | None]:
-    """The pixels of a split, decoded by the first process that comes while the others wait.
+    """The pixels of a split, decoded once, by all processes that ask for them at the same time.
 
     Each image becomes RGB (see `hf_gen.images.open_image`), its centre square, and `resolution`
     pixels high and wide.
@@ -122,16 +111,7 @@ def cached_pixels(
     if not folder.exists():
         with translate_os_errors(cache_dir):
             cache_dir.mkdir(parents=True, exist_ok=True)
-            with FileLock(cache_dir / f"{folder.name}.lock"):
-                if not folder.exists():
-                    with atomic_dir(folder, resumable=True) as partial:
-                        try:
-                            _decode(split, resolution, partial)
-                        except UserError:
-                            if not (partial / _PROGRESS).exists():  # nothing to continue from
-                                shutil.rmtree(partial, ignore_errors=True)
-                            raise
-                    (folder / _PROGRESS).unlink()
+            _build(split, resolution, folder)
     size = resolution * resolution * 3
     described = json.loads((folder / "cache.json").read_text(encoding="utf-8"))
     count, digest, unreadable = (described[key] for key in ("count", "digest", "unreadable"))
@@ -158,98 +138,28 @@ def _mapped(file: Path, size: int) -> Tensor:
         ) from error
 
 
-@dataclass
-class _Progress:
-    """How much of a split is in `pixels.bin`."""
-
-    seen: int = 0  # images read
-    last: str = ""  # name of the last of them, by which another dataset is noticed
-    skipped: int = 0  # how many of them cannot be used
-    first_skipped: list[str] = field(default_factory=list)  # ten of those, and why
-
-    @property
-    def count(self) -> int:
-        """Rows of `pixels.bin`."""
-        return self.seen - self.skipped
-
-
-def _decode(split: Split, resolution: int, folder: Path) -> None:
-    size = resolution * resolution * 3
-    done, expected, items = _resume(split, folder, size)
-
-    def decode(item: Item) -> bytes | str:
-        name, source = item
-        try:
-            if source is None:
-                raise ImageError("there is no image")
-            return square(open_image(source), resolution).tobytes()
-        except ImageError as error:
-            return f"{name}: {error}"
-
-    desc = f"decoding {split.name}"
-    with (
-        (folder / "pixels.bin").open("ab") as file,
-        ThreadPoolExecutor(os.cpu_count()) as pool,
-        tqdm(total=expected, initial=done.seen, desc=desc, unit=" images") as bar,
-        warnings.catch_warnings(),
-    ):
-        # Images near the limit of our own check: Pillow's warning would say the same less clearly.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        file.truncate(done.count * size)
-        chunks = 0
-        while chunk := list(islice(items, _CHUNK)):
-            for row in pool.map(decode, chunk):
-                if isinstance(row, bytes):
-                    file.write(row)
-                else:
-                    done.skipped += 1
-                    done.first_skipped = [*done.first_skipped, row][:10]
-            done.seen += len(chunk)
-            done.last = chunk[-1][0]
-            chunks += 1
-            if chunks % _CHUNKS_BETWEEN_SAVES == 0:
-                _save(done, file, folder)
-            bar.update(len(chunk))
-            if expected is not None and done.skipped > BAD_SHARE * expected:
-                break
-        _save(done, file, folder)
-    if not done.seen:
-        (folder / _PROGRESS).unlink()
-        raise UserError(f"{split.name} holds no images: name a dataset or a folder that has some")
-    if done.skipped > BAD_SHARE * done.seen:
-        (folder / _PROGRESS).unlink()
-        raise UserError(
-            f"{done.skipped} of {done.seen:,} images of {split.name} cannot be used: "
-            f"{'; '.join(done.first_skipped)}. More than 1 % is too many: repair or remove them"
-        )
-    more = "; ..." if done.skipped > len(done.first_skipped) else ""
-    unreadable = f"{done.skipped:,} ({'; '.join(done.first_skipped)}{more})" if done.skipped else ""
-    held_out, digest = _hashes(folder / "pixels.bin", done.count, size)
-    np.save(folder / "held_out.npy", held_out)
-    described = {"key": split.key, "count": done.count, "unreadable": unreadable, "digest": digest}
-    (folder / "cache.json").write_text(json.dumps(described, indent=2))
-
-
-def _save(done: _Progress, file: BinaryIO, folder: Path) -> None:
-    """Notes that all of `file` is complete, once it is on the disk."""
-    file.flush()
-    os.fsync(file.fileno())
-    atomic_write_text(folder / _PROGRESS, json.dumps(asdict(done)))
-
-
-def _resume(split: Split, folder: Path, size: int) -> tuple[_Progress, int | None, Iterator[Item]]:
-    """What a killed build has done, and the images after that; all of them if there is none."""
-    expected, items = split.read()
+def _build(split: Split, resolution: int, folder: Path) -> None:
+    """Makes the cache, with all other processes that are at it."""
+    parts = folder.with_name(f".{folder.name}.shards")
     try:
-        done = _Progress(**json.loads((folder / _PROGRESS).read_text(encoding="utf-8")))
-        if (folder / "pixels.bin").stat().st_size < done.count * size:
-            done = _Progress()
-    except (OSError, ValueError, TypeError):
-        done = _Progress()
-    passed = deque(islice(items, done.seen), maxlen=1)
-    if done.seen and [name for name, _ in passed] != [done.last]:
-        return _Progress(), *split.read()
-    return done, expected, items
+        shards = decode_shards(split, resolution, parts, folder.exists)
+    except UserError:
+        shutil.rmtree(parts, ignore_errors=True)
+        raise
+    with FileLock(folder.with_name(f"{folder.name}.lock")):
+        if not folder.exists():
+            skipped = [reason for shard in shards for reason in shard.skipped]
+            count = sum(shard.seen for shard in shards) - len(skipped)
+            more = "; ..." if len(skipped) > 10 else ""
+            unreadable = f"{len(skipped):,} ({'; '.join(skipped[:10])}{more})" if skipped else ""
+            with atomic_dir(folder) as partial:
+                join_shards(shards, parts, partial / "pixels.bin")
+                held_out, digest = _hashes(partial / "pixels.bin", count, 3 * resolution**2)
+                np.save(partial / "held_out.npy", held_out)
+                described = {"key": split.key, "count": count}
+                described |= {"unreadable": unreadable, "digest": digest}
+                (partial / "cache.json").write_text(json.dumps(described, indent=2))
+    shutil.rmtree(parts, ignore_errors=True)
 
 
 def _hashes(pixels: Path, count: int, size: int) -> tuple[np.ndarray, str]:

@@ -17,7 +17,7 @@ _PARTIAL, _REPLACED, _REMOVED = ".hf_gen-partial", ".hf_gen-replaced", ".hf_gen-
 
 
 @contextmanager
-def atomic_dir(target: Path, marker: str | None = None, resumable: bool = False) -> Iterator[Path]:
+def atomic_dir(target: Path, marker: str | None = None) -> Iterator[Path]:
     """Yields an empty folder that becomes `target` if, and only if, the block ends well.
 
     A folder that is already at `target` is replaced by two renames, between which there is none.
@@ -26,8 +26,6 @@ def atomic_dir(target: Path, marker: str | None = None, resumable: bool = False)
         target: Where.
         marker: A file that shows that hf_gen made the folder which is already there. Without it
             nothing is replaced.
-        resumable: Yield what an earlier block left in place of an empty folder, and leave what this
-            one has written if it does not end well. The caller knows how much of it is complete.
 
     Raises:
         UserError: If there is something else at `target`, or the disk is full, read-only or not
@@ -36,9 +34,8 @@ def atomic_dir(target: Path, marker: str | None = None, resumable: bool = False)
     partial, replaced = _hidden(target, _PARTIAL), _hidden(target, _REPLACED)
     _check_replaceable(target, marker)
     with translate_os_errors(target):
-        if not resumable:
-            _remove(partial)
-        partial.mkdir(parents=True, exist_ok=resumable)
+        _remove(partial)
+        partial.mkdir(parents=True)
         try:
             yield partial
             _flush(partial)
@@ -49,8 +46,7 @@ def atomic_dir(target: Path, marker: str | None = None, resumable: bool = False)
             partial.rename(target)
             _flush_entry(target.parent)
         except BaseException:
-            if not resumable:
-                _remove(partial)
+            _remove(partial)
             raise
         _remove(replaced)
 

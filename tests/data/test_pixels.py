@@ -1,9 +1,7 @@
 """Images are decoded once, into what open_image and square make of them, or not at all."""
 
 import json
-import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,35 +15,7 @@ from hf_gen.errors import UserError
 from hf_gen.images import square, to_tensor
 from tests.data.pictures import noise, png
 
-Start = Callable[..., subprocess.Popen[str]]
-
 # Reads four images, but the last one only after the file "go" is there.
-PROGRAM = """
-import io, sys, time
-from pathlib import Path
-from PIL import Image
-from hf_gen.data.pixels import cached_pixels
-from hf_gen.data.selection import Split
-
-folder, name = Path(sys.argv[1]), sys.argv[2]
-
-def read():
-    (folder / f"reading-{name}").touch()
-
-    def items():
-        for index in range(4):
-            while index == 3 and not (folder / "go").exists():
-                time.sleep(0.01)
-            file = io.BytesIO()
-            Image.new("RGB", (8, 8), (index, 0, 0)).save(file, "PNG")
-            yield f"image {index}", file.getvalue()
-
-    return 4, items()
-
-(folder / f"ready-{name}").touch()
-pixels, _ = cached_pixels(Split("a split", "key", read), 8, folder / "cache", False)
-print(pixels.rows[:, 0].tolist())
-"""
 
 
 @dataclass
@@ -77,13 +47,6 @@ def decoded(source: "Source", cache: Path, resolution: int = 8) -> Pixels:
 
 def folders(cache: Path) -> list[Path]:
     return [path for path in cache.iterdir() if path.suffix != ".lock"]
-
-
-def wait_for(*paths: Path) -> None:
-    end = time.monotonic() + 60
-    while not all(path.exists() for path in paths):
-        assert time.monotonic() < end, f"{paths} did not appear"
-        time.sleep(0.01)
 
 
 def test_the_pixels_are_those_of_the_preprocessing(tmp_path: Path) -> None:
@@ -204,15 +167,3 @@ def test_a_cache_below_a_file_is_a_clear_error(tmp_path: Path) -> None:
     source = Source([png(noise(1)[0])])
     with pytest.raises(UserError, match="is a file where a folder is needed"):
         decoded(source, tmp_path / "file" / "cache")
-
-
-def test_two_processes_decode_once(tmp_path: Path, start_python: Start) -> None:
-    processes = [start_python(PROGRAM, tmp_path, name) for name in ("a", "b")]
-    wait_for(tmp_path / "ready-a", tmp_path / "ready-b")
-    time.sleep(0.3)  # long enough for both to ask for the pixels
-    readers = list(tmp_path.glob("reading-*"))
-    assert len(readers) == 1
-    (tmp_path / "go").touch()
-    outputs = [process.communicate(timeout=60)[0] for process in processes]
-    assert outputs == ["[0, 1, 2, 3]\n"] * 2
-    assert list(tmp_path.glob("reading-*")) == readers

@@ -1,0 +1,196 @@
+"""A split decoded into shards, by every process that asks for it at the same time.
+
+A shard is the pixels of 4,096 images in order, `3.bin`, and `3.json`, which is written when they
+are complete. Whoever finds a shard that is neither complete nor locked decodes it, so processes
+share the work, on one machine or on several with a common disk, and a killed build continues.
+"""
+
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from PIL import Image
+from tqdm.auto import tqdm
+
+from hf_gen.data.selection import Item, Split
+from hf_gen.errors import UserError
+from hf_gen.images import ImageError, open_image, square
+from hf_gen.runs.atomic import atomic_write_text
+
+BAD_SHARE = 0.01
+_SHARD = 4096
+_CHUNK = 128
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A complete shard.
+
+    Attributes:
+        seen: Images read.
+        first: Name of the first of them, by which a dataset that has changed is noticed.
+        last: Name of the last.
+        skipped: Names of those that cannot be used, and why.
+    """
+
+    seen: int
+    first: str
+    last: str
+    skipped: list[str]
+
+
+class _Changed(Exception):
+    """A shard on the disk is of other images."""
+
+
+def decode_shards(
+    split: Split, resolution: int, folder: Path, is_finished: Callable[[], bool]
+) -> list[Shard]:
+    """Decodes what no other process decodes, and waits for the others.
+
+    Args:
+        split: What to decode.
+        resolution: Height and width in pixels.
+        folder: Where the shards are.
+        is_finished: Whether another process has put them together, and removed them.
+
+    Returns:
+        All shards in order; none if another process has put them together.
+
+    Raises:
+        UserError: If there is no image, or more than 1 % cannot be used.
+    """
+    while not is_finished():
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            shards = _decode_free(split, resolution, folder, is_finished)
+        except _Changed:
+            continue
+        complete = [shard for shard in shards if shard is not None]
+        if len(complete) == len(shards) and not is_finished():
+            _check(split.name, complete, sum(shard.seen for shard in complete))
+            return complete
+        if None in shards:
+            with FileLock(folder / f"{shards.index(None)}.lock"):
+                pass  # when another process has decoded it, or has ended
+    return []
+
+
+def join_shards(shards: list[Shard], folder: Path, target: Path) -> None:
+    """Writes the pixels of all shards to one file."""
+    with target.open("wb") as file:
+        for place in range(len(shards)):
+            with (folder / f"{place}.bin").open("rb") as shard:
+                shutil.copyfileobj(shard, file, 1 << 20)
+
+
+def _decode_free(
+    split: Split, resolution: int, folder: Path, is_finished: Callable[[], bool]
+) -> list[Shard | None]:
+    """Reads the split once; None for each shard that another process is decoding."""
+    expected, items = split.read()
+    shards: list[Shard | None] = []
+    threads = max((os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 1)
+    with (
+        ThreadPoolExecutor(threads) as pool,
+        tqdm(total=expected, desc=f"decoding {split.name}", unit=" images") as bar,
+        warnings.catch_warnings(),
+    ):
+        # Images near the limit of our own check: Pillow's warning would say the same less clearly.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        while first := next(items, None):
+            shard, place = None, len(shards)
+            block = _Block(chain([first], islice(items, _SHARD - 1)), bar)
+            with suppress(Timeout), FileLock(folder / f"{place}.lock").acquire(timeout=0):
+                if is_finished():
+                    return []
+                shard = _read(folder, place, resolution)
+                if shard is None:
+                    shard = _decode(block, first[0], folder / f"{place}", resolution, pool)
+            for _ in block.items:
+                pass
+            if shard and (shard.seen, shard.first, shard.last) != (
+                block.seen,
+                first[0],
+                block.last,
+            ):
+                (folder / f"{place}.json").unlink(missing_ok=True)
+                raise _Changed
+            shards.append(shard)
+            if expected is not None:
+                _check(split.name, [one for one in shards if one is not None], expected)
+    return shards
+
+
+class _Block:
+    """The images of a shard, counted as they are read."""
+
+    def __init__(self, items: Iterable[Item], bar: Any) -> None:
+        self.seen, self.last = 0, ""
+        self.items = self._counted(items, bar)
+
+    def _counted(self, items: Iterable[Item], bar: Any) -> Iterator[Item]:
+        for item in items:
+            self.seen += 1
+            self.last = item[0]
+            bar.update()
+            yield item
+
+
+def _decode(
+    block: _Block, first: str, stem: Path, resolution: int, pool: ThreadPoolExecutor
+) -> Shard:
+    def decode(item: Item) -> bytes | str:
+        name, source = item
+        try:
+            if source is None:
+                raise ImageError("there is no image")
+            return square(open_image(source), resolution).tobytes()
+        except ImageError as error:
+            return f"{name}: {error}"
+
+    skipped = []
+    with stem.with_suffix(".bin").open("wb") as file:
+        while chunk := list(islice(block.items, _CHUNK)):
+            for row in pool.map(decode, chunk):
+                if isinstance(row, bytes):
+                    file.write(row)
+                else:
+                    skipped.append(row)
+        file.flush()
+        os.fsync(file.fileno())
+    shard = Shard(block.seen, first, block.last, skipped)
+    atomic_write_text(stem.with_suffix(".json"), json.dumps(asdict(shard)))
+    return shard
+
+
+def _read(folder: Path, place: int, resolution: int) -> Shard | None:
+    """A shard, if it is complete."""
+    try:
+        shard = Shard(**json.loads((folder / f"{place}.json").read_text(encoding="utf-8")))
+        size = (folder / f"{place}.bin").stat().st_size
+    except (OSError, ValueError, TypeError):
+        return None
+    return shard if size == (shard.seen - len(shard.skipped)) * resolution**2 * 3 else None
+
+
+def _check(name: str, shards: list[Shard], expected: int) -> None:
+    """Raises UserError if there are no images, or more than 1 % of them cannot be used."""
+    seen = sum(shard.seen for shard in shards)
+    skipped = [reason for shard in shards for reason in shard.skipped]
+    if not expected:
+        raise UserError(f"{name} holds no images: name a dataset or a folder that has some")
+    if len(skipped) > BAD_SHARE * expected:
+        raise UserError(
+            f"{len(skipped)} of {seen:,} images of {name} cannot be used: "
+            f"{'; '.join(skipped[:10])}. More than 1 % is too many: repair or remove them"
+        )
