@@ -12,7 +12,7 @@ from tests.benchmarks.table import Row, bounded, row
 _VAE, _PEERS, _GAN, _SCALING, _INFERENCE = (
     f"tests.benchmarks.{name}" for name in ("vae", "peers", "translation", "scaling", "inference")
 )
-_MODULES = {"pythae": "pythae", "Keras": "keras"}
+_MODULES = {"pythae": "pythae"}
 
 
 @dataclass(frozen=True)
@@ -104,10 +104,9 @@ FIELDS = (
             "the same step in memory, bf16": f"{_VAE}:in_memory bf16",
             "naive loop": f"{_VAE}:naive",
             "pythae": f"{_PEERS}:pythae",
-            "Keras": f"{_PEERS}:keras",
         },
         ("hf_gen", "hf_gen, uncompiled", "hf_gen, bf16"),
-        ("naive loop", "pythae", "Keras", "the same step in memory"),
+        ("naive loop", "pythae", "the same step in memory"),
         steps=40,
         agree=0.01,
     ),

@@ -9,6 +9,7 @@ from typing import Any
 HEAD = "| what | beside | ratio | each |\n|---|---|---|---|"
 BEGIN, END = "<!-- benchmarks -->\n", "<!-- end of benchmarks -->\n"
 FALLEN = 0.85
+NOISY = 2.0
 _RED = "\033[31m{}\033[0m"
 Row = Mapping[str, Any]
 
@@ -43,9 +44,11 @@ def name_of(row: Row) -> str:
 def line(row: Row) -> str:
     """A row of the table."""
     ratio, (mine, other) = row["ratio"], row["values"]
+    is_noisy = ratio["highest"] > NOISY * ratio["lowest"]  # then a median says nothing
     return (
         f"| {row['what']} | {row['beside']} "
-        f"| {ratio['median']:.2f} ({ratio['lowest']:.2f} to {ratio['highest']:.2f}) "
+        f"| {'noisy' if is_noisy else format(ratio['median'], '.2f')} "
+        f"({ratio['lowest']:.2f} to {ratio['highest']:.2f}) "
         f"| {mine:,.4g} to {other:,.4g} {row['unit']} |"
     )
 
