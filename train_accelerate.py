@@ -309,15 +309,15 @@ def set_num_threads(num_threads: int | None) -> None:
     """
     import torch
 
-    told = os.environ.get("OMP_NUM_THREADS")
+    given = os.environ.get("OMP_NUM_THREADS")
     is_launched = bool({"ACCELERATE_MIXED_PRECISION", "TORCHELASTIC_RUN_ID"} & os.environ.keys())
     if num_threads is not None:
         torch.set_num_threads(num_threads)
-    elif told is None or (told == "1" and is_launched):
+    elif given is None or (given == "1" and is_launched):
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         threads = max((cores or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 1)
         torch.set_num_threads(threads)
-        if told is not None and threads > 1 and _is_first_here():
+        if given is not None and threads > 1 and _is_first_here():
             print(
                 f"{threads} CPU threads in each process: the launcher's OMP_NUM_THREADS=1 is taken "
                 "for its default, and --num-threads 1 is not",

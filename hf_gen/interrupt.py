@@ -5,7 +5,7 @@ import signal
 from types import FrameType
 
 WORDS = "interrupted"
-OF_TRAINING = "interrupted: the same command goes on from the last checkpoint, if there is one"
+OF_TRAINING = "interrupted: the same command resumes from the last checkpoint, if there is one"
 
 
 def exit_on_interrupt(words: str = WORDS) -> None:

@@ -9,7 +9,8 @@ from hf_gen.demo.latents import draw
 from hf_gen.demo.limits import MOST_FACES
 from hf_gen.demo.models import Family, ModelCache
 from hf_gen.demo.pictures import enlarge
-from hf_gen.demo.reconstruct import STEPS, Method, walk
+from hf_gen.demo.reconstruct import STEPS, Method
+from hf_gen.demo.reconstruct import interpolate as interpolate_faces
 from hf_gen.demo.reconstruct import reconstruct as reconstruct_one
 from hf_gen.demo.requests import QUEUE, computes
 from hf_gen.demo.sample import MOST_SEED, PRIORS
@@ -94,7 +95,9 @@ def build(cache: ModelCache) -> None:
         if not isinstance(frozen, list) or any(type(dimension) is not int for dimension in frozen):
             raise UserError(f"frozen_dims must be whole numbers, got {frozen_dims}: try [0, 3]")
         pipeline = cache.get(model, "VAEPipeline")
-        frames = walk(pipeline, _open(first), _open(second), int(steps), method, frozen)
+        frames = interpolate_faces(
+            pipeline, _open(first), _open(second), int(steps), method, frozen
+        )
         return [enlarge(face) for face in frames]
 
     def translate(

@@ -31,7 +31,7 @@ PRESETS = {
     "5 or 10 latents": ("dense-vae-z5", "dense-vae-z10"),
 }
 FIRST = PRESETS["three kinds"]
-_NO_WALK = pictures.note("Choose a second face to interpolate to.")
+_NO_INTERPOLATION = pictures.note("Choose a second face to interpolate to.")
 
 
 def reconstruct(pipeline: "VAEPipeline", image: Image.Image) -> Result:
@@ -61,7 +61,7 @@ def reconstruct(pipeline: "VAEPipeline", image: Image.Image) -> Result:
     return Result(resized, output, error_map, "error map", metrics, likelihood)
 
 
-def walk(
+def interpolate(
     pipeline: "VAEPipeline",
     first: Image.Image,
     second: Image.Image,
@@ -108,7 +108,7 @@ def build(cache: ModelCache) -> Shown:
             linked = {"reconstruct": models}
             shown = build_comparison(cache, "VAEPipeline", choice, linked, _run, _summary)
             with gr.Accordion("Interpolate to a second face", open=False):
-                _build_walk(cache, choice, models)
+                _build_interpolation(cache, choice, models)
     for button, preset in zip(presets, PRESETS.values(), strict=True):
         known = [name for name in preset if name in cache.names("VAEPipeline")]
         button.visible = len(known) > 1
@@ -129,7 +129,7 @@ def _summary(results: Mapping[str, Sequence[Result]]) -> str:
     return sheet_of_all(results, names)
 
 
-def _build_walk(cache: ModelCache, choice: FaceInput, models: gr.CheckboxGroup) -> None:
+def _build_interpolation(cache: ModelCache, choice: FaceInput, models: gr.CheckboxGroup) -> None:
     with gr.Row():
         with gr.Column(scale=1, min_width=260):
             other = face_input("Second face", first=None)
@@ -146,19 +146,22 @@ def _build_walk(cache: ModelCache, choice: FaceInput, models: gr.CheckboxGroup) 
                 label="Frozen latents",
                 info="Latents that keep the values of the first face, the most influential first.",
             )
-    walks = gr.HTML(_NO_WALK, padding=False)
+    frames = gr.HTML(_NO_INTERPOLATION, padding=False)
 
     @computes
     def show(
         faces: Faces, others: Faces, names: list[str], method: Method, frozen_dims: list[int]
     ) -> str:
         if not faces or not others or not names:
-            return _NO_WALK
+            return _NO_INTERPOLATION
         check_count(names)
         first, last = open_uploads([files(faces)[0], files(others)[0]])
         return "".join(
             _strip(
-                name, walk(cache.get(name, "VAEPipeline"), first, last, STEPS, method, frozen_dims)
+                name,
+                interpolate(
+                    cache.get(name, "VAEPipeline"), first, last, STEPS, method, frozen_dims
+                ),
             )
             for name in names
         )
@@ -175,7 +178,7 @@ def _build_walk(cache: ModelCache, choice: FaceInput, models: gr.CheckboxGroup) 
         [*other.changes, *choice.changes, models.change, method.change, frozen_dims.change],
         show,
         [choice.faces, other.faces, models, method, frozen_dims],
-        walks,
+        frames,
         show_progress="minimal",
         **QUEUE,
     )
@@ -193,6 +196,6 @@ def _by_influence(pipeline: "VAEPipeline") -> list[int]:
 
 
 def _strip(name: str, frames: Sequence[Image.Image]) -> str:
-    file = f"{pictures.file_name(name)}-walk.webp"
+    file = f"{pictures.file_name(name)}-interpolation.webp"
     film = pictures.animation(frames, f"an interpolation by {name}", file)
     return pictures.sheet([frames], [name], "interpolation, step by step", film, size=64)

@@ -17,7 +17,7 @@ import hf_gen
 from hf_gen.demo import pictures
 from hf_gen.demo.latents import draw, random_walk
 from hf_gen.demo.pictures import enlarge, error_map, grid
-from hf_gen.demo.reconstruct import reconstruct, walk
+from hf_gen.demo.reconstruct import interpolate, reconstruct
 from hf_gen.demo.translate import translate
 from hf_gen.demo.uploads import example_faces, open_uploads
 from hf_gen.errors import UserError
@@ -67,8 +67,8 @@ def test_a_reconstruction_is_measured_as_in_an_evaluation(
 def test_frozen_latents_stay_as_in_the_first_face(
     pipeline: VAEPipeline, faces: list[Image.Image]
 ) -> None:
-    free = walk(pipeline, faces[0], faces[1], 5)
-    frozen = walk(pipeline, faces[0], faces[1], 5, "spherical", frozen_dims=[*range(50), 70])
+    free = interpolate(pipeline, faces[0], faces[1], 5)
+    frozen = interpolate(pipeline, faces[0], faces[1], 5, "spherical", frozen_dims=[*range(50), 70])
     assert len(free) == 5
     assert free[0].tobytes() == pipeline.reconstruct(faces[0])[0].tobytes()
     assert len({frame.tobytes() for frame in free}) == 5
