@@ -34,7 +34,14 @@ from hf_gen.evaluation.translation import TranslationEvaluator
 from hf_gen.experiments import Experiment, experiment_of
 from hf_gen.faces import STYLES, TEST_START, face_at
 from hf_gen.features import feature_extractor
-from hf_gen.hub.cards import SYNTHETIC_FACES, TRANSLATION, Measured, family_of, model_card
+from hf_gen.hub.cards import (
+    CHOSEN_ON,
+    SYNTHETIC_FACES,
+    TRANSLATION,
+    Measured,
+    family_of,
+    model_card,
+)
 from hf_gen.images import to_pixels
 from hf_gen.metrics import DIRECTIONS, PRIORS, formatted, metric_info
 from hf_gen.pipelines import WEIGHTS, load
@@ -266,7 +273,9 @@ def card_of(name: str, results: Mapping[str, Any], cards: Path) -> Any:
     measured = [Measured(SYNTHETIC_FACES, results["synthetic"])]
     repeat = f"python -m tools.released {name}"
     if "real" in results:
-        measured.insert(0, Measured("the real faces named above", results["real"], "real-faces"))
+        split = CHOSEN_ON if family_of(values) is TRANSLATION else "test"
+        real = Measured("the real faces named above", results["real"], "real-faces", split)
+        measured.insert(0, real)
         repeat += " --dataset-name ANIME_FACES"
         if family_of(values) is TRANSLATION:
             repeat += " --dataset-name-b CARTOON_FACES"

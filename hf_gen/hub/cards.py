@@ -60,6 +60,8 @@ TRANSLATION = Family(
     ),
 )
 SYNTHETIC_FACES = "the synthetic faces of hf_gen"
+CHOSEN_ON = "validation"
+"""The split of images on which a model's weights were chosen."""
 
 
 @dataclass(frozen=True)
@@ -94,10 +96,11 @@ def run_card(run: RunFolder, repo_id: str | None = None, component: str | None =
     names = [name if name in ids else Path(name).name for name in sources]
     dataset = SYNTHETIC_FACES if is_synthetic else " and ".join(f"`{name}`" for name in names)
     kind = "faces" if is_synthetic else "imagefolder"
+    split = CHOSEN_ON if family_of(values) is TRANSLATION else "test"
     return model_card(
         run.path.name,
         values,
-        [Measured(dataset, run.results(), ids[0] if ids else kind)],
+        [Measured(dataset, run.results(), ids[0] if ids else kind, split)],
         subject="faces" if is_synthetic else "images",
         license="apache-2.0" if is_synthetic else None,
         datasets=ids or None,
@@ -171,7 +174,8 @@ def model_card(
 
     def table(of: Measured) -> dict[str, Any]:
         rows = [(metric_info(key, domains), formatted(v)) for one, key, v in shown if one is of]
-        return {"dataset": of.dataset, "images": of.results["images"], "rows": rows}
+        images, is_chosen_on = of.results["images"], of.split == CHOSEN_ON
+        return {"dataset": of.dataset, "images": images, "rows": rows, "is_chosen_on": is_chosen_on}
 
     return ModelCard.from_template(
         data,
