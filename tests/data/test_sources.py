@@ -232,8 +232,8 @@ def test_a_hub_that_cannot_be_reached_is_a_clear_error_at_once(start_python: Sta
     process = start_python(UNREACHABLE, "someone/some-faces", **environment)
     message, seconds = process.communicate(timeout=60)[0].splitlines()
     assert message.startswith("someone/some-faces is not a folder, and it cannot be downloaded")
-    # With all their retries, the libraries would take 23 s.
-    assert float(seconds) < 3
+    # With all their retries, the libraries would take 23 s; a busy machine takes some, too.
+    assert float(seconds) < 10
 
 
 @pytest.mark.parametrize("name", ["someone/some-faces", "face"])
