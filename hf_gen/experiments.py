@@ -117,9 +117,9 @@ def _autoencoding(recipe: VAERecipe, domains: tuple[Domain, ...]) -> Experiment:
         return VAEPipeline(pipeline.vae, fit_prior(codes, seed=seed), pipeline.config.resolution)
 
     def draw(run: RunFolder, pipeline: VAEPipeline) -> None:
-        from hf_gen.report import draw_vae_figures
+        from hf_gen.report import EvaluatedRun, draw_vae_figures
 
-        draw_vae_figures(run, pipeline, domain.held_out, seed)
+        draw_vae_figures(EvaluatedRun.of(run, recipe, pipeline, (domain,)), run.figures)
 
     return Experiment(
         domains=(domain,),
@@ -147,9 +147,9 @@ def _translation(recipe: CycleGANRecipe, domains: tuple[Domain, ...]) -> Experim
         return results
 
     def draw(run: RunFolder, pipeline: TranslationPipeline) -> None:
-        from hf_gen.report import draw_translation_figures
+        from hf_gen.report import EvaluatedRun, draw_translation_figures
 
-        draw_translation_figures(run, pipeline, a, b)
+        draw_translation_figures(EvaluatedRun.of(run, recipe, pipeline, (a, b)), run.figures)
 
     return Experiment(
         domains=(a, b),

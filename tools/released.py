@@ -46,7 +46,7 @@ from hf_gen.images import to_pixels
 from hf_gen.metrics import DIRECTIONS, PRIORS, formatted, metric_info
 from hf_gen.pipelines import WEIGHTS, load
 from hf_gen.recipes import RECIPES
-from hf_gen.report import draw_translations, draw_vae_pictures
+from hf_gen.report import EvaluatedRun, draw_translations, draw_vae_pictures
 from hf_gen.runs.atomic import atomic_write_text
 from hf_gen.runs.folder import flat
 from tools.ship import MANIFEST
@@ -245,11 +245,10 @@ def _on_real_faces(
 def _draw(model: Released, synthetic: Experiment, folder: Path) -> None:
     """Writes the figures at half size and with few colours, for light pages."""
     with tempfile.TemporaryDirectory() as place:
-        if model.is_translation:
-            draw_translations(Path(place), model.pipeline, *synthetic.domains)
-        else:
-            held_out = synthetic.domains[0].held_out
-            draw_vae_pictures(Path(place), model.name, model.pipeline, held_out, _SEED)
+        held_out = tuple(domain.held_out for domain in synthetic.domains)
+        run = EvaluatedRun(model.name, model.recipe, [], {}, model.pipeline, held_out)
+        draw = draw_translations if model.is_translation else draw_vae_pictures
+        draw(run, Path(place))
         folder.mkdir(parents=True, exist_ok=True)
         for earlier in folder.glob("*.png"):
             earlier.unlink()

@@ -1,9 +1,11 @@
-"""Pictures and curves: every figure of a run, and of several runs side by side."""
+"""Figures of a run, and reports that compare several runs."""
 
+from hf_gen.report.run import EvaluatedRun
 from hf_gen.report.translation import draw_translation_figures, draw_translations
 from hf_gen.report.vae import draw_vae_figures, draw_vae_pictures
 
 __all__ = [
+    "EvaluatedRun",
     "draw_translation_figures",
     "draw_translations",
     "draw_vae_figures",

@@ -1,10 +1,9 @@
-"""A report as one Markdown file for the Hub and GitHub, and the same as one self-contained page."""
+"""A report as one Markdown file for the Hub and GitHub, and as one self-contained HTML page."""
 
 import base64
 import html
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -38,39 +37,18 @@ td {{ white-space: nowrap; }}
 _PICTURE = re.compile(r'(src|srcset)="(figures/[^"]+\.png)"')
 
 
-@dataclass(frozen=True)
-class Table:
-    """Numbers of several runs; the first column names the run."""
-
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure as it lies in figures/, in two themes: NAME.png and NAME-dark.png."""
-
-    name: str
-    shows: str
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading and what stands below it, in order: paragraphs, lists, tables, pictures."""
-
-    title: str
-    parts: Sequence[str | Sequence[str] | Table | Picture]
-
-
-def write_report(folder: Path, title: str, sections: Sequence[Section]) -> None:
+def write_report(folder: Path, title: str, parts: Iterable[str]) -> None:
     """Writes report.md and report.html into a folder that holds figures/.
 
-    Texts may hold Markdown; who makes them passes names through `as_text`.
+    Args:
+        folder: Where to.
+        title: Of the report.
+        parts: Blocks of Markdown, in which names have passed through `as_text`.
 
     Raises:
         UserError: If the disk cannot be written.
     """
-    markdown = "\n\n".join([f"# {title}", *(_section(section) for section in sections)]) + "\n"
+    markdown = "\n\n".join([f"# {title}", *filter(None, parts)]) + "\n"
     atomic_write_text(folder / "report.md", markdown)
     body = MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown)
     body = body.replace("<table>", '<div class="wide"><table>').replace(
@@ -80,31 +58,28 @@ def write_report(folder: Path, title: str, sections: Sequence[Section]) -> None:
     atomic_write_text(folder / "report.html", _PAGE.format(title=html.escape(title), body=body))
 
 
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Numbers of several runs; the first column names the run."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def bullets(lines: Iterable[str]) -> str:
+    """A list, a bullet a line."""
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def picture(name: str, shows: str) -> str:
+    """A figure in figures/ in two themes: NAME.png and NAME-dark.png."""
+    return (
+        f'<picture><source media="(prefers-color-scheme: dark)" srcset="figures/{name}-dark.png">'
+        f'<img src="figures/{name}.png" alt="{html.escape(shows, quote=True)}"></picture>'
+    )
+
+
 def as_text(name: str) -> str:
-    """A folder's or dataset's name so that neither Markdown nor HTML reads anything into it."""
+    """The name of a folder or dataset, escaped so that it is neither Markdown nor HTML."""
     return html.escape(re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", " ".join(name.split())))
-
-
-def _section(section: Section) -> str:
-    return "\n\n".join([f"## {section.title}", *(_part(part) for part in section.parts)])
-
-
-def _part(part: str | Sequence[str] | Table | Picture) -> str:
-    match part:
-        case str():
-            return part
-        case Table(head, rows):
-            lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-            return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        case Picture(name, shows):
-            alt = html.escape(shows, quote=True)
-            return (
-                f'<picture><source media="(prefers-color-scheme: dark)" '
-                f'srcset="figures/{name}-dark.png"><img src="figures/{name}.png" alt="{alt}">'
-                "</picture>"
-            )
-        case _:
-            return "\n".join(f"- {line}" for line in part)
 
 
 def _inlined(match: re.Match[str], folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""Words that the usual font cannot show: in another font of the system, or escaped."""
+"""Letters that the default font cannot show: in another font of the system, or escaped."""
 
 from functools import cache
 
@@ -6,7 +6,7 @@ from matplotlib import font_manager, rcParams
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-# Of matplotlib's own: a box for every letter, and symbols in the places of letters.
+# Fonts of matplotlib: a box for every letter, or symbols in the places of letters.
 _NOT_FOR_WORDS = ("Last Resort", "STIXNon", "STIXSize", "cm")
 
 
@@ -20,32 +20,22 @@ def legible(words: str) -> tuple[str, list[str]]:
         The words, in which letters that no font of the system has are escaped as Python does, and
         the families of fonts.
     """
-    usual = rcParams["font.sans-serif"][0]
-    letters = {letter for letter in words if not letter.isspace()}
-    missing = letters - _shown_by(usual, letters)
-    families = [usual]
-    while missing:
-        best = max(_other_families(), key=lambda name: len(_shown_by(name, missing)), default=usual)
-        shown = _shown_by(best, missing)
-        if not shown:
-            break
-        families.append(best)
-        missing -= shown
-    return words.translate({ord(letter): ascii(letter)[1:-1] for letter in missing}), families
+    families = [rcParams["font.sans-serif"][0]]
+    missing = {ord(letter) for letter in words if not letter.isspace()} - _letters(families[0])
+    for family in _other_families() if missing else ():
+        if missing & _letters(family):
+            families.append(family)
+            missing -= _letters(family)
+    return words.translate({code: ascii(chr(code))[1:-1] for code in missing}), families
 
 
 def make_legible(figure: Figure) -> None:
-    """Does so with all words of a figure."""
+    """Makes all texts of a figure legible."""
     for text in figure.findobj(Text):
         if isinstance(text, Text) and not text.get_text().isascii():
             words, families = legible(text.get_text())
             text.set_text(words)
             text.set_fontfamily(families)
-
-
-def _shown_by(family: str, letters: set[str]) -> set[str]:
-    known = _letters(family)
-    return {letter for letter in letters if ord(letter) in known}
 
 
 @cache

@@ -1,35 +1,39 @@
-"""The sections of a report: the tables, sentences and figures of runs that can be compared."""
+"""The sections of a report: tables, findings and figures of runs that can be compared."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
-import torch
 from matplotlib.figure import Figure
 
-from hf_gen.config import CycleGANRecipe
+from hf_gen.config import CycleGANRecipe, DenseVAEConfig, VAERecipe
 from hf_gen.faces import CONTINUOUS, FACTORS
-from hf_gen.metrics import PRIORS, Direction, formatted, metric_info
-from hf_gen.report import comparison, sentences
-from hf_gen.report.comparison import Shown
-from hf_gen.report.document import Picture, Section, Table, as_text
-from hf_gen.report.groups import (
-    apart_from_kl_weight,
-    apart_from_latents,
-    grouped,
-    is_dense,
-    likelihood_of,
-)
+from hf_gen.metrics import DIRECTIONS, FEATURES_NOTE, PRIORS, formatted, metric_info
+from hf_gen.report import findings
+from hf_gen.report.curves import ELBO, TRANSLATION_LOSSES, learning_curves
+from hf_gen.report.document import as_text, bullets, picture, table
 from hf_gen.report.kl_term import kl_term, rate_distortion
-from hf_gen.report.style import save
-from hf_gen.report.translation_comparison import (
-    collapse_timelines,
-    translation_curves,
-    translations,
+from hf_gen.report.run import (
+    EvaluatedRun,
+    data_of,
+    grouped,
+    likelihood_of,
+    same_but_kl_weight,
+    same_but_latents,
 )
-from hf_gen.report.vae import held_walks, traversal
+from hf_gen.report.style import save
+from hf_gen.report.translation import mode_collapse, translations
+from hf_gen.report.vae import (
+    frozen_walks,
+    interpolations,
+    prior_distances,
+    reconstructions,
+    samples,
+    traversal,
+)
 
+Runs = Sequence[EvaluatedRun]
 _RECONSTRUCTION = ("psnr", "ssim", "mae", "perceptual")
 _LIKELIHOOD = (
     *("negative_elbo", "reconstruction", "kl", "importance_weighted_nll"),
@@ -44,122 +48,134 @@ _TRANSLATION = (
     *("kernel_distance", "frechet_distance", "diversity", "precision", "recall", "coverage"),
     *("near_duplicates", "cycle_l1", "paired_l1", "paired_perceptual"),
 )
+_FEW_RUNS = 3
 
 
-def autoencoder_sections(data: str, runs: Sequence[Shown], folder: Path) -> list[Section]:
-    """All that is said of autoencoders measured on the same images.
+def overview(runs: Runs, left_out: dict[str, str]) -> list[str]:
+    """The section that names the runs, what they were measured on, and what is left out."""
+    rows = []
+    for run in runs:
+        last, recipe = run.metrics[-1], run.recipe
+        objective = f"KL x{run.kl_weight:g}"
+        if isinstance(recipe, CycleGANRecipe):
+            objective = f"lambda {recipe.objective.cycle_weight:g}"
+        steps = (f"{last['step']:,}", f"{last['epoch']:.3g}")
+        rows.append((as_text(run.name), as_text(data_of(run)), objective, *steps))
+    parts = ["## The runs", table(("run", "data", "objective", "steps", "epochs"), rows)]
+    if len({data_of(run) for run in runs}) > 1:
+        parts.append(
+            "The runs were measured on different held-out images, so each set of images has a "
+            "section and tables of its own: numbers of different sections cannot be compared."
+        )
+    if left_out:
+        lines = (f"**{as_text(name)}**: {as_text(why)}" for name, why in left_out.items())
+        parts += ["Left out:", bullets(lines)]
+    return [*parts, FEATURES_NOTE]
+
+
+def autoencoder_sections(data: str, runs: Runs, folder: Path) -> list[str]:
+    """Everything about autoencoders that were measured on the same images.
 
     Args:
         data: What they were measured on, for the heading.
         runs: The autoencoders.
-        folder: Of the report; the figures go into its folder figures/.
+        folder: Of the report; the figures are written to its folder figures/.
     """
-    parts: list[str | Sequence[str] | Table | Picture] = [
-        _table(runs, _RECONSTRUCTION),
-        _rankings(runs, ("psnr", "perceptual")),
-    ]
+    draw = partial(_draw, folder)
+    parts = [f"## Autoencoders: {as_text(data)}", _table(runs, _RECONSTRUCTION)]
+    parts.append(_rankings(runs, ("psnr", "perceptual")))
     likelihoods = list(grouped(runs, likelihood_of))
     if len(likelihoods) > 1:
         parts.append(
-            "The likelihoods differ, and nats under one say nothing about nats under another: a "
-            "table for each."
+            "The likelihoods differ, and nats under one do not compare with nats under another: "
+            "a table for each."
         )
     for likelihood, group in likelihoods:
         parts += [f"Likelihood: {likelihood}.", _table(group, _LIKELIHOOD)]
         parts.append(_rankings(group, ("negative_elbo", "importance_weighted_nll")))
-        parts.append(_drawn(folder, "learning-curves", comparison.learning_curves, group))
+        parts.append(draw("learning-curves", learning_curves, group, ELBO))
         if len(group) > 1:
-            parts.append(_drawn(folder, "rate-distortion", rate_distortion, group))
-    parts.append(_drawn(folder, "reconstructions", comparison.reconstructions, runs))
-    parts.append(_drawn(folder, "interpolations", comparison.interpolations, runs))
-    parts += ["The latents:", _table(runs, _LATENTS), sentences.limited_information(runs)]
-    parts.append(sentences.verdicts(runs))
+            parts.append(draw("rate-distortion", rate_distortion, group))
+    parts.append(draw("reconstructions", reconstructions, runs))
+    pairs = 2 if len(runs) <= _FEW_RUNS else 1
+    parts.append(draw("interpolations", interpolations, runs, pairs))
+    parts += ["The latents:", _table(runs, _LATENTS)]
+    parts += [bullets(findings.saturated_information(runs)), bullets(findings.posteriors(runs))]
     for prior, words in PRIORS.items():
         keys = [f"samples/{prior}/{metric}" for metric in _SAMPLES]
-        having = [run for run in runs if keys[0] in run.results]
-        if having:
+        if having := [run for run in runs if keys[0] in run.results]:
             parts += [f"Samples from the {words} prior:", _table(having, keys)]
-            draw = partial(comparison.samples, prior=prior)
-            parts.append(_drawn(folder, f"samples-{prior}", draw, having))
+            parts.append(draw(f"samples-{prior}", samples, having, (prior,)))
     if sampled := [run for run in runs if "samples/standard/kernel_distance" in run.results]:
-        parts.append(_drawn(folder, "priors", comparison.priors, sampled))
-        parts.append(sentences.best_priors(sampled))
-    sections = [Section(f"Autoencoders: {as_text(data)}", [part for part in parts if part])]
-    measured = [run for run in runs if "mutual_information" in run.results]
-    for _, family in grouped(measured, apart_from_kl_weight):
-        if len(family) > 1:
-            name = as_text(family[0].name)
-            picture = _drawn(folder, f"kl-term-{len(sections)}", kl_term, family)
-            parts = [sentences.kl_term(family), picture]
-            sections.append(Section(f"The KL term: {name} and the same with other weights", parts))
-    dense = [run for run in runs if is_dense(run)]
-    for _, family in grouped(dense, apart_from_latents):
-        if len(family) > 1:
-            parts = [sentences.latents(family)]
-            for run in family:
-                parts += [f"**{as_text(run.name)}**:", *_walks(run, folder)]
-            sections.append(Section("How many latents", parts))
-    return sections
+        parts.append(draw("priors", prior_distances, sampled))
+        parts.append(bullets(findings.best_priors(sampled)))
+    return [*parts, *_kl_sections(runs, draw), *_latent_sections(runs, draw)]
 
 
-def translation_section(data: str, runs: Sequence[Shown], folder: Path) -> Section:
-    """All that is said of translations measured on the same images; see `autoencoder_sections`."""
-    parts: list[str | Sequence[str] | Table | Picture] = []
-    for direction, way in _ways(runs[0]).items():
+def translation_sections(data: str, runs: Runs, folder: Path) -> list[str]:
+    """Everything about translations measured on the same images; see `autoencoder_sections`."""
+    draw = partial(_draw, folder)
+    parts = [f"## Translation: {as_text(data)}"]
+    for direction in DIRECTIONS:
         keys = [f"{direction}/{name}" for name in _TRANSLATION]
+        way = " to ".join(runs[0].domain_names(direction))
         parts += [f"From {as_text(way)}:", _table(runs, keys), _rankings(runs, keys[:1])]
         factors = [f"{direction}/{name}" for name in (*FACTORS, *CONTINUOUS)]
         if any(factors[0] in run.results for run in runs):
-            parts += ["What of a face survives, read off the translations:", _table(runs, factors)]
-        draw = partial(translations, direction=direction)
-        parts.append(_drawn(folder, f"translations-{direction}", draw, runs))
-    parts += [_drawn(folder, "translation-curves", translation_curves, runs)]
-    parts += [_drawn(folder, "collapse", collapse_timelines, runs)]
-    parts += [sentences.collapse(run) for run in runs]
-    return Section(f"Translation: {as_text(data)}", [part for part in parts if part])
+            parts += ["Factors of a face, predicted from its translation:", _table(runs, factors)]
+        parts.append(draw(f"translations-{direction}", translations, runs, direction))
+    parts.append(draw("translation-curves", learning_curves, runs, TRANSLATION_LOSSES))
+    parts.append(draw("collapse", mode_collapse, runs))
+    return parts + [bullets(findings.mode_collapse(run)) for run in runs]
 
 
-def _walks(run: Shown, folder: Path) -> list[Picture]:
-    """Of a vector code: walks on which dimensions are held, and what each dimension does."""
-    (held_out,), name = run.held_out, re.sub(r"[^\w.-]", "-", run.name)
-    kl = run.results.get("kl_per_dimension", [])
-    channels = run.pipeline.encode(held_out.images(torch.zeros(1, dtype=torch.long))).shape[1]
-    held = held_walks(run.pipeline, held_out, channels)
-    moved = traversal(run.pipeline, held_out, channels, kl)
-    pictures = [_drawn(folder, f"traversal-{name}", lambda _: moved(), [run])]
-    if channels > 1:
-        pictures.insert(0, _drawn(folder, f"held-{name}", lambda _: held(), [run]))
-    return pictures
+def _kl_sections(runs: Runs, draw: Callable[..., str]) -> list[str]:
+    measured = [run for run in runs if "mutual_information" in run.results]
+    parts = []
+    for _, family in grouped(measured, same_but_kl_weight):
+        if len(family) > 1:
+            name = as_text(family[0].name)
+            parts.append(f"## The KL term: {name} and the same with other weights")
+            parts += [bullets(findings.kl_weights(family)), draw("kl-term", kl_term, family)]
+    return parts
 
 
-def _table(runs: Sequence[Shown], keys: Iterable[str]) -> Table:
-    """A row a run, a column for each number that any of them has."""
+def _latent_sections(runs: Runs, draw: Callable[..., str]) -> list[str]:
+    dense = [
+        run
+        for run in runs
+        if isinstance(run.recipe, VAERecipe) and isinstance(run.recipe.model, DenseVAEConfig)
+    ]
+    parts = []
+    for _, family in grouped(dense, same_but_latents):
+        if len(family) > 1:
+            parts += ["## How many latents", bullets(findings.latent_counts(family))]
+            for run in family:
+                parts.append(f"**{as_text(run.name)}**:")
+                name = re.sub(r"[^\w.-]", "-", run.name)
+                if run.latent_channels > 1:
+                    parts.append(draw(f"held-{name}", frozen_walks, run))
+                parts.append(draw(f"traversal-{name}", traversal, run))
+    return parts
+
+
+def _table(runs: Runs, keys: Iterable[str]) -> str:
+    """A row a run, a column for each metric that any of them has."""
     having = [key for key in keys if any(key in run.results for run in runs)]
-    numbers = [metric_info(key) for key in having]
-    head = [number.heading for number in numbers]
     rows = [
         [as_text(run.name), *(formatted(run.results.get(key)) for key in having)] for run in runs
     ]
-    return Table(["run", *head], rows)
+    return table(["run", *(metric_info(key).heading for key in having)], rows)
 
 
-def _rankings(runs: Sequence[Shown], keys: Iterable[str]) -> list[str]:
-    return [sentence for key in keys if (sentence := sentences.ranking(runs, key))]
+def _rankings(runs: Runs, keys: Iterable[str]) -> str:
+    return bullets(line for key in keys for line in findings.ranking(runs, key))
 
 
-def _drawn(
-    folder: Path, name: str, draw: Callable[[Sequence[Shown]], Figure], runs: Sequence[Shown]
-) -> Picture:
-    """The figure, saved under a name that no other section has taken."""
+def _draw(folder: Path, name: str, figure: Callable[..., Figure], *arguments: object) -> str:
+    """Draws a figure under a name that no other section has taken; returns it as Markdown."""
     figures = folder / "figures"
     taken = len(list(figures.glob(f"{name}*-dark.png")))
     name = f"{name}-{taken + 1}" if taken else name
-    save(figures / f"{name}.png", lambda: draw(runs))
-    return Picture(name, name.replace("-", " "))
-
-
-def _ways(run: Shown) -> dict[Direction, str]:
-    if not isinstance(run.recipe, CycleGANRecipe):
-        return {}
-    a, b = run.recipe.domain_names
-    return {"a_to_b": f"{a} to {b}", "b_to_a": f"{b} to {a}"}
+    save(figures / f"{name}.png", partial(figure, *arguments))
+    return picture(name, name.replace("-", " "))

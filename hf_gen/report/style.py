@@ -1,4 +1,4 @@
-"""One look for all figures: a light and a dark theme, and colours that read on both."""
+"""One style for all figures: a light and a dark theme, and colours that read on both."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -20,17 +20,16 @@ DPI = 200
 
 _MARKERS = "os^DvPX*"
 _DASHES = ("-", "--", ":")
-TRAIN, HELD_OUT = "#7b8d99", "#d1495b"
 _LETTERS = 130
 _PAD = 0.1
 MUTED = 0.68
-"""Opacity of words that come second."""
+"""Opacity of secondary text."""
 
 _SHARED: Any = {
     "figure.dpi": DPI,
     "savefig.dpi": "figure",
     "font.size": 9,
-    "text.parse_math": False,  # names of folders are words, whatever is in them
+    "text.parse_math": False,  # names of folders are no formulas
     "axes.titlesize": 9.5,
     "axes.titlelocation": "left",
     "figure.titlesize": 11,
@@ -87,7 +86,7 @@ def save(path: Path, draw: Callable[[], Figure]) -> None:
 
 
 def look(place: int) -> dict[str, Any]:
-    """Colour, dash and marker of the run in a place, different for the first 24."""
+    """Colour, dash and marker of the run at a place, different for the first 24."""
     return {
         "color": PALETTE[place % len(PALETTE)],
         "linestyle": _DASHES[place // len(PALETTE) % len(_DASHES)],
@@ -100,7 +99,7 @@ def charts(title: str, rows: int, columns: int, height: float) -> tuple[Figure, 
     """A figure with a title and panels, row by row.
 
     Args:
-        title: In plain words.
+        title: Of the figure.
         rows: Of panels.
         columns: Of panels.
         height: Of the figure, in inches.

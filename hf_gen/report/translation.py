@@ -1,7 +1,6 @@
-"""The figures of one CycleGAN run: curves, translations both ways, the story of mode collapse."""
+"""Figures of CycleGAN: of one run, or of several on the same held-out images."""
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,185 +8,184 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from PIL import Image
 from torch import Tensor
 
-from hf_gen.data.batches import Domain
-from hf_gen.data.pixels import Pixels
+from hf_gen.errors import UserError
 from hf_gen.evaluation.translation import MAX_NEAR_DUPLICATES, MIN_DIVERSITY
 from hf_gen.faces import CONTINUOUS, FACTORS
 from hf_gen.features import FEATURES
 from hf_gen.images import to_tensor
 from hf_gen.metrics import DIRECTIONS, Direction
-from hf_gen.pipelines import TranslationPipeline
-from hf_gen.report.curves import Metrics, draw_splits, limit, series
-from hf_gen.report.sheet import Row, sheet
-from hf_gen.report.style import HELD_OUT, PALETTE, TRAIN, charts, legend_below, save
-from hf_gen.runs.folder import RunFolder
+from hf_gen.report.curves import OBJECTIVES, learning_curves, limit, series
+from hf_gen.report.image_grid import Row, image_grid
+from hf_gen.report.run import EvaluatedRun
+from hf_gen.report.style import PALETTE, charts, legend_below, legend_height, look, save
 
 COLOURS: dict[Direction, str] = {"a_to_b": PALETTE[1], "b_to_a": PALETTE[0]}
-TIMELINE = {
+_TIMELINE = {
     "diversity": "Diversity (1: as the real images)",
     "coverage": "Coverage (share of the real images)",
     "kernel_distance": "Kernel distance (0: as the real images)",
     "near_duplicates": "Share of near-duplicate translations",
 }
-ALARMS = {"diversity": MIN_DIVERSITY, "near_duplicates": MAX_NEAR_DUPLICATES}
-"""Beyond which mode collapse is detected."""
+# Beyond which mode collapse is detected.
+_LIMITS = {"diversity": MIN_DIVERSITY, "near_duplicates": MAX_NEAR_DUPLICATES}
+_ALARM, _GREY = "#d1495b", "#808890"
 _SHOWN = 10
-_STEPS_OF_STRIP = 10
-Names = tuple[str, str]
 
 
-def draw_translation_figures(
-    run: RunFolder, pipeline: TranslationPipeline, a: Domain, b: Domain
-) -> None:
+def draw_translation_figures(run: EvaluatedRun, folder: Path) -> None:
     """Writes the figures of a run as PNGs, each also for a dark page with "-dark" after its stem.
 
-    They are learning_curve, a_to_b, b_to_a, collapse, training, and of synthetic faces truth.
+    They are learning_curve, a_to_b, b_to_a, collapse, training (from the pictures in progress/),
+    and of synthetic faces truth.
 
     Args:
-        run: Whose log, results, progress pictures and figures folder.
-        pipeline: The exported generators.
-        a: Domain a, of which held-out images are shown.
-        b: Domain b.
+        run: The run.
+        folder: Of the figures.
+
+    Raises:
+        UserError: If the disk cannot be written, or the run has logged no losses or scores.
+    """
+    save(folder / "learning_curve.png", lambda: learning_curves([run], OBJECTIVES))
+    draw_translations(run, folder)
+    if "a_to_b/paired_l1" in run.results:
+        save(folder / "truth.png", lambda: factor_bars(run))
+    save(folder / "collapse.png", lambda: mode_collapse([run]))
+    save(folder / "training.png", lambda: training_progress(run, folder / "progress"))
+
+
+def draw_translations(run: EvaluatedRun, folder: Path) -> None:
+    """Writes a_to_b and b_to_a of `draw_translation_figures`, which need no log.
 
     Raises:
         UserError: If the disk cannot be written.
     """
-    folder, name, metrics = run.figures, run.path.name, run.metrics()
-    names = (pipeline.config.domain_a, pipeline.config.domain_b)
-    save(folder / "learning_curve.png", partial(_learning_curve, metrics, name))
-    draw_translations(folder, pipeline, a, b)
-    if "a_to_b/paired_l1" in run.results():
-        save(folder / "truth.png", partial(_truth, run.results(), name, names))
-    save(folder / "collapse.png", partial(_collapse, metrics, name, names))
-    save(folder / "training.png", _training(folder / "progress", names))
+    save(folder / "a_to_b.png", lambda: translations([run], "a_to_b"))
+    save(folder / "b_to_a.png", lambda: translations([run], "b_to_a"))
 
 
-def draw_translations(folder: Path, pipeline: TranslationPipeline, a: Domain, b: Domain) -> None:
-    """The figures a_to_b and b_to_a of `draw_translation_figures`, into a folder.
+def translations(runs: Sequence[EvaluatedRun], direction: Direction, count: int = _SHOWN) -> Figure:
+    """The first held-out images, and their translations and cycle reconstructions by each run."""
+    source, target = runs[0].domain_names(direction)
+    real = runs[0].images(count, DIRECTIONS.index(direction))
+    rows = [Row(f"real {source}", real)]
+    for run in runs:
+        translated, cycled = run.pipeline.cycle(real, direction, output_type="pt")
+        detail = run.fact(f"{direction}/kernel_distance", "kernel distance {:.3g}")
+        rows.append(Row(f"as {target}", translated, detail, heading=run.name))
+        rows.append(Row("cycle reconstruction", cycled))
+    return image_grid(f"Held-out images from {source} to {target} and back", rows)
+
+
+def mode_collapse(runs: Sequence[EvaluatedRun]) -> Figure:
+    """The scores of mode collapse along the training: a column a direction, a curve a run.
 
     Raises:
-        UserError: If the disk cannot be written.
+        UserError: If no run has logged its scores.
     """
-    names = (pipeline.config.domain_a, pipeline.config.domain_b)
-    save(folder / "a_to_b.png", _translations(pipeline, a.held_out, "a_to_b", names))
-    save(folder / "b_to_a.png", _translations(pipeline, b.held_out, "b_to_a", names[::-1]))
-
-
-def cycled(
-    pipeline: TranslationPipeline, real: Tensor, direction: Direction
-) -> tuple[Tensor, Tensor]:
-    """Translations of images and what they come back as, on the CPU, shaped as the images."""
-    there, back = pipeline.cycle(real, direction, output_type="pt")
-    return there.cpu(), back.cpu()
-
-
-def _learning_curve(metrics: Metrics, name: str) -> Figure:
-    turns = ("generators", "discriminators")
-    figure, panels = charts(f"{name}: learning curves", 1, 2, 3.3)
-    for axes, turn in zip(panels, turns, strict=True):
-        train = {"color": TRAIN, "linewidth": 1.1, "label": "training images"}
-        held_out = {"color": HELD_OUT, "linewidth": 1.8, "label": "held-out images"}
-        held_out |= {"marker": "o", "markersize": 3}
-        is_log = limit(axes, draw_splits(axes, metrics, f"{turn}/objective", train, held_out))
-        unit = "objective" + (", log scale" if is_log else "")
-        axes.set(title=f"Both {turn}", xlabel="epoch", ylabel=unit)
-    legend_below(figure, *panels[0].get_legend_handles_labels())
+    if not any(series(run.metrics, "validation", "a_to_b/diversity")[0] for run in runs):
+        names = ", ".join(run.name for run in runs)
+        raise UserError(f"metrics.jsonl of {names} has no scores of translations: train again")
+    labels = [run.name for run in runs] + ["limit of mode collapse", "mode collapse detected"]
+    title = f"Mode collapse along the training (features: {FEATURES})"
+    figure, panels = charts(title, len(_TIMELINE), 2, 7.6 + legend_height(labels))
+    for number, (score, label) in enumerate(_TIMELINE.items()):
+        pair = panels[2 * number : 2 * number + 2]
+        values: list[float] = []
+        for axes, direction in zip(pair, DIRECTIONS, strict=True):
+            for place, run in enumerate(runs):
+                values += _timeline(axes, run, direction, score, look(place))
+            if score in _LIMITS:
+                axes.axhline(_LIMITS[score], linestyle=":", linewidth=1.4, color=_ALARM)
+                values.append(_LIMITS[score])
+            axes.set_title(label, fontsize=8.5)
+            axes.set_xlabel("epoch" if number == len(_TIMELINE) - 1 else "")
+            if number == 0:
+                way = " to ".join(runs[0].domain_names(direction))
+                axes.text(0, 1.24, way, transform=axes.transAxes, fontweight="bold")
+        for axes in pair:
+            limit(axes, values, is_linear=True)
+    handles = [Line2D([], [], linewidth=1.5, **look(place)) for place in range(len(runs))]
+    handles.append(Line2D([], [], linestyle=":", linewidth=1.4, color=_ALARM))
+    handles.append(Line2D([], [], linestyle="", marker="x", markeredgewidth=1.8, color=_ALARM))
+    legend_below(figure, handles, labels)
     return figure
 
 
-def _translations(
-    pipeline: TranslationPipeline, held_out: Pixels, direction: Direction, way: Names
-) -> partial[Figure]:
-    real = held_out.images(torch.arange(min(_SHOWN, len(held_out))))
-    there, back = cycled(pipeline, real, direction)
-    rows = [Row(f"real {way[0]}", real), Row(f"as {way[1]}", there), Row("and back", back)]
-    return partial(sheet, f"Held-out images from {way[0]} to {way[1]} and back again", rows)
+def _timeline(
+    axes: Axes, run: EvaluatedRun, direction: Direction, score: str, style: dict[str, Any]
+) -> list[float]:
+    """Draws one score of one run, with a cross where mode collapse is detected."""
+    epochs, values = series(run.metrics, "validation", f"{direction}/{score}")
+    axes.plot(epochs, values, linewidth=1.5, **style)
+    _, collapsed = series(run.metrics, "validation", f"{direction}/mode_collapse")
+    points = [point for point in zip(epochs, values, collapsed, strict=False) if point[2]]
+    where = [point[0] for point in points], [point[1] for point in points]
+    axes.plot(*where, "x", color=_ALARM, markersize=8, markeredgewidth=1.8)
+    return values
 
 
-def _collapse(metrics: Metrics, name: str, names: Names) -> Figure:
-    title = f"{name}: mode collapse along the training (features: {FEATURES})"
-    figure, panels = charts(title, 2, 2, 5.6)
-    for axes, (score, label) in zip(panels, TIMELINE.items(), strict=True):
-        seen: list[float] = []
-        for direction, way in zip(DIRECTIONS, (names, names[::-1]), strict=True):
-            epochs, values = series(metrics, f"validation/{direction}/{score}")
-            look: Any = {"color": COLOURS[direction], "label": " to ".join(way), "markersize": 3}
-            axes.plot(epochs, values, "o-", **look)
-            _shade(axes, *series(metrics, f"validation/{direction}/mode_collapse"))
-            seen += values
-        if score in ALARMS:
-            seen.append(draw_alarm(axes, score))
-        limit(axes, seen, is_linear=True)
-        axes.set(title=label, xlabel="epoch")
-    legend_below(figure, *panels[0].get_legend_handles_labels())
-    return figure
-
-
-def draw_alarm(axes: Axes, score: str) -> float:
-    """The line beyond which mode collapse is detected; returns where it stands."""
-    style: Any = {"linestyle": ":", "linewidth": 1.4, "color": HELD_OUT}
-    words = "dotted: limit of collapse; shaded: mode collapse detected"
-    axes.axhline(ALARMS[score], label=words, **style)
-    return ALARMS[score]
-
-
-def _shade(axes: Axes, epochs: list[float], collapsed: list[float]) -> None:
-    """From the evaluation before to the one that detects it."""
-    for before, now, is_collapsed in zip([0.0, *epochs], epochs, collapsed, strict=False):
-        if is_collapsed:
-            axes.axvspan(before, now, color="#808890", alpha=0.22, linewidth=0)
-
-
-def _truth(results: Mapping[str, float], name: str, names: Names) -> Figure:
+def factor_bars(run: EvaluatedRun) -> Figure:
+    """Which factors of synthetic faces their translations keep, beside the ground truth."""
     factors = (*FACTORS, *CONTINUOUS)
     places = np.arange(len(factors))
-    figure, (axes,) = charts(f"{name}: what of a face survives its translation", 1, 1, 3.6)
-    for offset, direction, way in zip((-0.2, 0.2), DIRECTIONS, (names, names[::-1]), strict=True):
-        survived = [results[f"{direction}/{factor}"] for factor in factors]
-        ceilings = [results[f"{direction}/{factor}_ceiling"] for factor in factors]
-        axes.bar(places + offset, survived, 0.36, color=COLOURS[direction], label=" to ".join(way))
-        label = "read off true images" if direction == "a_to_b" else ""
-        axes.hlines(
-            ceilings, places + offset - 0.18, places + offset + 0.18, "#808890", label=label
-        )
-    guesses = [1 / len(FACTORS[factor]) if factor in FACTORS else 0.0 for factor in factors]
-    axes.plot(places, guesses, "x", color="#808890", label="a guess", zorder=3)
+    title = f"{run.name}: factors predicted from translations"
+    figure, (axes,) = charts(title, 1, 1, 3.6)
+    for offset, direction in zip((-0.2, 0.2), DIRECTIONS, strict=True):
+        kept = [run.results[f"{direction}/{factor}"] for factor in factors]
+        ceilings = [run.results[f"{direction}/{factor}_ceiling"] for factor in factors]
+        way = " to ".join(run.domain_names(direction))
+        axes.bar(places + offset, kept, 0.36, color=COLOURS[direction], label=way)
+        label = "on ground-truth images" if direction == "a_to_b" else ""
+        left, right = places + offset - 0.18, places + offset + 0.18
+        axes.hlines(ceilings, left, right, _GREY, label=label)
+    chance = [1 / len(FACTORS[factor]) if factor in FACTORS else 0.0 for factor in factors]
+    axes.plot(places, chance, "x", color=_GREY, label="chance level", zorder=3)
     axes.set_xticks(places, [factor.replace("_", " ") for factor in factors], rotation=20)
     axes.grid(visible=False, axis="x")
-    axes.set_ylabel("share read correctly\n(width, tilt: correlation)")
+    axes.set_ylabel("accuracy\n(width, tilt: correlation)")
     legend_below(figure, *axes.get_legend_handles_labels())
     return figure
 
 
-def _training(folder: Path, names: Names) -> partial[Figure]:
-    """The same images through the training, from the pictures kept along the way."""
-    pictures = sorted(folder.glob("step-*.png"), key=lambda picture: int(picture.stem[5:]))
-    places = np.linspace(0, len(pictures) - 1, min(len(pictures), _STEPS_OF_STRIP)).round()
-    chosen = [pictures[int(place)] for place in places]
-    strips = {path: _strips(path) for path in chosen}
-    rows = []
-    # Rows of a progress picture: a, its translation, b, its translation.
-    for domain, (source, target) in enumerate((names, names[::-1])):
-        rows.append(Row(f"real {source}", strips[chosen[-1]][2 * domain]))
-        for path in chosen:
-            step = f"step {int(path.stem[5:]):,}"
-            rows.append(Row(f"as {target}", strips[path][2 * domain + 1], step))
+def training_progress(run: EvaluatedRun, folder: Path) -> Figure:
+    """The same held-out images through the training, in both directions.
+
+    Args:
+        run: Whose domains are named.
+        folder: Holds the pictures of the training, step-NUMBER.png.
+    """
+    steps = {int(path.stem[5:]): path for path in folder.glob("step-*.png")}
+    places = np.linspace(0, len(steps) - 1, min(len(steps), _SHOWN)).round()
+    chosen = [sorted(steps)[int(place)] for place in places]
+    strips = [_strips(steps[step]) for step in chosen]
+    rows = [Row("real", torch.cat((strips[-1][0], strips[-1][2])))]
+    for step, (_, as_b, _, as_a) in zip(chosen, strips, strict=True):
+        rows.append(Row(f"step {step:,}", torch.cat((as_b, as_a))))
+    ways = [" to ".join(run.domain_names(direction)) for direction in DIRECTIONS]
+    labels = [ways[0], *[""] * (len(strips[-1][0]) - 1), ways[1]]
     title = "The same held-out images through the training"
-    return partial(sheet, title, rows, cell=96, side_by_side=2)
+    return image_grid(title, rows, column_labels=labels, cell=96)
 
 
 def _strips(path: Path) -> list[Tensor]:
-    """The four rows of a picture that `hf_gen.images.grid` made, (columns, 3, height, width)."""
+    """The four rows of a picture that `hf_gen.images.grid` made, (columns, 3, height, width).
+
+    They are domain a, its translations, domain b and its translations.
+    """
     gap = 2
     with Image.open(path) as picture:
         pitch = (picture.height - gap) // 4
-        rows = []
-        for top in range(gap, picture.height - gap, pitch):
-            lefts = range(gap, picture.width - gap, pitch)
-            side = pitch - gap
-            cells = [picture.crop((left, top, left + side, top + side)) for left in lefts]
-            rows.append(to_tensor(cells))
-    return rows
+        side = pitch - gap
+        return [
+            to_tensor(
+                [
+                    picture.crop((left, top, left + side, top + side))
+                    for left in range(gap, picture.width - gap, pitch)
+                ]
+            )
+            for top in range(gap, picture.height - gap, pitch)
+        ]

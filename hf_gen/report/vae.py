@@ -1,237 +1,221 @@
-"""The figures of one run of a variational autoencoder."""
+"""Figures of variational autoencoders: of one run, or of several on the same held-out images."""
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from hf_gen.data.pixels import Pixels
-from hf_gen.metrics import PRIORS
-from hf_gen.pipelines import VAEPipeline
-from hf_gen.report.curves import TERMS, Metrics, draw_splits, limit
-from hf_gen.report.sheet import Row, sheet
-from hf_gen.report.style import HELD_OUT, TRAIN, charts, legend_below, save
-from hf_gen.runs.folder import RunFolder
+from hf_gen.features import FEATURES
+from hf_gen.metrics import PRIORS, PriorName
+from hf_gen.report.curves import ELBO, learning_curves
+from hf_gen.report.fonts import legible
+from hf_gen.report.image_grid import CELL, Row, image_grid
+from hf_gen.report.run import EvaluatedRun
+from hf_gen.report.style import PALETTE, charts, legend_below, save
 
-METHODS: dict[Literal["linear", "spherical"], str] = {
-    "linear": "straight",
-    "spherical": "spherical",
-}
 COLUMNS = 10
-_PAIRS, _HELD_PAIRS = 4, 3
 _STEPS = 8
+_PAIRS, _FROZEN_PAIRS = 4, 3
 _MOST_TRAVERSED, _SPAN, _TRAVERSAL_STEPS = 50, 3, 7
-_IN_ONE_COLUMN = 12
+_FEW_TRAVERSED = 12
+Method = Literal["linear", "spherical"]
+_WALK_LABELS = ("real", *[""] * _STEPS, "real")
+_SCORES = {"frechet_distance": "Fréchet distance", "kernel_distance": "Kernel distance"}
 
 
-def draw_vae_figures(run: RunFolder, pipeline: VAEPipeline, held_out: Pixels, seed: int) -> None:
+def draw_vae_figures(run: EvaluatedRun, folder: Path) -> None:
     """Writes the figures of a run as PNGs, each also for a dark page with "-dark" after its stem.
 
-    They are learning_curve, reconstructions, samples, interpolation, and for codes of several
-    dimensions held; for codes that are vectors also traversal.
+    They are learning_curve, reconstructions, samples, interpolation, for latents of several
+    channels held (walks with frozen dimensions), and for vector latents traversal.
 
     Args:
-        run: Whose log, results and figures folder.
-        pipeline: The trained autoencoder.
-        held_out: The images to show; the same ones in every figure of the same data.
-        seed: Of the samples.
+        run: The run.
+        folder: Of the figures.
 
     Raises:
-        UserError: If the disk cannot be written.
+        UserError: If the disk cannot be written, or the run has logged no losses.
     """
-    folder, name = run.figures, run.path.name
-    save(folder / "learning_curve.png", partial(_learning_curve, run.metrics(), name))
-    draw_vae_pictures(folder, name, pipeline, held_out, seed)
-    save(folder / "interpolation.png", _interpolation(pipeline, held_out))
-    _, channels, height, width = pipeline.encode(_images(held_out, 1)).shape
+    save(folder / "learning_curve.png", lambda: learning_curves([run], ELBO))
+    draw_vae_pictures(run, folder)
+    save(folder / "interpolation.png", lambda: interpolations([run], _PAIRS))
+    channels, height, width = run.pipeline.latent_shape
     if channels > 1:
-        save(folder / "held.png", held_walks(pipeline, held_out, channels))
+        save(folder / "held.png", lambda: frozen_walks(run))
     if height == width == 1:
-        kl = run.results().get("kl_per_dimension", [])
-        save(folder / "traversal.png", traversal(pipeline, held_out, channels, kl))
+        save(folder / "traversal.png", lambda: traversal(run))
 
 
-def draw_vae_pictures(
-    folder: Path, name: str, pipeline: VAEPipeline, held_out: Pixels, seed: int
-) -> None:
-    """The figures reconstructions and samples of `draw_vae_figures`, into a folder.
-
-    Args:
-        folder: Where to.
-        name: What the model is called.
-        pipeline: The trained autoencoder.
-        held_out: The images to show.
-        seed: Of the samples.
+def draw_vae_pictures(run: EvaluatedRun, folder: Path) -> None:
+    """Writes reconstructions and samples of `draw_vae_figures`, which need no log.
 
     Raises:
         UserError: If the disk cannot be written.
     """
-    save(folder / "reconstructions.png", _reconstructions(pipeline, held_out))
-    save(folder / "samples.png", partial(samples_sheet, name, sample_rows(pipeline, seed)))
+    save(folder / "reconstructions.png", lambda: reconstructions([run], 4 * COLUMNS))
+    priors = run.pipeline.priors
+    count, seed = COLUMNS * (2 if len(priors) > 1 else 4), run.recipe.optimisation.seed
+    save(folder / "samples.png", lambda: samples([run], priors, count, seed))
 
 
-def sample_rows(pipeline: VAEPipeline, seed: int, count: int | None = None) -> list[Row]:
-    """Samples of every prior that the pipeline has, a row each, all from the same seed.
+def reconstructions(runs: Sequence[EvaluatedRun], count: int = COLUMNS) -> Figure:
+    """The first held-out images, and below them their reconstructions by each run."""
+    real = runs[0].images(count)
+    made = [run.pipeline.reconstruct(real, output_type="pt").cpu() for run in runs]
+    rows: list[Row] = []
+    for start in range(0, len(real), COLUMNS):
+        line = slice(start, start + COLUMNS)
+        rows.append(Row("real", real[line], heading=" " if rows else ""))
+        for run, images in zip(runs, made, strict=True):
+            detail = "" if start else run.fact("psnr", "PSNR {:.1f} dB")
+            rows.append(Row(run.name, images[line], detail))
+    subtitle = "Each reconstruction is decoded from the mean of its image's posterior."
+    return image_grid("Held-out images and their reconstructions", rows, subtitle)
+
+
+def samples(
+    runs: Sequence[EvaluatedRun],
+    priors: Sequence[PriorName],
+    count: int = COLUMNS,
+    seed: int = 0,
+) -> Figure:
+    """New images of each run from each of some priors that it has.
 
     Args:
-        pipeline: What samples.
-        seed: Of each row.
-        count: In a row. Default: two lines, or four where there is but one prior.
+        runs: Of autoencoders, one of which has one of the priors.
+        priors: What the latents are drawn from.
+        count: Of each run and prior.
+        seed: The same for each run and prior.
     """
-    count = count or COLUMNS * (2 if len(pipeline.priors) > 1 else 4)
-    rows = []
-    for prior in pipeline.priors:
-        generator = torch.Generator().manual_seed(seed)
-        images = pipeline.sample(count, generator=generator, output_type="pt", prior=prior)
-        rows.append(Row(f"{PRIORS[prior]} prior", images.cpu()))
-    return rows
+    rows: list[Row] = []
+    for run in runs:
+        for prior in (prior for prior in priors if prior in run.pipeline.priors):
+            generator = torch.Generator().manual_seed(seed)
+            made = run.pipeline.sample(count, generator, "pt", prior).cpu()
+            detail = run.fact(f"samples/{prior}/frechet_distance", "Fréchet distance {:.3g}")
+            first, *others = made.split(COLUMNS)
+            rows.append(Row(f"{run.name}, {PRIORS[prior]} prior", first, detail))
+            rows += [Row("", images) for images in others]
+    subtitle = (
+        f"Decoded from random latents of one seed. Fréchet distance in features of {FEATURES}."
+    )
+    return image_grid("Samples", rows, subtitle)
 
 
-def samples_sheet(name: str, rows: Sequence[Row]) -> Figure:
-    """The figure of what `sample_rows` made."""
-    subtitle = "New images, decoded from random codes; every prior starts from the same seed."
-    if len(rows) == 1:
-        subtitle = "New images, decoded from random codes."
-    return sheet(f"{name}: samples", rows, subtitle, columns=COLUMNS)
+def interpolations(runs: Sequence[EvaluatedRun], count: int) -> Figure:
+    """Linear and spherical interpolations between `count` pairs of held-out images, by each run."""
+    rows: list[Row] = []
+    for first, second in image_pairs(runs[0], count):
+        heading = " " if rows else ""
+        for method in get_args(Method):
+            for run in runs:
+                images = walk(run, first, second, method=method)
+                rows.append(Row(f"{run.name}, {method}", images, heading=heading))
+                heading = ""
+    subtitle = "Decoded latents along a straight line, and along an arc that keeps their length."
+    return image_grid("From one held-out image to another", rows, subtitle, _WALK_LABELS)
 
 
-def walk_labels(steps: int) -> tuple[str, ...]:
-    """What stands above a walk between two real images."""
-    return ("real", *[""] * steps, "real")
+def frozen_walks(run: EvaluatedRun) -> Figure:
+    """Interpolations in which all dimensions change, some are frozen, or only those change.
+
+    Of 5 dimensions 2 to 4 are frozen, otherwise 0, 2 and 4.
+    """
+    channels = run.pipeline.latent_shape[0]
+    frozen = [d for d in ((2, 3, 4) if channels == 5 else (0, 2, 4)) if d < channels]
+    frozen = frozen[: channels - 1]
+    others = [dimension for dimension in range(channels) if dimension not in frozen]
+    names = ", ".join(map(str, frozen))
+    rows: list[Row] = []
+    for first, second in image_pairs(run, _FROZEN_PAIRS):
+        heading = " " if rows else ""
+        for label, still in (
+            ("all dimensions change", []),
+            (f"{names} frozen", frozen),
+            (f"all but {names} frozen", others),
+        ):
+            rows.append(Row(label, walk(run, first, second, frozen=still), heading=heading))
+            heading = ""
+    subtitle = (
+        f"Linear interpolations between the latents of two held-out images, {channels} dimensions "
+        "each, counted from 0. Frozen dimensions stay as in the left image."
+    )
+    return image_grid("Interpolations with frozen dimensions", rows, subtitle, _WALK_LABELS)
 
 
-def _learning_curve(metrics: Metrics, name: str) -> Figure:
-    shown = [term for term in TERMS if any(f"train/{term}" in line for line in metrics)]
-    figure, panels = charts(f"{name}: learning curve", 1, len(shown), 3.2)
-    for axes, term in zip(panels, shown, strict=True):
-        train = {"color": TRAIN, "linewidth": 1.1, "label": "training images"}
-        held_out = {"color": HELD_OUT, "linewidth": 1.8, "label": "held-out images"}
-        held_out |= {"marker": "o", "markersize": 3}
-        is_log = limit(axes, draw_splits(axes, metrics, term, train, held_out))
-        unit = "nats per image" + (", log scale" if is_log else "")
-        axes.set(title=TERMS[term], xlabel="epoch", ylabel=unit)
+def traversal(run: EvaluatedRun) -> Figure:
+    """What each dimension of a vector latent does to one image, most informative first."""
+    channels, kl = run.pipeline.latent_shape[0], run.results.get("kl_per_dimension", [])
+    order, is_measured = list(range(channels)), len(kl) == channels
+    if is_measured:
+        order.sort(key=lambda dimension: -kl[dimension])
+    chosen = order[:_MOST_TRAVERSED]
+    walks = run.pipeline.traverse(
+        run.images(1), chosen, _SPAN, _TRAVERSAL_STEPS, output_type="pt"
+    ).cpu()
+    rows = [
+        Row(f"dimension {dimension}", images, f"{kl[dimension]:.2f} nats" if is_measured else "")
+        for dimension, images in zip(chosen, walks, strict=True)
+    ]
+    subtitle = (
+        f"One image; in each row one dimension of its latent goes from -{_SPAN} to +{_SPAN} "
+        "standard deviations of the prior"
+    )
+    if is_measured:
+        subtitle += ", the dimension with the largest KL first"
+    if len(chosen) < channels:
+        subtitle += f"; {len(chosen)} of {channels} are shown"
+    places = torch.linspace(-_SPAN, _SPAN, _TRAVERSAL_STEPS).tolist()
+    labels = [f"{place:+.0f}" if place else "0" for place in places]
+    cell = CELL if len(rows) <= _FEW_TRAVERSED else CELL // 2
+    return image_grid("Latent traversal", rows, subtitle + ".", labels, cell)
+
+
+def prior_distances(runs: Sequence[EvaluatedRun]) -> Figure:
+    """Distances of the samples of each prior of each run to held-out images, as bars.
+
+    Args:
+        runs: Of autoencoders whose samples have been measured.
+    """
+    height = 1.3 + (0.16 * len(PRIORS) + 0.12) * len(runs)
+    title = f"Distance of samples to held-out images (features: {FEATURES})"
+    figure, panels = charts(title, 1, len(_SCORES), height)
+    names = [legible(run.name)[0] for run in runs]
+    for axes, (score, label) in zip(panels, _SCORES.items(), strict=True):
+        for place, (prior, words) in enumerate(PRIORS.items()):
+            key = f"samples/{prior}/{score}"
+            rows = [row for row, run in enumerate(runs) if key in run.results]
+            values = [runs[row].results[key] for row in rows]
+            where = [row + 0.27 * (place - 1) for row in rows]
+            bars = axes.barh(where, values, 0.24, color=PALETTE[place], label=words)
+            axes.bar_label(bars, fmt="{:,.3g}", padding=2, fontsize=7)
+        axes.set_yticks(range(len(runs)), names if axes is panels[0] else [])
+        axes.set(title=f"{label} (0 is best)", ylim=(len(runs) - 0.5, -0.5))
+        axes.margins(x=0.12)
+        axes.grid(visible=False, axis="y")
     legend_below(figure, *panels[0].get_legend_handles_labels())
     return figure
 
 
-def _reconstructions(pipeline: VAEPipeline, held_out: Pixels) -> partial[Figure]:
-    real = _images(held_out, 4 * COLUMNS)
-    made = pipeline.reconstruct(real, output_type="pt").cpu()
-    rows: list[Row] = []
-    for number, (ours, theirs) in enumerate(
-        zip(real.split(COLUMNS), made.split(COLUMNS), strict=True)
-    ):
-        # A heading without words parts the pairs of rows.
-        rows += [Row("real", ours, heading=" " if number else ""), Row("reconstructed", theirs)]
-    subtitle = "Each image stands above what the decoder makes of its code's mean."
-    return partial(sheet, "Held-out images and their reconstructions", rows, subtitle)
-
-
-def _interpolation(pipeline: VAEPipeline, held_out: Pixels) -> partial[Figure]:
-    rows: list[Row] = []
-    for first, second in pairs(held_out, _PAIRS):
-        for method, label in METHODS.items():
-            walk = pipeline.interpolate(first, second, _STEPS, method, output_type="pt").cpu()
-            heading = " " if rows and method == "linear" else ""
-            rows.append(Row(label, torch.cat((first, walk, second)), heading=heading))
-    title = "From one held-out image to another"
-    subtitle = "Decoded codes along a straight line, and along the arc that keeps their length."
-    return partial(sheet, title, rows, subtitle, column_labels=walk_labels(_STEPS))
-
-
-def held_walks(pipeline: VAEPipeline, held_out: Pixels, channels: int) -> partial[Figure]:
-    """Walks between held-out images: all dimensions move, some are held, only those move.
-
-    Args:
-        pipeline: The autoencoder.
-        held_out: Where the ends come from.
-        channels: Of its codes, at least 2. Of 5 dimensions 2 to 4 are held, else 0, 2 and 4.
-    """
-    wanted = (2, 3, 4) if channels == 5 else (0, 2, 4)
-    held = [dimension for dimension in wanted if dimension < channels]
-    held = held[: channels - 1]
-    others = [dimension for dimension in range(channels) if dimension not in held]
-    named = _named(held, channels)
-    rows: list[Row] = []
-    for first, second in pairs(held_out, _HELD_PAIRS):
-        heading = " " if rows else ""
-        for label, still in (
-            ("all dimensions move", []),
-            (f"{named} held", held),
-            (f"only {named} {'move' if len(held) > 1 else 'moves'}", others),
-        ):
-            walk = pipeline.interpolate(
-                first, second, _STEPS, output_type="pt", frozen_dims=still
-            ).cpu()
-            rows.append(Row(label, torch.cat((first, walk, second)), heading=heading))
-            heading = ""
-    subtitle = (
-        f"Straight walks between the codes of two held-out images, {channels} dimensions each, "
-        "counted from 0. What is held stays as in the left image."
-    )
-    title = "Walks on which some dimensions are held"
-    return partial(sheet, title, rows, subtitle, column_labels=walk_labels(_STEPS))
-
-
-def traversal(
-    pipeline: VAEPipeline, held_out: Pixels, channels: int, kl: Sequence[float]
-) -> partial[Figure]:
-    """What each dimension of a vector code does to one image, a row a dimension.
-
-    Args:
-        pipeline: The autoencoder.
-        held_out: Whose first image it is.
-        channels: Of its codes.
-        kl: Of each dimension, in nats: the largest first. Without it they come in order.
-    """
-    order = list(range(channels))
-    if len(kl) == channels:
-        order.sort(key=lambda dimension: -kl[dimension])
-    chosen = order[:_MOST_TRAVERSED]
-    walks = pipeline.traverse(
-        _images(held_out, 1), chosen, _SPAN, _TRAVERSAL_STEPS, output_type="pt"
-    ).cpu()
-    rows = [
-        Row(f"dimension {place}", walk, f"{kl[place]:.2f} nats" if len(kl) == channels else "")
-        for place, walk in zip(chosen, walks, strict=True)
-    ]
-    is_tall = len(rows) > _IN_ONE_COLUMN
-    subtitle = (
-        f"One image; in each row one dimension of its code goes from -{_SPAN} to +{_SPAN} standard "
-        "deviations of the prior"
-    )
-    if len(kl) == channels:
-        subtitle += ", the dimension that tells most about an image (KL) first"
-    if len(chosen) < channels:
-        subtitle += f"; {len(chosen)} of {channels} are shown"
-    places = torch.linspace(-_SPAN, _SPAN, _TRAVERSAL_STEPS)
-    return partial(
-        sheet,
-        "What every dimension does",
-        rows,
-        subtitle + ".",
-        column_labels=[f"{place:+.0f}" if place else "0" for place in places.tolist()],
-        cell=96 if is_tall else 128,
-        side_by_side=2 if is_tall else 1,
-    )
-
-
-def _named(held: Sequence[int], channels: int) -> str:
-    """Such as "2 to 4", or "0, 2 and 4"."""
-    if len(held) > 2 and list(held) == list(range(held[0], held[-1] + 1)):
-        return f"{held[0]} to {held[-1]}"
-    return " and ".join(filter(None, (", ".join(map(str, held[:-1])), str(held[-1]))))
-
-
-def _images(held_out: Pixels, count: int) -> Tensor:
-    return held_out.images(torch.arange(min(len(held_out), count)))
-
-
-def pairs(held_out: Pixels, count: int) -> list[tuple[Tensor, Tensor]]:
-    """So many pairs of held-out images, (1, 3, height, width) each; of few images some twice."""
+def image_pairs(run: EvaluatedRun, count: int) -> list[tuple[Tensor, Tensor]]:
+    """Pairs of held-out images, (1, 3, height, width) each; of few images some twice."""
+    held_out = run.held_out[0]
     ends = held_out.images(torch.arange(2 * count) % len(held_out)).split(1)
     return list(zip(ends[0::2], ends[1::2], strict=True))
+
+
+def walk(
+    run: EvaluatedRun,
+    first: Tensor,
+    second: Tensor,
+    method: Method = "linear",
+    frozen: Sequence[int] = (),
+) -> Tensor:
+    """Two real images and 8 decoded ones between them, (10, 3, height, width)."""
+    made = run.pipeline.interpolate(
+        first, second, _STEPS, method, output_type="pt", frozen_dims=frozen
+    )
+    return torch.cat((first, made.cpu(), second))

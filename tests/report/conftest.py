@@ -1,4 +1,4 @@
-"""Small runs of autoencoders and translations, of which figures are drawn."""
+"""Small runs of autoencoders and translations."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,7 +13,7 @@ from hf_gen.evaluation.prior import fit_prior
 from hf_gen.models.cyclegan import ResnetGenerator
 from hf_gen.models.vae import DenseVAE
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline
-from hf_gen.report.comparison import Shown
+from hf_gen.report.run import EvaluatedRun
 from hf_gen.report.style import LIGHT
 
 SIZE = 16
@@ -32,13 +32,7 @@ def _noise(count: int, size: int = SIZE, seed: int = 0) -> Pixels:
     return Pixels(rows, torch.arange(count), size)
 
 
-@pytest.fixture(scope="session")
-def noise() -> Callable[..., Pixels]:
-    """Makes `count` images of noise; the same ones for the same arguments."""
-    return _noise
-
-
-def _autoencoder(latents: int = 6, size: int = SIZE, has_prior: bool = False) -> VAEPipeline:
+def _autoencoder(latents: int, size: int, has_prior: bool) -> VAEPipeline:
     torch.manual_seed(0)
     vae = DenseVAE(size, hidden=(8,), latent_channels=latents)
     prior = fit_prior(torch.randn(200, latents, 1, 1), num_components=2) if has_prior else None
@@ -46,13 +40,7 @@ def _autoencoder(latents: int = 6, size: int = SIZE, has_prior: bool = False) ->
 
 
 @pytest.fixture(scope="session")
-def autoencoder() -> Callable[..., VAEPipeline]:
-    """Makes an untrained autoencoder pipeline."""
-    return _autoencoder
-
-
-@pytest.fixture(scope="session")
-def vae_run() -> Callable[..., Shown]:
+def vae_run() -> Callable[..., EvaluatedRun]:
     """Makes a run of an autoencoder with a log and results."""
 
     def make(
@@ -62,7 +50,8 @@ def vae_run() -> Callable[..., Shown]:
         size: int = SIZE,
         has_prior: bool = False,
         images: int = 12,
-    ) -> Shown:
+        latents: int = 6,
+    ) -> EvaluatedRun:
         metrics = []
         for step in range(1, 41):
             line = {"step": step, "epoch": step / 10}
@@ -73,18 +62,20 @@ def vae_run() -> Callable[..., Shown]:
                 line |= {f"{split}/{term}": value for term, value in terms.items()}
             metrics.append(line)
         recipe = VAERecipe(objective=Objective(kl_weight=kl_weight))
-        pipeline = _autoencoder(size=size, has_prior=has_prior)
+        pipeline = _autoencoder(latents, size, has_prior)
         found = {"psnr": 18.0, "kl": 10.0, "reconstruction": 100.0} if results is None else results
-        return Shown(name, recipe, metrics, found, pipeline, (_noise(images, size),))
+        return EvaluatedRun(name, recipe, metrics, found, pipeline, (_noise(images, size),))
 
     return make
 
 
 @pytest.fixture(scope="session")
-def translation_run() -> Callable[..., Shown]:
+def translation_run() -> Callable[..., EvaluatedRun]:
     """Makes a run of a translation with a log and results."""
 
-    def make(name: str = "run", collapsed: tuple[float, ...] = (0.0, 0.0, 0.0)) -> Shown:
+    def make(
+        name: str = "run", collapsed: tuple[float, ...] = (0.0, 0.0, 0.0), images: int = 12
+    ) -> EvaluatedRun:
         torch.manual_seed(0)
         there, back = (
             ResnetGenerator(SIZE, channels=4, num_downsamples=1, num_residual_blocks=1)
@@ -97,6 +88,8 @@ def translation_run() -> Callable[..., Shown]:
             for split in ("train", "validation"):
                 for part in ("adversarial_a_to_b", "adversarial_b_to_a", "cycle_a", "cycle_b"):
                     line[f"{split}/generators/{part}"] = 1.0 if part[-1] == "a" else 2.0
+                for turn in ("generators", "discriminators"):
+                    line[f"{split}/{turn}/objective"] = 4.0
                 for part in ("disc_a", "disc_b"):
                     line[f"{split}/discriminators/{part}"] = 0.3
             for direction in ("a_to_b", "b_to_a"):
@@ -106,8 +99,8 @@ def translation_run() -> Callable[..., Shown]:
                     alarm if direction == "a_to_b" else 0.0
                 )
             metrics.append(line)
-        held_out = (_noise(12, seed=1), _noise(12, seed=2))
+        held_out = (_noise(images, seed=1), _noise(images, seed=2))
         results = {"a_to_b/kernel_distance": 1.25, "b_to_a/kernel_distance": 2.5}
-        return Shown(name, CycleGANRecipe(), metrics, results, pipeline, held_out)
+        return EvaluatedRun(name, CycleGANRecipe(), metrics, results, pipeline, held_out)
 
     return make

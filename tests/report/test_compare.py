@@ -1,4 +1,4 @@
-"""Runs become one report, and what cannot be compared is not."""
+"""Runs are compared in one report, but only metrics of the same images and likelihood."""
 
 import json
 import shutil
@@ -20,10 +20,7 @@ TINY = (
 )
 SMALL_NETWORKS = (
     *("--generator-channels", "4", "--discriminator-channels", "4", "--discriminator-layers", "1"),
-    *(
-        "--resolution",
-        "32",
-    ),
+    *("--resolution", "32"),
 )
 AUTOENCODERS = ("conv-vae", "conv-vae-kl0", "conv-vae-kl100", "dense-vae-z5", "dense-vae-z10")
 
@@ -44,7 +41,7 @@ def runs(cache: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture(scope="session")
 def compared(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of all of them, of an unfinished one and of a folder that is no run."""
+    """The report of all of them, an unfinished one and a folder that is no run."""
     unfinished = runs / "unfinished"
     shutil.copytree(runs / "conv-vae", unfinished)
     (unfinished / "results.json").unlink()
@@ -77,7 +74,7 @@ def test_numbers_in_tables_are_those_of_the_runs(compared: Path, runs: Path) -> 
     assert row.split(" | ")[1:3] == [f"{results[key]:,.4g}" for key in ("psnr", "ssim")]
 
 
-def test_nats_of_two_likelihoods_stand_in_two_tables(compared: Path) -> None:
+def test_nats_of_two_likelihoods_are_in_two_tables(compared: Path) -> None:
     (section,) = (text for title, text in sections(compared).items() if "Autoencoders" in title)
     bernoulli, laplace = (part.split("<picture>")[0] for part in section.split("Likelihood: ")[1:])
     assert bernoulli.startswith("bernoulli.")
@@ -85,10 +82,10 @@ def test_nats_of_two_likelihoods_stand_in_two_tables(compared: Path) -> None:
     assert "| conv-vae |" in bernoulli
     assert "| laplace |" not in bernoulli
     assert "| laplace |" in laplace
-    assert "nats under one say nothing about nats under another" in section
+    assert "nats under one do not compare with nats under another" in section
 
 
-def test_the_questions_of_the_reports_have_sections(compared: Path) -> None:
+def test_the_questions_of_the_course_reports_have_sections(compared: Path) -> None:
     titles = sections(compared)
     (kl,) = (text for title, text in titles.items() if title.startswith("The KL term"))
     assert all(f"**KL x{weight}**" in kl for weight in (0, 1, 100))
@@ -101,7 +98,7 @@ def test_the_questions_of_the_reports_have_sections(compared: Path) -> None:
     assert "**cyclegan-lambda5**, cartoon to anime: mode collapse was detected at" in translation
 
 
-def test_every_picture_is_there_in_both_themes(compared: Path) -> None:
+def test_every_figure_exists_in_both_themes(compared: Path) -> None:
     text = (compared / "report.md").read_text()
     pictures = set((compared / "figures").iterdir())
     named = {compared / "figures" / part.split('"')[0] for part in text.split('"figures/')[1:]}
@@ -130,7 +127,7 @@ def test_a_report_replaces_a_report_and_nothing_else(runs: Path, tmp_path: Path)
     assert (thesis / "report.md").read_text() == "my own report"
 
 
-def test_nothing_to_compare_is_a_sentence(tmp_path: Path) -> None:
+def test_nothing_to_compare_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nothing to compare: .*is no folder"):
         compare([tmp_path / "nowhere"], tmp_path / "report")
     assert not (tmp_path / "report").exists()
@@ -153,7 +150,7 @@ def test_evaluate_prints_what_it_writes(
     assert f"{results['psnr']:,.4g}" in (run / "README.md").read_text()
 
 
-def test_reproduce_goes_on_and_skips_what_is_done(cache: tuple[str, str], tmp_path: Path) -> None:
+def test_reproduce_resumes_and_skips_what_is_done(cache: tuple[str, str], tmp_path: Path) -> None:
     names = ("dense-vae-z5", "dense-vae-z10")
     planned = [Planned(name, tmp_path / name, (*TINY, *cache), 1.0) for name in names]
     first = ["dense-vae-z5", *TINY, *cache, "--output-dir", str(tmp_path / "dense-vae-z5")]
@@ -174,7 +171,7 @@ def test_reproduce_names_what_failed(cache: tuple[str, str], tmp_path: Path) -> 
         reproduce([broken], tmp_path / "report")
 
 
-def test_the_words_of_a_training_are_added_to_a_file_of_that_name(tmp_path: Path) -> None:
+def test_the_output_of_a_training_is_appended_to_an_existing_log(tmp_path: Path) -> None:
     (tmp_path / "run.log").write_text("mine\n")
     broken = Planned("dense-vae-z5", tmp_path / "run", ("--learning-rate", "-1"), 1.0)
     with pytest.raises(UserError, match="ended early"):

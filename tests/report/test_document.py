@@ -1,4 +1,4 @@
-"""The same report as Markdown and as one page that needs nothing beside it."""
+"""A report as Markdown, and as one page that needs no other file."""
 
 import base64
 import re
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from hf_gen.report.document import Picture, Section, Table, as_text, write_report
+from hf_gen.report.document import as_text, bullets, picture, table, write_report
 
 
 def report(folder: Path) -> tuple[str, str]:
@@ -14,9 +14,9 @@ def report(folder: Path) -> tuple[str, str]:
     for name, colour in (("curve.png", "white"), ("curve-dark.png", "black")):
         Image.new("RGB", (4, 4), colour).save(folder / "figures" / name)
     nasty = as_text("<script>alert(1)</script> | *a*_b_ `c` [d](http://e) #f")
-    table = Table(("run", "PSNR (dB)"), [(nasty, "18.7"), ("two", "9")])
-    parts = ("A sentence.", table, ["one", "other"], Picture("curve", 'the "curve"'))
-    write_report(folder, "What & why", [Section("First", parts)])
+    numbers = table(("run", "PSNR (dB)"), [(nasty, "18.7"), ("two", "9")])
+    parts = ("## First", "A sentence.", numbers, bullets(["one", "other"]))
+    write_report(folder, "What & why", [*parts, "", picture("curve", 'the "curve"')])
     return (folder / "report.md").read_text(), (folder / "report.html").read_text()
 
 
@@ -29,7 +29,7 @@ def test_markdown_points_to_both_themes(tmp_path: Path) -> None:
     assert 'src="figures/curve.png" alt="the &quot;curve&quot;"' in markdown
 
 
-def test_page_holds_its_pictures_and_asks_for_nothing(tmp_path: Path) -> None:
+def test_the_page_holds_its_pictures(tmp_path: Path) -> None:
     _, page = report(tmp_path)
     sources = re.findall(r'(?:src|srcset|href)="([^"]*)"', page)
     assert len(sources) == 2
@@ -42,7 +42,7 @@ def test_page_holds_its_pictures_and_asks_for_nothing(tmp_path: Path) -> None:
     assert "<li>other</li>" in page
 
 
-def test_a_name_stays_a_name(tmp_path: Path) -> None:
+def test_names_are_escaped(tmp_path: Path) -> None:
     markdown, page = report(tmp_path)
     assert "<script>" not in markdown + page
     shown = "&lt;script&gt;alert(1)&lt;/script&gt; | *a*_b_ `c` [d](http://e) #f"

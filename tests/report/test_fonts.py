@@ -10,15 +10,15 @@ from matplotlib.figure import Figure
 
 from hf_gen.report import fonts
 from hf_gen.report.fonts import legible
-from hf_gen.report.sheet import Row, sheet
+from hf_gen.report.image_grid import Row, image_grid
 from hf_gen.report.style import charts, legend_below, save
 
 CAT = "\N{CJK UNIFIED IDEOGRAPH-732B}"
 
 
 @pytest.fixture(autouse=True)
-def _fonts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the fonts that come with matplotlib: a system may have others."""
+def _only_fonts_of_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system may have others."""
     own = str(Path(font_manager.__file__).parent)
     listed = [font for font in font_manager.fontManager.ttflist if font.fname.startswith(own)]
     monkeypatch.setattr(font_manager.fontManager, "ttflist", listed)
@@ -36,7 +36,7 @@ def test_letters_that_no_font_has_are_escaped() -> None:
 
 def test_letters_of_another_font_are_shown_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     known = fonts._letters
-    others = {"STIXGeneral": known("STIXGeneral") | {ord(CAT)}}
+    others = {"STIXGeneral": frozenset({ord(CAT)})}
     monkeypatch.setattr(fonts, "_letters", lambda name: others.get(name) or known(name))
     assert legible(f"{CAT}-z10") == (f"{CAT}-z10", ["DejaVu Sans", "STIXGeneral"])
 
@@ -53,4 +53,4 @@ def test_no_figure_shows_boxes(tmp_path: Path) -> None:
         warnings.simplefilter("error")  # matplotlib warns of each letter that it has no glyph for
         save(tmp_path / "chart.png", chart)
         rows = [Row(f"{CAT}の実行", torch.zeros(2, 3, 8, 8), detail=CAT, heading=CAT)]
-        save(tmp_path / "sheet.png", lambda: sheet(CAT, rows, CAT))
+        save(tmp_path / "grid.png", lambda: image_grid(CAT, rows, CAT))

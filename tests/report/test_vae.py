@@ -1,6 +1,7 @@
-"""Every figure of an autoencoder's run is drawn, and shows what it says."""
+"""The figures of autoencoders show what they say, of one run and of several."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,64 +11,43 @@ import torch
 from diffusers import AutoencoderTiny
 from PIL import Image
 
-from hf_gen.data.pixels import Pixels
-from hf_gen.images import to_pixels
 from hf_gen.pipelines import VAEPipeline
-from hf_gen.report import draw_vae_figures
-from hf_gen.report.vae import held_walks, pairs, sample_rows, traversal
-from hf_gen.runs.folder import RunFolder
+from hf_gen.report import draw_vae_figures, vae
+from hf_gen.report.run import EvaluatedRun
+from tests.report.figures import enlarged, image_rows, rendered, texts
 
-FIGURES = ["held", "interpolation", "learning_curve", "reconstructions", "samples", "traversal"]
-
-
-def make_run(folder: Path, results: dict[str, Any]) -> RunFolder:
-    folder.mkdir()
-    run = RunFolder(folder)
-    for step in range(1, 31):
-        values = {"negative_elbo": 100 / step, "reconstruction": 90 / step, "kl": 10 / step}
-        numbers = {f"train/{name}": value for name, value in values.items()}
-        if step % 10 == 0:
-            numbers |= {f"validation/{name}": value for name, value in values.items()}
-        run.log({"step": step, "epoch": step / 10, **numbers})
-    run.save_results(results)
-    return run
+Make = Callable[..., EvaluatedRun]
+FIGURES = {"held", "interpolation", "learning_curve", "reconstructions", "samples", "traversal"}
+SCORES = {"samples/standard/frechet_distance": 50.0, "samples/standard/kernel_distance": 1.5}
 
 
-def pixels_of(path: Path) -> Any:
-    with Image.open(path) as picture:
-        return np.asarray(picture.convert("RGB"))
+def drawn(run: EvaluatedRun, folder: Path) -> dict[str, Any]:
+    draw_vae_figures(run, folder)
+    found = {}
+    for path in folder.glob("*.png"):
+        with Image.open(path) as picture:
+            found[path.stem] = np.asarray(picture.convert("RGB"))
+    return found
 
 
-def test_all_figures_are_written_for_light_and_dark_pages_and_the_same_each_time(
-    tmp_path: Path, autoencoder: Callable[..., VAEPipeline], noise: Callable[..., Pixels]
+def test_all_figures_are_written_in_both_themes_and_are_deterministic(
+    tmp_path: Path, vae_run: Make
 ) -> None:
-    run = make_run(tmp_path / "run", {"kl_per_dimension": [0.1, 2.0, 0.3, 1.0, 0.0, 0.5]})
-    drawn = []
-    for _ in range(2):
-        draw_vae_figures(run, autoencoder(has_prior=True), noise(30), seed=0)
-        drawn.append({path.stem: pixels_of(path) for path in run.figures.glob("*.png")})
-    assert sorted(drawn[0]) == sorted([*FIGURES, *(f"{name}-dark" for name in FIGURES)])
-    for name, pixels in drawn[0].items():
-        assert np.array_equal(pixels, drawn[1][name]), name
+    run = vae_run(results={"kl_per_dimension": [0.1, 2.0, 0.3, 1.0, 0.0, 0.5]}, has_prior=True)
+    first, again = drawn(run, tmp_path), drawn(run, tmp_path)
+    assert first.keys() == FIGURES | {f"{name}-dark" for name in FIGURES}
+    for name, pixels in first.items():
+        assert np.array_equal(pixels, again[name]), name
         assert pixels.shape[1] >= 1000
         assert (pixels[0, 0].max() < 30) == name.endswith("-dark")
 
 
 @pytest.mark.parametrize("images", [1, 3])
-def test_few_held_out_images_are_enough(
-    tmp_path: Path,
-    autoencoder: Callable[..., VAEPipeline],
-    noise: Callable[..., Pixels],
-    images: int,
-) -> None:
-    run = make_run(tmp_path / "run", {})
-    draw_vae_figures(run, autoencoder(), noise(images), seed=0)
-    assert len(list(run.figures.glob("*.png"))) == 2 * len(FIGURES)
+def test_few_held_out_images_are_enough(tmp_path: Path, vae_run: Make, images: int) -> None:
+    assert len(drawn(vae_run(images=images), tmp_path)) == 2 * len(FIGURES)
 
 
-def test_of_a_map_of_latents_no_dimension_is_traversed(
-    tmp_path: Path, noise: Callable[..., Pixels]
-) -> None:
+def test_a_latent_map_has_no_traversal(tmp_path: Path, vae_run: Make) -> None:
     tiny = AutoencoderTiny(
         encoder_block_out_channels=(8, 8),
         decoder_block_out_channels=(8, 8),
@@ -75,67 +55,99 @@ def test_of_a_map_of_latents_no_dimension_is_traversed(
         num_decoder_blocks=(1, 1),
         latent_channels=4,
     )
-    run = make_run(tmp_path / "run", {})
-    draw_vae_figures(run, VAEPipeline(tiny, resolution=16), noise(4), seed=0)
-    names = {path.stem for path in run.figures.glob("*.png")}
-    assert {name for name in names if not name.endswith("-dark")} == set(FIGURES) - {"traversal"}
+    names = drawn(replace(vae_run(), pipeline=VAEPipeline(tiny, resolution=16)), tmp_path)
+    assert {name for name in names if not name.endswith("-dark")} == FIGURES - {"traversal"}
 
 
-def test_priors_are_sampled_from_the_same_seed_as_the_pipeline_does(
-    autoencoder: Callable[..., VAEPipeline],
+def test_reconstructions_are_below_the_same_real_images(vae_run: Make) -> None:
+    runs = [vae_run("one"), vae_run("two", results={}, latents=3)]
+    figure = vae.reconstructions(runs, 12)
+    rows = image_rows(figure)
+    real = runs[0].images(12)
+    made = [run.pipeline.reconstruct(real, output_type="pt") for run in runs]
+    for row, images in zip(rows, (real, *made), strict=False):
+        assert np.array_equal(row, enlarged(images[:10]))
+    for row, images in zip(rows[3:], (real, *made), strict=True):
+        assert np.array_equal(row, enlarged(images[10:]))
+    assert texts(figure).count("PSNR 18.0 dB") == 1
+
+
+def test_samples_of_every_run_and_prior_start_from_one_seed(vae_run: Make) -> None:
+    fitted = vae_run("fitted", has_prior=True, results=SCORES)
+    figure = vae.samples([fitted, vae_run("plain")], ("standard", "mixture"), 12, seed=3)
+    rows = image_rows(figure)
+    assert len(rows) == 6
+    for row, prior in zip(rows[::2], ("standard", "mixture"), strict=False):
+        made = fitted.pipeline.sample(12, torch.Generator().manual_seed(3), "pt", prior)
+        assert np.array_equal(row, enlarged(made[:10]))
+    shown = " ".join(texts(figure))
+    assert "Fréchet distance 50" in shown
+    assert shown.count("fitted, standard") == shown.count("fitted, mixture") == 1
+    assert "plain, mixture" not in shown
+
+
+@pytest.mark.parametrize(("runs", "pairs"), [(1, 4), (3, 2)])
+def test_every_run_interpolates_the_same_pairs_with_both_methods(
+    vae_run: Make, runs: int, pairs: int
 ) -> None:
-    pipeline = autoencoder(has_prior=True)
-    rows = sample_rows(pipeline, seed=5, count=4)
-    assert len(rows) == len(pipeline.priors) == 3
-    for row, prior in zip(rows, pipeline.priors, strict=True):
-        generator = torch.Generator().manual_seed(5)
-        assert torch.equal(row.images, pipeline.sample(4, generator, "pt", prior))
+    made = [vae_run(f"run-{number}") for number in range(runs)]
+    figure = vae.interpolations(made, pairs)
+    rows = image_rows(figure)
+    assert len(rows) == 2 * runs * pairs
+    assert sum("spherical" in text for text in texts(figure)) == runs * pairs
+    first, second = vae.image_pairs(made[0], 1)[0]
+    expected = made[0].pipeline.interpolate(first, second, 8, "spherical", output_type="pt")
+    assert np.array_equal(rows[runs], enlarged(torch.cat((first, expected, second))))
 
 
 @pytest.mark.parametrize(
-    ("latents", "words", "held"),
-    [
-        (5, "2 to 4", [2, 3, 4]),
-        (10, "0, 2 and 4", [0, 2, 4]),
-        (3, "0 and 2", [0, 2]),
-        (2, "0", [0]),
-    ],
+    ("latents", "frozen"), [(5, [2, 3, 4]), (10, [0, 2, 4]), (3, [0, 2]), (2, [0])]
 )
-def test_the_held_dimensions_are_those_of_the_report_and_stay(
-    autoencoder: Callable[..., VAEPipeline],
-    noise: Callable[..., Pixels],
-    latents: int,
-    words: str,
-    held: list[int],
+def test_frozen_dimensions_are_those_of_the_course_report(
+    vae_run: Make, latents: int, frozen: list[int]
 ) -> None:
-    pipeline, held_out = autoencoder(latents), noise(6)
-    rows = held_walks(pipeline, held_out, latents).args[1]
-    moves = "moves" if len(held) == 1 else "move"
-    labels = ["all dimensions move", f"{words} held", f"only {words} {moves}"]
-    assert [row.label for row in rows] == labels * 3
-    first, second = pairs(held_out, 1)[0]
-    expected = pipeline.interpolate(first, second, 8, output_type="pt", frozen_dims=held)
-    assert torch.equal(rows[1].images, torch.cat((first, expected, second)))
-    others = [dimension for dimension in range(latents) if dimension not in held]
-    expected = pipeline.interpolate(first, second, 8, output_type="pt", frozen_dims=others)
-    assert torch.equal(rows[2].images, torch.cat((first, expected, second)))
+    run = vae_run(latents=latents)
+    figure = vae.frozen_walks(run)
+    rows = image_rows(figure)
+    names = ", ".join(map(str, frozen))
+    labels = ["all dimensions", f"{names} frozen"]
+    assert [text for text in texts(figure) if text in labels] == labels * 3
+    others = [dimension for dimension in range(latents) if dimension not in frozen]
+    first, second = vae.image_pairs(run, 1)[0]
+    for row, still in zip(rows[1:3], (frozen, others), strict=True):
+        expected = vae.walk(run, first, second, frozen=still)
+        assert np.array_equal(row, enlarged(expected))
 
 
-def test_dimensions_are_traversed_from_the_most_informative_on(
-    autoencoder: Callable[..., VAEPipeline], noise: Callable[..., Pixels]
+@pytest.mark.parametrize(
+    ("latents", "kl", "order"),
+    [(4, [0.1, 2.0, 0.0, 0.7], [1, 3, 0, 2]), (60, [], list(range(50)))],
+)
+def test_the_most_informative_dimensions_are_traversed_first(
+    vae_run: Make, latents: int, kl: list[float], order: list[int]
 ) -> None:
-    pipeline, held_out = autoencoder(4), noise(1)
-    rows = traversal(pipeline, held_out, 4, [0.1, 2.0, 0.0, 0.7]).args[1]
-    assert [row.label for row in rows] == [f"dimension {place}" for place in (1, 3, 0, 2)]
-    assert [row.detail for row in rows] == ["2.00 nats", "0.70 nats", "0.10 nats", "0.00 nats"]
-    face = held_out.images(torch.arange(1))
-    alone = pipeline.traverse(face, [3], span=3, steps=7, output_type="pt")[0]
-    assert np.array_equal(to_pixels(rows[1].images), to_pixels(alone))
+    run = vae_run(latents=latents, results={"kl_per_dimension": kl})
+    figure = vae.traversal(run)
+    shown = texts(figure)
+    dimensions = [text for text in shown if text.startswith("dimension ")]
+    assert dimensions == [f"dimension {place}" for place in order]
+    nats = [text for text in shown if text.endswith(" nats")]
+    assert nats == [f"{kl[place]:.2f} nats" for place in order if kl]
+    cell = 128 if latents == 4 else 64
+    made = run.pipeline.traverse(run.images(1), order[1:2], span=3, steps=7, output_type="pt")[0]
+    assert np.array_equal(image_rows(figure, cell)[1], enlarged(made, cell))
 
 
-def test_without_results_dimensions_are_traversed_in_order_and_fifty_at_most(
-    autoencoder: Callable[..., VAEPipeline], noise: Callable[..., Pixels]
-) -> None:
-    rows = traversal(autoencoder(60), noise(1), 60, []).args[1]
-    assert [row.label for row in rows] == [f"dimension {place}" for place in range(50)]
-    assert not any(row.detail for row in rows)
+@pytest.mark.parametrize("count", [1, 12])
+def test_bars_are_as_long_as_the_distances_of_the_priors(vae_run: Make, count: int) -> None:
+    results = SCORES | {
+        "samples/mixture/frechet_distance": 25.0,
+        "samples/mixture/kernel_distance": 0.5,
+    }
+    runs = [vae_run(f"a-run-with-quite-a-long-name-{n}", results=results) for n in range(count)]
+    figure = vae.prior_distances(runs)
+    rendered(figure)
+    frechet, kernel = figure.axes
+    assert sorted(bar.get_width() for bar in frechet.patches) == [25.0] * count + [50.0] * count
+    assert sorted({bar.get_width() for bar in kernel.patches}) == [0.5, 1.5]
+    assert {run.name for run in runs} <= set(texts(figure))

@@ -13,7 +13,7 @@ from hf_gen.demo.models import ModelCache, find_models
 from hf_gen.errors import UserError
 from hf_gen.hub.cards import run_card
 from hf_gen.recipes import RECIPES
-from hf_gen.report.compare import check_measured
+from hf_gen.report.run import check_measured
 from hf_gen.runs.folder import RunFolder
 from hf_gen.runs.loading import load_run
 from hf_gen.training.checkpoints import load_checkpoint, save_checkpoint

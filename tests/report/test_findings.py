@@ -1,46 +1,44 @@
-"""Sentences follow from the numbers, and change when the numbers do."""
+"""Findings follow from the metrics, and change when the metrics do."""
 
 from dataclasses import replace
 from typing import Any
 
+import pytest
 import torch
 
 from hf_gen.config import CycleGANRecipe, DenseVAEConfig, Objective, VAERecipe
 from hf_gen.data.pixels import Pixels
+from hf_gen.models.cyclegan import ResnetGenerator
 from hf_gen.models.vae import DenseVAE
-from hf_gen.pipelines import VAEPipeline
-from hf_gen.report.comparison import Shown
-from hf_gen.report.sentences import (
-    best_priors,
-    collapse,
-    kl_term,
-    latents,
-    limited_information,
-    ranking,
-    verdicts,
-)
+from hf_gen.pipelines import TranslationPipeline, VAEPipeline
+from hf_gen.report import findings
+from hf_gen.report.run import EvaluatedRun
 
 RECIPE = VAERecipe()
 PIXELS = Pixels(torch.zeros(1, 192, dtype=torch.uint8), torch.arange(1), 8)
 PIPELINE = VAEPipeline(DenseVAE(8, hidden=(2,), latent_channels=1), resolution=8)
 
 
-def run(name: str, recipe: Any = RECIPE, metrics: Any = (), **results: float) -> Shown:
+def run(
+    name: str, recipe: Any = RECIPE, metrics: Any = (), pipeline: Any = PIPELINE, **results: float
+) -> EvaluatedRun:
     numbers = {key.replace("__", "/"): value for key, value in results.items()}
-    return Shown(name, recipe, list(metrics), numbers, PIPELINE, (PIXELS,))
+    return EvaluatedRun(name, recipe, list(metrics), numbers, pipeline, (PIXELS,))
 
 
-def weighted(name: str, kl_weight: float, **results: float) -> Shown:
+def weighted(name: str, kl_weight: float, **results: float) -> EvaluatedRun:
     return run(name, VAERecipe(objective=Objective(kl_weight=kl_weight)), **results)
 
 
 def test_ranking_knows_which_way_is_better() -> None:
     runs = [run("one", psnr=18.0, perceptual=0.5), run("two", psnr=20.0, perceptual=0.6)]
-    assert "**two** is best with 20, and **one** worst with 18" in str(ranking(runs, "psnr"))
-    assert "**one** is best with 0.5" in str(ranking(runs, "perceptual"))
-    assert ranking([*runs, run("three")], "ssim") is None
+    assert "**two** is best with 20, and **one** worst with 18" in str(
+        findings.ranking(runs, "psnr")
+    )
+    assert "**one** is best with 0.5" in str(findings.ranking(runs, "perceptual"))
+    assert findings.ranking([*runs, run("three")], "ssim") == []
     near = [run("one", psnr=18.0), run("two", psnr=18.1)]
-    assert "lie within 1%: 18.1 to 18" in str(ranking(near, "psnr"))
+    assert "are within 1%: 18.1 to 18" in str(findings.ranking(near, "psnr"))
 
 
 def test_kl_term_says_all_alike_only_where_the_numbers_do() -> None:
@@ -59,7 +57,7 @@ def test_kl_term_says_all_alike_only_where_the_numbers_do() -> None:
         samples__standard__diversity=0.6,
         **same | {"samples__standard__frechet_distance": 30.0},
     )  # fmt: skip
-    texts = kl_term([other, alike])
+    texts = findings.kl_weights([other, alike])
     assert "all outputs are alike" in texts[1]
     assert "**KL x100** (x100): 0 of 50 latents are active" in texts[1]
     assert "alike" not in texts[0]
@@ -67,14 +65,14 @@ def test_kl_term_says_all_alike_only_where_the_numbers_do() -> None:
     assert "closest to real images at KL x100" in texts[3]
     assert "farthest from them at KL x0" in texts[3]
     telling = replace(alike, results=alike.results | {"mutual_information": 2.0})
-    assert "alike" not in kl_term([other, telling])[1]
+    assert "alike" not in findings.kl_weights([other, telling])[1]
 
 
 def test_latents_are_compared_from_few_to_many() -> None:
-    def dense(count: int, psnr: float) -> Shown:
+    def dense(count: int, psnr: float) -> EvaluatedRun:
         return run(f"z{count}", VAERecipe(model=DenseVAEConfig(latent_channels=count)), psnr=psnr)
 
-    (text,) = latents([dense(10, 15.0), dense(5, 14.0)])
+    (text,) = findings.latent_counts([dense(10, 15.0), dense(5, 14.0)])
     assert text == "With 5 latents and with 10 latents: PSNR 14 and 15 (dB)."
 
 
@@ -82,26 +80,31 @@ def test_information_at_its_limit_is_named() -> None:
     pixels = Pixels(torch.zeros(100, 192, dtype=torch.uint8), torch.arange(100), 8)
     full = replace(run("full", mutual_information=4.59), held_out=(pixels,))
     less = replace(run("less", mutual_information=3.0), held_out=(pixels,))
-    (text,) = limited_information([full, less])
+    (text,) = findings.saturated_information([full, less])
     assert text.startswith("The mutual information of **full** is at the limit")
     assert "(4.605 nats)" in text
-    assert limited_information([less]) == []
+    assert findings.saturated_information([less]) == []
 
 
-def test_best_prior_is_the_nearest() -> None:
-    distances = {"standard": 9.0, "gaussian": 3.0, "mixture": 4.0}
+@pytest.mark.parametrize(
+    ("distances", "sentence"),
+    [
+        (
+            {"standard": 9.0, "gaussian": 3.0, "mixture": 4.0},
+            "**one** samples best from the fitted Gaussian prior: Frechet distance 3 (mixture 4, "
+            "standard normal 9).",
+        ),
+        (
+            {"standard": 4.0, "gaussian": 4.01, "mixture": 3.99},
+            "**one** samples equally well from every prior: Frechet distances 3.99 to 4.01.",
+        ),
+    ],
+)
+def test_the_best_prior_is_the_nearest_unless_all_are_close(
+    distances: dict[str, float], sentence: str
+) -> None:
     numbers = {f"samples__{name}__frechet_distance": value for name, value in distances.items()}
-    (text,) = best_priors([run("one", **numbers), run("none")])
-    assert (
-        "from the fitted Gaussian prior: Frechet distance 3 (mixture 4, standard normal 9)" in text
-    )
-
-
-def test_priors_that_differ_little_are_said_to() -> None:
-    distances = {"standard": 4.0, "gaussian": 4.01, "mixture": 3.99}
-    numbers = {f"samples__{name}__frechet_distance": value for name, value in distances.items()}
-    (text,) = best_priors([run("one", **numbers)])
-    assert text == "**one** samples equally well from every prior: Frechet distances 3.99 to 4.01."
+    assert findings.best_priors([run("one", **numbers), run("none")]) == [sentence]
 
 
 def test_collapse_names_the_epochs() -> None:
@@ -117,15 +120,18 @@ def test_collapse_names_the_epochs() -> None:
     results = {
         f"{way}__{key}": value for way in ("a_to_b", "b_to_a") for key, value in numbers.items()
     }
-    there, back = collapse(run("gan", CycleGANRecipe(), lines, **results))
+    network = ResnetGenerator(8, channels=2, num_downsamples=1, num_residual_blocks=1)
+    translation = TranslationPipeline(network, network, 8, domain_a="anime", domain_b="cartoon")
+    gan = run("gan", CycleGANRecipe(), lines, translation, **results)
+    forward, backward = findings.mode_collapse(gan)
     assert (
-        "anime to cartoon: mode collapse was detected at 1 of 2 evaluations (epochs 2.5)" in there
+        "anime to cartoon: mode collapse was detected at 1 of 2 evaluations (epochs 2.5)" in forward
     )
-    assert "25% of the translations" in there
-    assert "cartoon to anime: mode collapse was detected at none of 2 evaluations;" in back
+    assert "25% of the translations" in forward
+    assert "cartoon to anime: mode collapse was detected at none of 2 evaluations;" in backward
 
 
 def test_verdicts_need_a_posterior() -> None:
-    assert verdicts([run("tiny", psnr=20.0)]) == []
-    (text,) = verdicts([run("vae", active_units=0, latents=50, mutual_information=0.1)])
+    assert findings.posteriors([run("tiny", psnr=20.0)]) == []
+    (text,) = findings.posteriors([run("vae", active_units=0, latents=50, mutual_information=0.1)])
     assert text.startswith("**vae**: 0 of 50 latent dimensions are active")

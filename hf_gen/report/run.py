@@ -1,0 +1,197 @@
+"""A run with its log, results, model and held-out images, and which runs are comparable."""
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from hf_gen.config import CycleGANRecipe, DenseVAEConfig, Output, Recipe, VAERecipe
+from hf_gen.data.batches import Domain
+from hf_gen.data.domains import load_domains
+from hf_gen.data.pixels import Pixels
+from hf_gen.data.sources import load_domain
+from hf_gen.errors import UserError
+from hf_gen.metrics import DIRECTIONS, Direction
+from hf_gen.pipelines import TranslationPipeline, VAEPipeline, load
+from hf_gen.runs.folder import RunFolder
+from hf_gen.runs.loading import LoadedRun, load_run
+
+Key = TypeVar("Key", bound=Hashable)
+# What every evaluation measures of a family, and a report cannot do without.
+_MEASURED = {
+    VAERecipe: ("images", "psnr"),
+    CycleGANRecipe: (
+        "images",
+        *(f"{way}/{name}" for way in DIRECTIONS for name in ("diversity", "near_duplicates")),
+    ),
+}
+_OF_A_POSTERIOR = ("kl", "reconstruction", "active_units", "latents", "mutual_information")
+
+
+@dataclass(frozen=True)
+class EvaluatedRun:
+    """A run as figures and tables show it.
+
+    Attributes:
+        name: The name of its folder, or another that tells it from other runs.
+        recipe: What was trained.
+        metrics: The lines of its log.
+        results: What was measured after training.
+        pipeline: What it exported.
+        held_out: The held-out images of each domain.
+    """
+
+    name: str
+    recipe: Recipe
+    metrics: list[dict[str, float]]
+    results: dict[str, Any]
+    pipeline: VAEPipeline | TranslationPipeline
+    held_out: tuple[Pixels, ...]
+
+    @classmethod
+    def of(
+        cls,
+        folder: RunFolder,
+        recipe: Recipe,
+        pipeline: VAEPipeline | TranslationPipeline,
+        domains: Iterable[Domain],
+        name: str | None = None,
+    ) -> "EvaluatedRun":
+        """Reads the log and the results of a run folder.
+
+        Raises:
+            UserError: If one of them is damaged.
+        """
+        held_out = tuple(domain.held_out for domain in domains)
+        name = name or folder.path.name
+        return cls(name, recipe, folder.metrics(), folder.results(), pipeline, held_out)
+
+    def images(self, count: int, domain: int = 0) -> Tensor:
+        """The first held-out images, (at most `count`, 3, height, width)."""
+        return self.held_out[domain].images(torch.arange(min(len(self.held_out[domain]), count)))
+
+    def fact(self, key: str, words: str) -> str:
+        """A result in words such as "PSNR {:.1f} dB"; empty if it was not measured."""
+        return words.format(self.results[key], **self.results) if key in self.results else ""
+
+    @property
+    def kl_weight(self) -> float:
+        """Weight of the KL term; 0 without one."""
+        return self.recipe.objective.kl_weight if isinstance(self.recipe, VAERecipe) else 0.0
+
+    @property
+    def latent_channels(self) -> int:
+        """Channels of the latents; 0 without latents."""
+        return self.recipe.model.latent_channels if isinstance(self.recipe, VAERecipe) else 0
+
+    def domain_names(self, direction: Direction) -> tuple[str, str]:
+        """Source and target of a translation."""
+        a, b = self.pipeline.config.domain_a, self.pipeline.config.domain_b
+        return (a, b) if direction == "a_to_b" else (b, a)
+
+
+def open_runs(paths: Sequence[Path]) -> tuple[list[EvaluatedRun], dict[str, str]]:
+    """The runs that can be reported, and why the others cannot: names without paths."""
+    loaded: list[LoadedRun] = []
+    evaluated: list[EvaluatedRun] = []
+    left_out: dict[str, str] = {}
+    for path in dict.fromkeys(path.resolve() for path in paths):
+        try:
+            loaded.append(load_run(path))
+        except UserError as error:
+            left_out[path.name] = _without_parent(error, path)
+    names = [run.name for run in loaded]
+    for run in loaded:
+        path = run.folder.path
+        name = run.name if names.count(run.name) == 1 else f"{path.parent.name}/{run.name}"
+        try:
+            evaluated.append(_evaluated(run, name))
+        except UserError as error:
+            left_out[run.name] = _without_parent(error, path)
+    return evaluated, left_out
+
+
+def check_measured(run: LoadedRun) -> None:
+    """Checks that a run has a log, and the results that a report needs.
+
+    Raises:
+        UserError: If something is missing or damaged.
+    """
+    run.folder.last_line()
+    results = run.folder.results()
+    of_a_posterior = _OF_A_POSTERIOR if {*_OF_A_POSTERIOR} & results.keys() else ()
+    missing = {*_MEASURED[type(run.recipe)], *of_a_posterior} - results.keys()
+    if missing:
+        raise UserError(
+            f"{run.folder.path}/results.json has no {min(missing)}: measure the run again with "
+            f"hf-gen evaluate {run.folder.path}"
+        )
+
+
+def grouped(
+    runs: Iterable[EvaluatedRun], key: Callable[[EvaluatedRun], Key]
+) -> Iterable[tuple[Key, list[EvaluatedRun]]]:
+    """The runs by their key, in the order of the first of each group."""
+    groups: dict[Key, list[EvaluatedRun]] = {}
+    for run in runs:
+        groups.setdefault(key(run), []).append(run)
+    return groups.items()
+
+
+def data_of(run: EvaluatedRun) -> str:
+    """What a run was measured on: numbers of runs that differ in it are not compared."""
+    recipe, size = run.recipe, run.recipe.data.resolution
+    folder, name = recipe.data.train_data_dir, recipe.data.dataset_name
+    names = [folder.name if folder else Path(name).name if Path(name).is_dir() else name]
+    if isinstance(recipe, CycleGANRecipe):
+        other = recipe.domains.train_data_dir_b or recipe.domains.dataset_name_b
+        names += [] if other is None else [Path(other).name]
+    count = " and ".join(f"{len(pixels):,}" for pixels in run.held_out)
+    column = f" ({recipe.data.image_column})" if recipe.data.image_column else ""
+    return f"{' and '.join(names)}{column}, {size}x{size}, {count} held-out images"
+
+
+def likelihood_of(run: EvaluatedRun) -> str:
+    """The likelihood in whose nats an autoencoder is measured."""
+    if not isinstance(run.recipe, VAERecipe):
+        return ""
+    objective = run.recipe.objective
+    scale = f", scale {objective.likelihood_scale:g}"
+    return objective.likelihood + ("" if objective.likelihood == "bernoulli" else scale)
+
+
+def same_but_kl_weight(run: EvaluatedRun) -> Hashable:
+    """Equal for runs that differ in the weight of the KL term and nothing else that is computed."""
+    if not isinstance(run.recipe, VAERecipe):
+        return run.name
+    objective = replace(run.recipe.objective, kl_weight=1.0)
+    return replace(run.recipe, objective=objective, output=Output())
+
+
+def same_but_latents(run: EvaluatedRun) -> Hashable:
+    """Equal for fully connected VAEs that differ in the number of latents alone."""
+    recipe = run.recipe
+    if not isinstance(recipe, VAERecipe) or not isinstance(recipe.model, DenseVAEConfig):
+        return run.name
+    return replace(recipe, model=replace(recipe.model, latent_channels=1), output=Output())
+
+
+def _evaluated(run: LoadedRun, name: str) -> EvaluatedRun:
+    check_measured(run)
+    recipe = run.recipe
+    domains: tuple[Domain, ...]
+    if isinstance(recipe, CycleGANRecipe):
+        domains = load_domains(recipe.data, recipe.domains)
+    else:
+        domains = (load_domain(recipe.data),)
+    pipeline = load(run.folder.path)
+    pipeline.set_progress_bar_config(disable=True)
+    return EvaluatedRun.of(run.folder, recipe, pipeline, domains, name)
+
+
+def _without_parent(error: UserError, path: Path) -> str:
+    """The error for a report that others read, in which a run has its name and no path."""
+    return str(error).replace(f"{path.parent}/", "")
