@@ -25,6 +25,12 @@ SIZE = 96
 # The last block at each of four resolutions: 24x24, 12x12, 6x6 and 3x3 positions.
 _BLOCKS = (2, 4, 10, 15)
 _BLOCKS_OF_LOSS = (0, 2, 4)
+_NORMS = {
+    "_conv_stem": "_bn0",
+    "_expand_conv": "_bn0",
+    "_depthwise_conv": "_bn1",
+    "_project_conv": "_bn2",
+}
 # So few images that the widest maps stay in a core's cache.
 _BATCH_SIZE = 32
 
@@ -148,18 +154,11 @@ def _embeddings(maps: list[Tensor]) -> Tensor:
 
 def _fold_batch_norms(network: EfficientNet) -> None:
     """Folds each batch normalisation into the convolution before it, for half the time."""
-    _fold(network, "_conv_stem", "_bn0")
-    for block in network._blocks:
-        if hasattr(block, "_expand_conv"):
-            _fold(block, "_expand_conv", "_bn0")
-        _fold(block, "_depthwise_conv", "_bn1")
-        _fold(block, "_project_conv", "_bn2")
-    for module in network.modules():
+    for module in list(network.modules()):
+        for convolution, norm in _NORMS.items():
+            if hasattr(module, convolution):
+                fused = fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm))
+                setattr(module, convolution, fused)
+                setattr(module, norm, nn.Identity())
         if isinstance(module, nn.ReLU6):
             module.inplace = True
-
-
-def _fold(module: nn.Module, convolution: str, norm: str) -> None:
-    fused = fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm))
-    setattr(module, convolution, fused)
-    setattr(module, norm, nn.Identity())

@@ -1,4 +1,4 @@
-"""Which factors of a synthetic face survive its translation.
+"""Which factors of a synthetic face are preserved by its translation.
 
 A small network is trained to predict every factor from synthetic faces in the target style. Its
 predictions for translations of held-out faces are compared with the true factors.
@@ -29,7 +29,7 @@ from hf_gen.faces import (
 from hf_gen.images import open_image, square, to_tensor
 
 # Part of the cache's key: raise it when the training changes.
-FORMAT = 3
+FORMAT = 4
 _CHANNELS = (3, 32, 64, 128, 128)
 _BATCH_SIZE = 50
 _EVAL_BATCH_SIZE = 250
@@ -38,14 +38,17 @@ _LEARNING_RATE = 3e-3
 _NOISE = 0.05
 # Another seed than that of the faces that are trained on and translated.
 _FACES_SEED = 1
+_NAMES = (*FACTORS, *CONTINUOUS)
 
 
 class FactorPredictor(nn.Module):
     """Predicts every factor of a face: four strided convolutions and one linear head a factor.
 
-    Attributes:
-        ceilings: Score of each factor on ground-truth images: an upper bound for translations.
+    The buffer `ceilings` holds the score of each factor on ground-truth images, (factors,): an
+    upper bound for translations.
     """
+
+    ceilings: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,10 +60,10 @@ class FactorPredictor(nn.Module):
             nn.BatchNorm1d(256),
             nn.ReLU(),
         )
-        outputs = {name: len(values) for name, values in FACTORS.items()}
-        outputs |= dict.fromkeys(CONTINUOUS, 1)
-        self.heads = nn.ModuleDict({name: nn.Linear(256, n) for name, n in outputs.items()})
-        self.ceilings: dict[str, float] = {}
+        self.heads = nn.ModuleDict(
+            {name: nn.Linear(256, len(FACTORS[name]) if name in FACTORS else 1) for name in _NAMES}
+        )
+        self.register_buffer("ceilings", torch.zeros(len(_NAMES), dtype=torch.float64))
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Returns logits, (batch, values), or a number, (batch, 1), for each factor.
@@ -108,10 +111,7 @@ def factor_values(faces: Sequence[Face]) -> dict[str, Tensor]:
 def factor_score(name: str, predicted: Tensor, truth: Tensor) -> float:
     """Accuracy of a categorical factor; Pearson correlation of a continuous one, 0 if constant.
 
-    Args:
-        name: Of the factor.
-        predicted: (images,).
-        truth: (images,).
+    Predictions and truth are (images,).
     """
     if name not in CONTINUOUS:
         return (predicted == truth).double().mean().item()
@@ -143,17 +143,11 @@ def train_factor_predictor(
         predictor = FactorPredictor()
 
         def train() -> dict[str, Tensor]:
-            ceilings = _train(predictor, style, size, count, epochs)
-            return predictor.state_dict() | {
-                f"ceilings.{name}": torch.tensor(ceiling, dtype=torch.float64)
-                for name, ceiling in ceilings.items()
-            }
+            _train(predictor, style, size, count, epochs)
+            return predictor.state_dict()
 
-        tensors = dict(cached(cache_dir, f"factor-predictor-{style}-{size}-{version}", train))
-    predictor.ceilings = {
-        name: tensors.pop(f"ceilings.{name}").item() for name in (*FACTORS, *CONTINUOUS)
-    }
-    predictor.load_state_dict(tensors)
+        weights = cached(cache_dir, f"factor-predictor-{style}-{size}-{version}", train)
+    predictor.load_state_dict(weights)
     return predictor.eval().requires_grad_(False)
 
 
@@ -172,8 +166,9 @@ def factor_scores(
         `factor_score`; "NAME_ceiling": the same for ground-truth images. The chance level is one
         over the number of values, or 0.
     """
-    ceilings = {f"{name}_ceiling": score for name, score in predictor.ceilings.items()}
-    return _predict(predictor, translations, factors) | ceilings
+    ceilings = [f"{name}_ceiling" for name in _NAMES]
+    scores = _predict(predictor, translations, factors)
+    return scores | dict(zip(ceilings, predictor.ceilings.tolist(), strict=True))
 
 
 def _block(before: int, after: int) -> nn.Sequential:
@@ -181,10 +176,8 @@ def _block(before: int, after: int) -> nn.Sequential:
     return nn.Sequential(convolution, nn.BatchNorm2d(after), nn.ReLU())
 
 
-def _train(
-    predictor: FactorPredictor, style: str, size: int, count: int, epochs: int
-) -> dict[str, float]:
-    """Trains in place; returns the score of each factor on new ground-truth images."""
+def _train(predictor: FactorPredictor, style: str, size: int, count: int, epochs: int) -> None:
+    """Trains in place, and scores each factor on new ground-truth images."""
     faces = [face_at(index, seed=_FACES_SEED) for index in range(count)]
     images, factors = render_faces(faces, style, size), factor_values(faces)
     predictor.train()
@@ -192,9 +185,8 @@ def _train(
     optimizer = torch.optim.AdamW(predictor.parameters(), lr=_LEARNING_RATE, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, total_steps=steps)
     for _ in range(epochs):
-        for indices in torch.randperm(count)[: count // _BATCH_SIZE * _BATCH_SIZE].split(
-            _BATCH_SIZE
-        ):
+        order = torch.randperm(count)[: count // _BATCH_SIZE * _BATCH_SIZE]
+        for indices in order.split(_BATCH_SIZE):
             batch = images[indices]
             outputs = predictor(batch + _NOISE * torch.randn_like(batch))
             optimizer.zero_grad()
@@ -203,7 +195,8 @@ def _train(
             schedule.step()
     held_out = range(TEST_START, TEST_START + max(count // 8, _BATCH_SIZE))
     faces = [face_at(index, seed=_FACES_SEED) for index in held_out]
-    return _predict(predictor.eval(), render_faces(faces, style, size), factor_values(faces))
+    scores = _predict(predictor.eval(), render_faces(faces, style, size), factor_values(faces))
+    predictor.ceilings = torch.tensor([scores[name] for name in _NAMES], dtype=torch.float64)
 
 
 def _loss(outputs: dict[str, Tensor], factors: dict[str, Tensor]) -> Tensor:

@@ -31,7 +31,7 @@ def evaluate_latents(mean: Tensor, logvar: Tensor, seed: int = 0) -> dict[str, f
     256 latents.
 
     Args:
-        mean: Of the posteriors, (images, ...).
+        mean: Of the posteriors, (images, ...), of at least 2 images.
         logvar: Log variances, likewise.
         seed: Of the samples.
 
@@ -46,12 +46,7 @@ def evaluate_latents(mean: Tensor, logvar: Tensor, seed: int = 0) -> dict[str, f
         "total_correlation": KL divergence of q(z) from the product of its marginals, in nats, 0 for
             independent latents. That of a mixture of few posteriors in many latents is never 0:
             compare at equal numbers of images, and where the mutual information is not maximal.
-
-    Raises:
-        ValueError: There are fewer than 2 images.
     """
-    if len(mean) < 2:
-        raise ValueError(f"at least 2 images are needed to compare their codes, got {len(mean)}")
     mean, logvar = (part.flatten(1).double().cpu() for part in (mean, logvar))
     latents = mean.shape[1]
     kl = kl_to_standard_normal(*(part.reshape(-1, 1, 1, 1) for part in (mean, logvar)))
@@ -70,11 +65,7 @@ def evaluate_latents(mean: Tensor, logvar: Tensor, seed: int = 0) -> dict[str, f
 
 
 def posterior_verdict(results: Mapping[str, Any]) -> str:
-    """Says in a sentence whether the posterior has collapsed.
-
-    Args:
-        results: Those of `evaluate_latents`.
-    """
+    """Says whether the posterior has collapsed, from the results of `evaluate_latents`."""
     collapsed = "" if results["active_units"] else ": the posterior has collapsed"
     return (
         f"{results['active_units']} of {results['latents']} latent dimensions are active"
@@ -84,13 +75,7 @@ def posterior_verdict(results: Mapping[str, Any]) -> str:
 
 
 def _mutual_information(mean: Tensor, logvar: Tensor, seed: int) -> tuple[float, float]:
-    """Mutual information of latent and image in nats, and the sum of that of each latent alone.
-
-    Args:
-        mean: (images, latents).
-        logvar: Likewise.
-        seed: Of the samples.
-    """
+    """Mutual information of latent and image in nats, and the sum of that of each latent alone."""
     count, latents = mean.shape
     generator = torch.Generator().manual_seed(seed)
     std = (0.5 * logvar).exp()

@@ -25,17 +25,12 @@ def training_codes(pipeline: VAEPipeline, pixels: Pixels, count: int, seed: int)
     Args:
         pipeline: Of the trained autoencoder.
         pixels: The training images.
-        count: Maximum number of images.
+        count: Maximum number of images, at least 1.
         seed: Of the samples.
 
     Returns:
         (images, channels, height, width), float32, on the CPU.
-
-    Raises:
-        ValueError: If `count` is less than 1.
     """
-    if count < 1:
-        raise ValueError(f"count must be at least 1, got {count}: try 20000")
     generator = torch.Generator().manual_seed(seed)
     codes = [
         pipeline.encode(pixels.images(indices), sample_posterior=True, generator=generator)
@@ -63,13 +58,8 @@ def fit_prior(codes: Tensor, num_components: int = 10, seed: int = 0) -> LatentP
         seed: Of the initial components.
 
     Raises:
-        ValueError: There is no code, one is not finite, or `num_components` is out of range.
+        ValueError: A code is not finite, or `num_components` is out of range.
     """
-    if codes.ndim != 4 or not codes.numel():
-        raise ValueError(
-            "codes must be (images, channels, height, width) with at least one image, "
-            f"got {tuple(codes.shape)}"
-        )
     flat = codes.detach().cpu().flatten(1).double()
     if not flat.isfinite().all():
         raise ValueError("codes must be finite numbers, got others: has the training diverged?")
@@ -81,30 +71,13 @@ def fit_prior(codes: Tensor, num_components: int = 10, seed: int = 0) -> LatentP
     std = flat.std(0, correction=0).clamp_min(_MIN_STD)
     fitted = {"mean": mean, "deviation": std}
     if num_components:
-        weights, means, cholesky = _fit_mixture((flat - mean) / std, num_components, seed)
-        fitted["weights"] = weights
-        fitted["means"] = mean + std * means
+        mixture = GaussianMixture(num_components, tol=0.01, reg_covar=1e-3, random_state=seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            mixture.fit(((flat - mean) / std).numpy())
+        cholesky = torch.linalg.cholesky(torch.from_numpy(mixture.covariances_))
+        fitted["weights"] = torch.from_numpy(mixture.weights_)
+        fitted["means"] = mean + std * torch.from_numpy(mixture.means_)
         fitted["cholesky"] = std[:, None] * cholesky
     prior.load_state_dict(fitted)
     return prior
-
-
-def _fit_mixture(codes: Tensor, num_components: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Weights, means and lower Cholesky factors, for standardised codes."""
-    mixture = GaussianMixture(
-        num_components,
-        covariance_type="full",
-        tol=0.01,
-        reg_covar=1e-3,
-        max_iter=100,
-        random_state=seed,
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        mixture.fit(codes.numpy())
-    covariances = torch.from_numpy(mixture.covariances_)
-    return (
-        torch.from_numpy(mixture.weights_),
-        torch.from_numpy(mixture.means_),
-        torch.linalg.cholesky(covariances),
-    )

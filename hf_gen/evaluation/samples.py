@@ -16,11 +16,11 @@ _BATCH_SIZE = 256
 
 
 @dataclass(frozen=True)
-class Reference:
-    """Statistics of the real images.
+class SetStatistics:
+    """What a set of images is compared by.
 
     Attributes:
-        features: (images, 496).
+        features: (images, 496), on the CPU.
         diversity: Mean pairwise perceptual distance.
     """
 
@@ -30,53 +30,42 @@ class Reference:
 
 def reference(
     real: Tensor, extractor: FeatureExtractor, cache_dir: Path | None = None
-) -> Reference:
+) -> SetStatistics:
     """Computes the statistics of real images, once for repeated comparisons.
 
     Args:
-        real: In [-1, 1], (images, 3, height, width).
+        real: In [-1, 1], (images, 3, height, width), at least 8.
         extractor: Also that of the generated images.
         cache_dir: Where the statistics of these very images are kept. By default nowhere.
-
-    Raises:
-        ValueError: There are fewer than 8 images.
     """
 
     def compute() -> dict[str, Tensor]:
-        features, diversity = features_and_diversity(real, extractor, "real")
-        return {
-            "features": features,
-            "diversity": torch.tensor(diversity, dtype=torch.float64),
-        }
+        known = _statistics(real, extractor)
+        diversity = torch.tensor(known.diversity, dtype=torch.float64)
+        return {"features": known.features, "diversity": diversity}
 
     name = "" if cache_dir is None else f"reference-{_content_hash(real, extractor)}"
     known = cached(cache_dir, name, compute)
-    return Reference(known["features"], known["diversity"].item())
+    return SetStatistics(known["features"], known["diversity"].item())
 
 
 def evaluate_samples(
-    images: Tensor, real: Reference, extractor: FeatureExtractor
+    images: Tensor, real: SetStatistics, extractor: FeatureExtractor
 ) -> dict[str, float]:
-    """Compares generated images with real ones.
+    """Compares generated images with real ones: the scores of `set_scores`.
 
     All scores depend on the number of images: compare models at equal numbers.
 
     Args:
-        images: In [-1, 1], (images, 3, height, width).
+        images: In [-1, 1], (images, 3, height, width), at least 8.
         real: The real images.
         extractor: That of the real images.
-
-    Returns:
-        See `set_scores`.
-
-    Raises:
-        ValueError: There are fewer than 8 images.
     """
-    return set_scores(*features_and_diversity(images, extractor, "generated"), real)
+    return set_scores(_statistics(images, extractor), real)
 
 
-def set_scores(features: Tensor, diversity: float, real: Reference) -> dict[str, float]:
-    """Compares the statistics of generated images with those of real ones.
+def set_scores(made: SetStatistics, real: SetStatistics) -> dict[str, float]:
+    """Compares generated images with real ones by their statistics.
 
     Returns:
         "diversity": mean pairwise perceptual distance relative to that of the real images: 1 for a
@@ -84,35 +73,15 @@ def set_scores(features: Tensor, diversity: float, real: Reference) -> dict[str,
         "precision", "recall", "density", "coverage", "kernel_distance", "frechet_distance": see
             `compare_sets`, in EfficientNet-Lite0 features.
     """
-    return {"diversity": diversity / real.diversity, **compare_sets(real.features, features.cpu())}
+    diversity = made.diversity / real.diversity
+    return {"diversity": diversity, **compare_sets(real.features, made.features)}
 
 
-def check_count(images: Tensor, kind: str) -> None:
-    """Raises `ValueError` if a set holds fewer than 8 images."""
-    if len(images) < MIN_IMAGES:
-        raise ValueError(
-            f"at least {MIN_IMAGES} {kind} images are needed to compare sets, got {len(images)}: "
-            "hold out more"
-        )
+def _statistics(images: Tensor, extractor: FeatureExtractor) -> SetStatistics:
+    """Embeddings take 100 KB an image, so they are reduced batch by batch.
 
-
-def features_and_diversity(
-    images: Tensor, extractor: FeatureExtractor, kind: str
-) -> tuple[Tensor, float]:
-    """Features on the CPU, (images, 496), and the mean pairwise perceptual distance.
-
-    Embeddings take 100 KB an image, so they are reduced batch by batch: the mean over pairs of
-    |u - v|^2 follows from the sum of the rows and that of their squares.
-
-    Args:
-        images: In [-1, 1], (images, 3, height, width).
-        extractor: On any device.
-        kind: Of the images, for the error.
-
-    Raises:
-        ValueError: There are fewer than 8 images.
+    The mean over pairs of |u - v|^2 follows from the sum of the rows and that of their squares.
     """
-    check_count(images, kind)
     features, total, squares = [], torch.zeros((), dtype=torch.float64), 0.0
     for batch in images.split(_BATCH_SIZE):
         described = extractor(batch)
@@ -121,7 +90,7 @@ def features_and_diversity(
         total = total.to(embeddings.device) + embeddings.sum(0)
         squares += embeddings.square().sum().item()
     scatter = squares - total.square().sum().item() / len(images)
-    return torch.cat(features), 2 * max(scatter, 0.0) / (len(images) - 1)
+    return SetStatistics(torch.cat(features), 2 * max(scatter, 0.0) / (len(images) - 1))
 
 
 def _content_hash(images: Tensor, extractor: FeatureExtractor) -> str:

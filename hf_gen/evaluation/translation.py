@@ -9,7 +9,7 @@ from torch.nn.functional import l1_loss
 from hf_gen.data.batches import Domain
 from hf_gen.errors import UserError
 from hf_gen.evaluation.factors import factor_scores, factor_values, train_factor_predictor
-from hf_gen.evaluation.samples import MIN_IMAGES, Reference, check_count, reference, set_scores
+from hf_gen.evaluation.samples import MIN_IMAGES, SetStatistics, reference, set_scores
 from hf_gen.faces import TEST_START, face_at
 from hf_gen.features import FeatureExtractor, feature_extractor
 from hf_gen.metrics import DIRECTIONS
@@ -78,14 +78,14 @@ class TranslationEvaluator:
 
 
 def evaluate_translations(
-    translations: Tensor, real: Reference, extractor: FeatureExtractor
+    translations: Tensor, real: SetStatistics, extractor: FeatureExtractor
 ) -> dict[str, float]:
     """Compares translations with real images of the target domain.
 
     All scores depend on the number of images: compare runs and steps on the same held-out images.
 
     Args:
-        translations: In [-1, 1], (images, 3, height, width).
+        translations: In [-1, 1], (images, 3, height, width), at least 8.
         real: Images of the target domain.
         extractor: That of the real images.
 
@@ -93,17 +93,14 @@ def evaluate_translations(
         The scores of `set_scores`, and "near_duplicates": share of translations whose nearest other
         translation is closer than a fifth of the diversity of the real images. It is near 0 for
         real images, and 1 for a few modes.
-
-    Raises:
-        ValueError: There are fewer than 8 images.
     """
-    check_count(translations, "translated")
     outputs = extractor(translations)
     # The mean of |u - v|^2 over pairs is twice the sum of the variances.
     diversity = 2 * outputs.embeddings.double().var(0).sum().item()
     nearest = torch.cdist(outputs.embeddings, outputs.embeddings).fill_diagonal_(torch.inf).amin(1)
     near = (nearest.square() < _NEAR * real.diversity).double().mean().item()
-    return set_scores(outputs.features, diversity, real) | {"near_duplicates": near}
+    made = SetStatistics(outputs.features.cpu(), diversity)
+    return set_scores(made, real) | {"near_duplicates": near}
 
 
 def mode_collapse_detected(scores: dict[str, float]) -> bool:

@@ -122,11 +122,6 @@ def test_of_many_latents_only_the_first_thousand_images_are_compared(
     assert results["marginal_kl"] == pytest.approx(kl - math.log(10))
 
 
-def test_one_image_is_an_error() -> None:
-    with pytest.raises(ValueError, match=r"at least 2 images are needed .* got 1"):
-        evaluate_latents(torch.zeros(1, 2), torch.zeros(1, 2))
-
-
 @pytest.mark.parametrize(
     ("active", "sentence"),
     [

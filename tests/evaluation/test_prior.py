@@ -139,19 +139,11 @@ def test_nothing_reaches_the_user(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr() == ("", "")
 
 
-def test_what_cannot_be_fitted_is_a_sentence() -> None:
+def test_codes_that_are_not_finite_are_an_error() -> None:
     broken = torch.ones(20, 3, 1, 1)
     broken[3, 1] = math.nan
-    refused: list[tuple[str, Any]] = [
-        (r"at least one image, got \(0, 3, 1, 1\)", torch.ones(0, 3, 1, 1)),
-        (r"\(images, channels, height, width\).*got \(20, 3\)", torch.ones(20, 3)),
-        ("finite numbers.*has the training diverged", broken),
-    ]
-    for sentence, codes in refused:
-        with pytest.raises(ValueError, match=sentence):
-            fit_prior(codes)
-    with pytest.raises(ValueError, match="count must be at least 1, got 0"):
-        training_codes(pipeline(), noise_pixels(3, SIZE), 0, seed=0)
+    with pytest.raises(ValueError, match=r"finite numbers.*has the training diverged"):
+        fit_prior(broken)
 
 
 def test_codes_are_samples_of_the_posteriors_of_the_first_images() -> None:

@@ -15,7 +15,7 @@ from hf_gen.data.batches import Domain
 from hf_gen.data.pixels import Pixels
 from hf_gen.errors import UserError
 from hf_gen.evaluation.factors import factor_scores, factor_values, train_factor_predictor
-from hf_gen.evaluation.samples import Reference, reference
+from hf_gen.evaluation.samples import SetStatistics, reference
 from hf_gen.evaluation.translation import (
     MAX_IMAGES,
     TranslationEvaluator,
@@ -40,7 +40,7 @@ OTHERS = faces("cartoon", 100, COUNT, 64)
 
 
 @cache
-def known() -> Reference:
+def known() -> SetStatistics:
     return reference(faces("cartoon", 0, COUNT, 64), feature_extractor())
 
 
