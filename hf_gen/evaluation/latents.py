@@ -6,8 +6,6 @@ Grosse and Duvenaud, Isolating sources of disentanglement in VAEs, 2018 (total c
 """
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -62,16 +60,6 @@ def evaluate_latents(mean: Tensor, logvar: Tensor, seed: int = 0) -> dict[str, f
         # E[log q(z) - sum_d log q(z_d)]: the latents of one posterior are independent.
         "total_correlation": marginals - joint,
     }
-
-
-def posterior_verdict(results: Mapping[str, Any]) -> str:
-    """Says whether the posterior has collapsed, from the results of `evaluate_latents`."""
-    collapsed = "" if results["active_units"] else ": the posterior has collapsed"
-    return (
-        f"{results['active_units']} of {results['latents']} latent dimensions are active"
-        f"{collapsed}; the mutual information of latent and image is "
-        f"{results['mutual_information']:.2f} nats."
-    )
 
 
 def _mutual_information(mean: Tensor, logvar: Tensor, seed: int) -> tuple[float, float]:

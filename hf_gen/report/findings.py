@@ -4,7 +4,7 @@ import itertools
 import math
 from collections.abc import Sequence
 
-from hf_gen.evaluation.latents import MAX_IMAGES, posterior_verdict
+from hf_gen.evaluation.latents import MAX_IMAGES
 from hf_gen.metrics import DIRECTIONS, PRIORS, formatted, metric_info
 from hf_gen.report.run import EvaluatedRun
 
@@ -34,11 +34,16 @@ def ranking(runs: Sequence[EvaluatedRun], key: str) -> list[str]:
 
 def posteriors(runs: Sequence[EvaluatedRun]) -> list[str]:
     """Whether the posterior of each run that has one has collapsed."""
-    return [
-        f"**{run.name}**: {posterior_verdict(run.results)}"
-        for run in runs
-        if "mutual_information" in run.results
-    ]
+    lines = []
+    for run in runs:
+        if "mutual_information" in run.results:
+            collapsed = "" if run.results["active_units"] else ": the posterior has collapsed"
+            lines.append(
+                f"**{run.name}**: {run.results['active_units']} of {run.results['latents']} latent "
+                f"dimensions are active{collapsed}; the mutual information of latent and image is "
+                f"{run.results['mutual_information']:.2f} nats."
+            )
+    return lines
 
 
 def saturated_information(runs: Sequence[EvaluatedRun]) -> list[str]:

@@ -4,18 +4,17 @@ Source: Alemi, Poole, Fischer, Dillon, Saurous and Murphy, Fixing a Broken ELBO,
 distortion); Higgins et al., beta-VAE, 2017 (the weight).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from torch import Tensor
 
 from hf_gen.report.image_grid import Row, image_grid
 from hf_gen.report.run import EvaluatedRun
 from hf_gen.report.style import charts, legend_below, legend_height, look
-from hf_gen.report.vae import COLUMNS, image_pairs, walk
+from hf_gen.report.vae import interpolation_rows, reconstruction_rows, sample_rows
 
 _SPREAD_FOR_LOG = 20
 
@@ -63,37 +62,14 @@ def kl_term(runs: Sequence[EvaluatedRun]) -> Figure:
             shown from the smallest weight to the largest.
     """
     ordered = sorted(runs, key=lambda run: run.kl_weight)
-    real = ordered[0].images(COLUMNS)
-    ((first, second),) = image_pairs(ordered[0], 1)
-
-    def sampled(run: EvaluatedRun) -> Tensor:
-        return run.pipeline.sample(COLUMNS, torch.Generator().manual_seed(0), "pt", "standard")
-
-    blocks: list[tuple[str, Callable[[EvaluatedRun], Tensor], dict[str, str]]] = [
-        (
-            "",
-            lambda run: run.pipeline.reconstruct(real, output_type="pt"),
-            {"psnr": "PSNR {:.1f} dB", "active_units": "{} of {latents} active units"},
-        ),
-        (
-            "Samples from the standard normal prior, the same latents",
-            sampled,
-            {
-                "samples/standard/frechet_distance": "Fréchet distance {:.3g}",
-                "samples/standard/diversity": "diversity {:.2f}",
-            },
-        ),
-        (
-            "Linear interpolation between two held-out images (first and last image: real)",
-            lambda run: walk(run, first, second),
-            {"kl": "KL {:.3g} nats"},
-        ),
-    ]
-    rows = [Row("real", real, heading="The same held-out images, reconstructed")]
-    for heading, make, facts in blocks:
-        for run in ordered:
-            detail = "\n".join(filter(None, (run.fact(*fact) for fact in facts.items())))
-            label = f"KL x{run.kl_weight:g}"
-            rows.append(Row(label, make(run), detail, heading if run is ordered[0] else ""))
+    named = [replace(run, name=f"KL x{run.kl_weight:g}") for run in ordered]
+    blocks = {
+        "The same held-out images, reconstructed": reconstruction_rows(named),
+        "Samples from the same latents": sample_rows(named, ("standard",)),
+        "Interpolations between two held-out images": interpolation_rows(named, 1),
+    }
+    rows: list[Row] = []
+    for heading, (first, *others) in blocks.items():
+        rows += [replace(first, heading=heading), *others]
     subtitle = "The objective is the reconstruction term plus the weighted KL term."
     return image_grid("What the KL term does", rows, subtitle)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from hf_gen.config import CycleGANRecipe, DenseVAEConfig, Output, Recipe, VAERecipe
+from hf_gen.config import CycleGANRecipe, Objective, Recipe, VAERecipe, recipe_as_json
 from hf_gen.data.batches import Domain
 from hf_gen.data.domains import load_domains
 from hf_gen.data.pixels import Pixels
@@ -16,7 +16,7 @@ from hf_gen.data.sources import load_domain
 from hf_gen.errors import UserError
 from hf_gen.metrics import DIRECTIONS, Direction
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline, load
-from hf_gen.runs.folder import RunFolder
+from hf_gen.runs.folder import RunFolder, flat
 from hf_gen.runs.loading import LoadedRun, load_run
 
 Key = TypeVar("Key", bound=Hashable)
@@ -58,7 +58,6 @@ class EvaluatedRun:
         recipe: Recipe,
         pipeline: VAEPipeline | TranslationPipeline,
         domains: Iterable[Domain],
-        name: str | None = None,
     ) -> "EvaluatedRun":
         """Reads the log and the results of a run folder.
 
@@ -66,8 +65,8 @@ class EvaluatedRun:
             UserError: If one of them is damaged.
         """
         held_out = tuple(domain.held_out for domain in domains)
-        name = name or folder.path.name
-        return cls(name, recipe, folder.metrics(), folder.results(), pipeline, held_out)
+        metrics, results = folder.metrics(), folder.results()
+        return cls(folder.path.name, recipe, metrics, results, pipeline, held_out)
 
     def images(self, count: int, domain: int = 0) -> Tensor:
         """The first held-out images, (at most `count`, 3, height, width)."""
@@ -75,7 +74,7 @@ class EvaluatedRun:
 
     def fact(self, key: str, words: str) -> str:
         """A result in words such as "PSNR {:.1f} dB"; empty if it was not measured."""
-        return words.format(self.results[key], **self.results) if key in self.results else ""
+        return words.format(self.results[key]) if key in self.results else ""
 
     @property
     def kl_weight(self) -> float:
@@ -95,22 +94,17 @@ class EvaluatedRun:
 
 def open_runs(paths: Sequence[Path]) -> tuple[list[EvaluatedRun], dict[str, str]]:
     """The runs that can be reported, and why the others cannot: names without paths."""
-    loaded: list[LoadedRun] = []
     evaluated: list[EvaluatedRun] = []
     left_out: dict[str, str] = {}
-    for path in dict.fromkeys(path.resolve() for path in paths):
+    resolved = list(dict.fromkeys(path.resolve() for path in paths))
+    names = [path.name for path in resolved]
+    for path in resolved:
+        name = path.name if names.count(path.name) == 1 else f"{path.parent.name}/{path.name}"
         try:
-            loaded.append(load_run(path))
+            evaluated.append(_evaluated(load_run(path), name))
         except UserError as error:
-            left_out[path.name] = _without_parent(error, path)
-    names = [run.name for run in loaded]
-    for run in loaded:
-        path = run.folder.path
-        name = run.name if names.count(run.name) == 1 else f"{path.parent.name}/{run.name}"
-        try:
-            evaluated.append(_evaluated(run, name))
-        except UserError as error:
-            left_out[run.name] = _without_parent(error, path)
+            # Others read the report, in which a run has its name and no path.
+            left_out[name] = str(error).replace(f"{path.parent}/", "")
     return evaluated, left_out
 
 
@@ -156,27 +150,25 @@ def data_of(run: EvaluatedRun) -> str:
 
 def likelihood_of(run: EvaluatedRun) -> str:
     """The likelihood in whose nats an autoencoder is measured."""
-    if not isinstance(run.recipe, VAERecipe):
-        return ""
     objective = run.recipe.objective
-    scale = f", scale {objective.likelihood_scale:g}"
-    return objective.likelihood + ("" if objective.likelihood == "bernoulli" else scale)
+    if not isinstance(objective, Objective) or objective.likelihood == "bernoulli":
+        return "bernoulli"
+    return f"{objective.likelihood}, scale {objective.likelihood_scale:g}"
 
 
-def same_but_kl_weight(run: EvaluatedRun) -> Hashable:
-    """Equal for runs that differ in the weight of the KL term and nothing else that is computed."""
-    if not isinstance(run.recipe, VAERecipe):
-        return run.name
-    objective = replace(run.recipe.objective, kl_weight=1.0)
-    return replace(run.recipe, objective=objective, output=Output())
+def same_but(field: str) -> Callable[[EvaluatedRun], Hashable]:
+    """A key that is equal for runs that differ in one field of their recipes, or in their output.
 
+    Args:
+        field: Such as "objective.kl_weight".
+    """
 
-def same_but_latents(run: EvaluatedRun) -> Hashable:
-    """Equal for fully connected VAEs that differ in the number of latents alone."""
-    recipe = run.recipe
-    if not isinstance(recipe, VAERecipe) or not isinstance(recipe.model, DenseVAEConfig):
-        return run.name
-    return replace(recipe, model=replace(recipe.model, latent_channels=1), output=Output())
+    def key(run: EvaluatedRun) -> Hashable:
+        values = flat(recipe_as_json(run.recipe))
+        kept = {name for name in values if name != field and not name.startswith("output.")}
+        return type(run.recipe), tuple((name, repr(values[name])) for name in sorted(kept))
+
+    return key
 
 
 def _evaluated(run: LoadedRun, name: str) -> EvaluatedRun:
@@ -189,9 +181,4 @@ def _evaluated(run: LoadedRun, name: str) -> EvaluatedRun:
         domains = (load_domain(recipe.data),)
     pipeline = load(run.folder.path)
     pipeline.set_progress_bar_config(disable=True)
-    return EvaluatedRun.of(run.folder, recipe, pipeline, domains, name)
-
-
-def _without_parent(error: UserError, path: Path) -> str:
-    """The error for a report that others read, in which a run has its name and no path."""
-    return str(error).replace(f"{path.parent}/", "")
+    return replace(EvaluatedRun.of(run.folder, recipe, pipeline, domains), name=name)

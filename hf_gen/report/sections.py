@@ -19,8 +19,7 @@ from hf_gen.report.run import (
     data_of,
     grouped,
     likelihood_of,
-    same_but_kl_weight,
-    same_but_latents,
+    same_but,
 )
 from hf_gen.report.style import save
 from hf_gen.report.translation import mode_collapse, translations
@@ -132,7 +131,7 @@ def translation_sections(data: str, runs: Runs, folder: Path) -> list[str]:
 def _kl_sections(runs: Runs, draw: Callable[..., str]) -> list[str]:
     measured = [run for run in runs if "mutual_information" in run.results]
     parts = []
-    for _, family in grouped(measured, same_but_kl_weight):
+    for _, family in grouped(measured, same_but("objective.kl_weight")):
         if len(family) > 1:
             name = as_text(family[0].name)
             parts.append(f"## The KL term: {name} and the same with other weights")
@@ -147,7 +146,7 @@ def _latent_sections(runs: Runs, draw: Callable[..., str]) -> list[str]:
         if isinstance(run.recipe, VAERecipe) and isinstance(run.recipe.model, DenseVAEConfig)
     ]
     parts = []
-    for _, family in grouped(dense, same_but_latents):
+    for _, family in grouped(dense, same_but("model.latent_channels")):
         if len(family) > 1:
             parts += ["## How many latents", bullets(findings.latent_counts(family))]
             for run in family:

@@ -44,19 +44,10 @@ _SHARED: Any = {
 
 
 def _theme(background: str, text: str, lines: str) -> Any:
-    colours = {
-        "figure.facecolor": background,
-        "axes.facecolor": background,
-        "savefig.facecolor": background,
-        "text.color": text,
-        "axes.labelcolor": text,
-        "axes.titlecolor": text,
-        "xtick.color": text,
-        "ytick.color": text,
-        "axes.edgecolor": text,
-        "grid.color": lines,
-    }
-    return _SHARED | colours
+    faces = ("figure.facecolor", "axes.facecolor", "savefig.facecolor")
+    texts = ("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color")
+    colours = dict.fromkeys(faces, background) | dict.fromkeys((*texts, "axes.edgecolor"), text)
+    return _SHARED | colours | {"grid.color": lines}
 
 
 LIGHT = _theme(background="#ffffff", text="#1f2328", lines="#e3e6ea")

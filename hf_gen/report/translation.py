@@ -178,14 +178,7 @@ def _strips(path: Path) -> list[Tensor]:
     """
     gap = 2
     with Image.open(path) as picture:
-        pitch = (picture.height - gap) // 4
-        side = pitch - gap
-        return [
-            to_tensor(
-                [
-                    picture.crop((left, top, left + side, top + side))
-                    for left in range(gap, picture.width - gap, pitch)
-                ]
-            )
-            for top in range(gap, picture.height - gap, pitch)
-        ]
+        pixels = np.array(picture.convert("RGB"))[gap:, gap:]
+    pitch = len(pixels) // 4
+    cells = pixels.reshape(4, pitch, -1, pitch, 3)[:, :-gap, :, :-gap].swapaxes(1, 2)
+    return [to_tensor([Image.fromarray(cell) for cell in row]) for row in cells]

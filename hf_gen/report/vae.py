@@ -63,24 +63,13 @@ def draw_vae_pictures(run: EvaluatedRun, folder: Path) -> None:
 
 def reconstructions(runs: Sequence[EvaluatedRun], count: int = COLUMNS) -> Figure:
     """The first held-out images, and below them their reconstructions by each run."""
-    real = runs[0].images(count)
-    made = [run.pipeline.reconstruct(real, output_type="pt").cpu() for run in runs]
-    rows: list[Row] = []
-    for start in range(0, len(real), COLUMNS):
-        line = slice(start, start + COLUMNS)
-        rows.append(Row("real", real[line], heading=" " if rows else ""))
-        for run, images in zip(runs, made, strict=True):
-            detail = "" if start else run.fact("psnr", "PSNR {:.1f} dB")
-            rows.append(Row(run.name, images[line], detail))
     subtitle = "Each reconstruction is decoded from the mean of its image's posterior."
+    rows = reconstruction_rows(runs, count)
     return image_grid("Held-out images and their reconstructions", rows, subtitle)
 
 
 def samples(
-    runs: Sequence[EvaluatedRun],
-    priors: Sequence[PriorName],
-    count: int = COLUMNS,
-    seed: int = 0,
+    runs: Sequence[EvaluatedRun], priors: Sequence[PriorName], count: int = COLUMNS, seed: int = 0
 ) -> Figure:
     """New images of each run from each of some priors that it has.
 
@@ -90,6 +79,37 @@ def samples(
         count: Of each run and prior.
         seed: The same for each run and prior.
     """
+    subtitle = (
+        f"Decoded from random latents of one seed. Fréchet distance in features of {FEATURES}."
+    )
+    return image_grid("Samples", sample_rows(runs, priors, count, seed), subtitle)
+
+
+def interpolations(runs: Sequence[EvaluatedRun], count: int) -> Figure:
+    """Linear and spherical interpolations between `count` pairs of held-out images, by each run."""
+    subtitle = "Decoded latents along a straight line, and along an arc that keeps their length."
+    rows = interpolation_rows(runs, count)
+    return image_grid("From one held-out image to another", rows, subtitle, _WALK_LABELS)
+
+
+def reconstruction_rows(runs: Sequence[EvaluatedRun], count: int = COLUMNS) -> list[Row]:
+    """The rows of `reconstructions`."""
+    real = runs[0].images(count)
+    made = [run.pipeline.reconstruct(real, output_type="pt").cpu() for run in runs]
+    rows: list[Row] = []
+    for start in range(0, len(real), COLUMNS):
+        line = slice(start, start + COLUMNS)
+        rows.append(Row("real", real[line], heading=" " if rows else ""))
+        for run, images in zip(runs, made, strict=True):
+            detail = "" if start else run.fact("psnr", "PSNR {:.1f} dB")
+            rows.append(Row(run.name, images[line], detail))
+    return rows
+
+
+def sample_rows(
+    runs: Sequence[EvaluatedRun], priors: Sequence[PriorName], count: int = COLUMNS, seed: int = 0
+) -> list[Row]:
+    """The rows of `samples`."""
     rows: list[Row] = []
     for run in runs:
         for prior in (prior for prior in priors if prior in run.pipeline.priors):
@@ -99,14 +119,11 @@ def samples(
             first, *others = made.split(COLUMNS)
             rows.append(Row(f"{run.name}, {PRIORS[prior]} prior", first, detail))
             rows += [Row("", images) for images in others]
-    subtitle = (
-        f"Decoded from random latents of one seed. Fréchet distance in features of {FEATURES}."
-    )
-    return image_grid("Samples", rows, subtitle)
+    return rows
 
 
-def interpolations(runs: Sequence[EvaluatedRun], count: int) -> Figure:
-    """Linear and spherical interpolations between `count` pairs of held-out images, by each run."""
+def interpolation_rows(runs: Sequence[EvaluatedRun], count: int) -> list[Row]:
+    """The rows of `interpolations`."""
     rows: list[Row] = []
     for first, second in image_pairs(runs[0], count):
         heading = " " if rows else ""
@@ -115,8 +132,7 @@ def interpolations(runs: Sequence[EvaluatedRun], count: int) -> Figure:
                 images = walk(run, first, second, method=method)
                 rows.append(Row(f"{run.name}, {method}", images, heading=heading))
                 heading = ""
-    subtitle = "Decoded latents along a straight line, and along an arc that keeps their length."
-    return image_grid("From one held-out image to another", rows, subtitle, _WALK_LABELS)
+    return rows
 
 
 def frozen_walks(run: EvaluatedRun) -> Figure:
@@ -189,6 +205,8 @@ def prior_distances(runs: Sequence[EvaluatedRun]) -> Figure:
             key = f"samples/{prior}/{score}"
             rows = [row for row, run in enumerate(runs) if key in run.results]
             values = [runs[row].results[key] for row in rows]
+            if not rows:
+                continue
             where = [row + 0.27 * (place - 1) for row in rows]
             bars = axes.barh(where, values, 0.24, color=PALETTE[place], label=words)
             axes.bar_label(bars, fmt="{:,.3g}", padding=2, fontsize=7)

@@ -9,12 +9,19 @@ from torch import Tensor
 from hf_gen.data.pixels import Pixels
 from hf_gen.evaluation.factors import render_faces
 from hf_gen.faces import face_at
+from hf_gen.images import to_pixels
 
 
 @cache
 def faces(style: str, start: int, count: int, size: int) -> Tensor:
     """Synthetic faces, (count, 3, size, size), in [-1, 1]."""
     return render_faces([face_at(start + index) for index in range(count)], style, size)
+
+
+def face_pixels(style: str, start: int, count: int, size: int) -> Pixels:
+    """The same faces as bytes."""
+    rows = torch.from_numpy(to_pixels(faces(style, start, count, size))).reshape(count, -1)
+    return Pixels(rows, torch.arange(count), size)
 
 
 def noise_pixels(count: int, size: int, high: int = 256) -> Pixels:

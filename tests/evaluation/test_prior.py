@@ -2,7 +2,6 @@
 
 import math
 import warnings
-from typing import Any
 
 import pytest
 import torch
@@ -85,15 +84,6 @@ def test_the_density_is_that_of_the_mixture_of_scikit_learn() -> None:
     torch.testing.assert_close(nats, expected, rtol=1e-4, atol=1e-3)
 
 
-def test_codes_that_are_no_gaussian_are_likelier_under_the_mixture() -> None:
-    codes = torch.tanh(torch.randn(4_000, 6, 1, 1, generator=seeded()) * 3)
-    seen, unseen = codes.split(2_000)
-    prior = fit_prior(seen, 8)
-    nats: dict[Any, float] = {k: prior.log_prob(unseen, k).mean().item() for k in prior.kinds}
-    assert nats["mixture"] > nats["gaussian"] + 1
-    assert nats["gaussian"] > nats["standard"]
-
-
 def test_the_scale_of_the_codes_does_not_matter() -> None:
     codes = two_crowds(1_000)
     scale = torch.tensor([1e-4, 1e4]).view(2, 1, 1)
@@ -149,6 +139,7 @@ def test_codes_that_are_not_finite_are_an_error() -> None:
 def test_codes_are_samples_of_the_posteriors_of_the_first_images() -> None:
     made, images = pipeline(), noise_pixels(300, SIZE)
     codes = training_codes(made, images, 270, seed=3)
+    assert len(training_codes(made, noise_pixels(7, SIZE), 100, seed=0)) == 7
     assert codes.shape == (270, 5, 1, 1)
     assert torch.equal(codes, training_codes(made, images, 270, seed=3))
     assert not torch.equal(codes, training_codes(made, images, 270, seed=4))
@@ -161,10 +152,6 @@ def test_codes_are_samples_of_the_posteriors_of_the_first_images() -> None:
     assert abs(torch.corrcoef(torch.stack((noise[:-1, 0], noise[1:, 0])).flatten(1))[0, 1]) < 0.3
 
 
-def test_all_images_are_taken_where_there_are_fewer() -> None:
-    assert len(training_codes(pipeline(), noise_pixels(7, SIZE), 100, seed=0)) == 7
-
-
 def test_an_autoencoder_without_a_posterior_gives_its_codes() -> None:
     tiny = autoencoder_tiny()
     made, images = VAEPipeline(tiny, resolution=SIZE), noise_pixels(9, SIZE)
@@ -173,15 +160,3 @@ def test_an_autoencoder_without_a_posterior_gives_its_codes() -> None:
     prior = fit_prior(codes)
     assert isinstance(prior, LatentPrior)
     assert VAEPipeline(tiny, prior, SIZE).priors == ("standard", "gaussian")
-
-
-def test_a_fitted_prior_brings_the_codes_back_to_where_the_decoder_knows_them() -> None:
-    made = pipeline()
-    with torch.no_grad():
-        made.vae.encoder[-2].bias[:5] += 20  # the codes of this network are nowhere near N(0, I)
-    codes = training_codes(made, noise_pixels(400, SIZE), 400, seed=0)
-    prior = fit_prior(codes, 2)
-    nats: dict[Any, float] = {k: prior.log_prob(codes, k).mean().item() for k in prior.kinds}
-    assert nats["standard"] < -900
-    assert nats["gaussian"] > -15
-    assert nats["mixture"] >= nats["gaussian"] - 0.1

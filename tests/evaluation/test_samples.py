@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
 
 from hf_gen.evaluation import samples
 from hf_gen.evaluation.distributions import compare_sets
@@ -45,24 +44,18 @@ def test_the_scores_are_those_of_the_features_and_the_pairs() -> None:
     assert scores == pytest.approx(scores | of_sets, rel=1e-5, abs=1e-5)
     relative = diversity(other_faces()) / diversity(real_faces())
     assert scores["diversity"] == pytest.approx(relative, rel=1e-5)
-
-
-def test_translations_have_the_same_scores() -> None:
-    scores = evaluate_samples(other_faces(), known(), feature_extractor())
     translated = evaluate_translations(other_faces(), known(), feature_extractor())
     assert translated.keys() - scores.keys() == {"near_duplicates"}
     assert translated == pytest.approx(translated | scores, rel=1e-6)
 
 
-def test_blurred_and_repeated_samples_are_worse() -> None:
-    extractor = feature_extractor()
-    good = evaluate_samples(other_faces(), known(), extractor)
+def test_repeated_samples_are_worse() -> None:
+    good = evaluate_samples(other_faces(), known(), feature_extractor())
     copies = other_faces()[:1].expand(COUNT, -1, -1, -1)
-    for bad in (avg_pool2d(other_faces(), 7, 1, padding=3), copies):
-        scores = evaluate_samples(bad, known(), extractor)
-        assert scores["frechet_distance"] > 2 * good["frechet_distance"]
-        assert scores["kernel_distance"] > good["kernel_distance"] + 0.1
-    assert scores["diversity"] == pytest.approx(0, abs=1e-4)
+    bad = evaluate_samples(copies, known(), feature_extractor())
+    assert bad["frechet_distance"] > 2 * good["frechet_distance"]
+    assert bad["kernel_distance"] > good["kernel_distance"] + 0.1
+    assert bad["diversity"] == pytest.approx(0, abs=1e-4)
 
 
 class Counting(torch.nn.Module):

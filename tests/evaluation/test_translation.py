@@ -1,6 +1,5 @@
 """Scores of translations and detection of mode collapse, for sets and for pipelines."""
 
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -25,11 +24,10 @@ from hf_gen.evaluation.translation import (
 )
 from hf_gen.faces import TEST_START, face_at
 from hf_gen.features import feature_extractor
-from hf_gen.images import to_pixels
 from hf_gen.metrics import DIRECTIONS
 from hf_gen.models.cyclegan import ResnetGeneratorOutput
 from hf_gen.pipelines import TranslationPipeline
-from tests.evaluation.small import all_of, faces
+from tests.evaluation.small import all_of, face_pixels, faces
 
 COUNT = 50
 SET_SCORES = {
@@ -106,8 +104,6 @@ def test_scores_are_deterministic_and_silent(
     assert not capsys.readouterr().out
     assert not [warning for warning in recwarn if warning.category is UserWarning]
 
-
-# Of pipelines
 
 SIZE, FEW = 16, 24
 NAMES = SET_SCORES | {"mode_collapse", "cycle_l1"}
@@ -223,22 +219,17 @@ def test_only_the_first_held_out_images_are_translated(monkeypatch: pytest.Monke
     assert TranslationEvaluator(more, more)(made) == TranslationEvaluator(first, first)(made)
 
 
-@pytest.mark.parametrize("order", [lambda few, more: (few, more), lambda few, more: (more, few)])
-def test_too_few_held_out_images_are_an_error(
-    order: Callable[[Domain, Domain], tuple[Domain, Domain]],
-) -> None:
+@pytest.mark.parametrize("counts", [(5, 12), (12, 5)])
+def test_too_few_held_out_images_are_an_error(counts: tuple[int, int]) -> None:
     with pytest.raises(UserError, match=r"5 held-out images.*at least 8"):
-        TranslationEvaluator(*order(domain(5), domain(12)))
+        TranslationEvaluator(*map(domain, counts))
 
 
 def test_ground_truth_has_no_distance_and_the_scores_of_its_factors(tmp_path: Path) -> None:
     size, count = 16, 60
-    drawn = {style: faces(style, TEST_START, count, size) for style in ("anime", "cartoon")}
-    domains = []
-    for images in drawn.values():
-        rows = torch.from_numpy(to_pixels(images)).reshape(count, -1)
-        domains.append(Domain(*[Pixels(rows, torch.arange(count), size)] * 2))
-    anime, cartoon = drawn.values()
+    pixels = [face_pixels(style, TEST_START, count, size) for style in ("anime", "cartoon")]
+    domains = [Domain(held_out, held_out) for held_out in pixels]
+    anime, cartoon = (all_of(domain.held_out) for domain in domains)
     exact = Counterparts().pair(anime, cartoon), Counterparts().pair(cartoon, anime)
     identity, truth = (
         evaluate_against_ground_truth(pipeline(*networks, size), *domains, tmp_path)
@@ -246,12 +237,13 @@ def test_ground_truth_has_no_distance_and_the_scores_of_its_factors(tmp_path: Pa
     )
     distance = (anime - cartoon).abs().mean().item()
     assert truth.keys() == identity.keys()
-    for way, style in zip(DIRECTIONS, ("cartoon", "anime"), strict=True):
+    targets = {"cartoon": cartoon, "anime": anime}
+    for way, (style, target) in zip(DIRECTIONS, targets.items(), strict=True):
         assert truth[f"{way}/paired_l1"] == pytest.approx(0, abs=1e-6)
         assert truth[f"{way}/paired_perceptual"] == pytest.approx(0, abs=1e-6)
         assert identity[f"{way}/paired_l1"] == pytest.approx(distance, abs=0.01)
         assert identity[f"{way}/paired_perceptual"] > 0.1
         predictor = train_factor_predictor(style, size, tmp_path, count)
         factors = factor_values([face_at(TEST_START + index) for index in range(count)])
-        for name, score in factor_scores(predictor, drawn[style], factors).items():
+        for name, score in factor_scores(predictor, target, factors).items():
             assert truth[f"{way}/{name}"] == pytest.approx(score), name

@@ -131,7 +131,12 @@ def test_collapse_names_the_epochs() -> None:
     assert "cartoon to anime: mode collapse was detected at none of 2 evaluations;" in backward
 
 
-def test_verdicts_need_a_posterior() -> None:
-    assert findings.posteriors([run("tiny", psnr=20.0)]) == []
-    (text,) = findings.posteriors([run("vae", active_units=0, latents=50, mutual_information=0.1)])
-    assert text.startswith("**vae**: 0 of 50 latent dimensions are active")
+def test_a_collapsed_posterior_is_named() -> None:
+    runs = [run("no posterior", psnr=20.0)]
+    for active in (0, 12):
+        runs.append(run("vae", active_units=active, latents=50, mutual_information=1.2499))
+    collapsed, healthy = findings.posteriors(runs)
+    information = "the mutual information of latent and image is 1.25 nats."
+    dimensions = "of 50 latent dimensions are active"
+    assert collapsed == f"**vae**: 0 {dimensions}: the posterior has collapsed; {information}"
+    assert healthy == f"**vae**: 12 {dimensions}; {information}"

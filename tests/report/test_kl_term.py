@@ -54,8 +54,7 @@ def test_along_a_line_the_negative_elbo_is_the_number_on_it(
 
 
 def test_the_weights_are_in_order_with_their_images_and_metrics(vae_run: Make) -> None:
-    results = {"psnr": 12.5, "kl": 0.13, "active_units": 3, "latents": 50}
-    results |= {"samples/standard/frechet_distance": 473.4, "samples/standard/diversity": 0.157}
+    results = {"psnr": 12.5, "samples/standard/frechet_distance": 473.4}
     runs = [
         vae_run("conv-vae-kl100", kl_weight=100.0, results=results),
         vae_run("conv-vae-kl0", kl_weight=0.0),
@@ -63,13 +62,10 @@ def test_the_weights_are_in_order_with_their_images_and_metrics(vae_run: Make) -
     ]
     figure = kl_term(runs)
     shown = texts(figure)
-    weights = [text for text in shown if text in ("KL x0", "KL x1", "KL x100")]
-    assert weights == ["KL x0", "KL x1", "KL x100"] * 3
-    assert {
-        *("PSNR 12.5 dB", "3 of 50 active units", "Fréchet distance 473", "diversity 0.16"),
-        "KL 0.13 nats",
-    } <= set(shown)
+    weights = [text.split(",")[0] for text in shown if text.startswith("KL x")]
+    assert weights == ["KL x0", "KL x1", "KL x100"] * 4
+    assert {"PSNR 12.5 dB", "Fréchet distance 473"} <= set(shown)
     rows = image_rows(figure)
-    assert len(rows) == 10
+    assert len(rows) == 13
     made = runs[1].pipeline.reconstruct(runs[1].images(10), output_type="pt")
     assert np.array_equal(rows[1], enlarged(made))
