@@ -16,8 +16,9 @@ from hf_gen.data.sources import load_domain
 from hf_gen.errors import UserError
 from hf_gen.metrics import DIRECTIONS, Direction
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline, load
-from hf_gen.runs.folder import RunFolder, flat
+from hf_gen.runs.folder import RunFolder
 from hf_gen.runs.loading import LoadedRun, load_run
+from hf_gen.runs.record import flat
 
 Key = TypeVar("Key", bound=Hashable)
 # What every evaluation measures of a family, and a report cannot do without.

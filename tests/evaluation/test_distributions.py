@@ -27,7 +27,7 @@ def test_precision_recall_density_and_coverage_are_those_of_prdc(
     assert expected["precision"] + expected["recall"] > 0
 
 
-def test_kernel_distance_is_that_of_torchmetrics_where_every_subset_is_the_whole_set() -> None:
+def test_kernel_distance_is_that_of_torchmetrics_where_every_subset_is_the_full_set() -> None:
     real, made = normal(50, 20, 0), normal(50, 20, 1) + 0.2
     distance = compare_sets(real, made)["kernel_distance"]
     assert distance == pytest.approx(poly_mmd(real, made).item(), rel=1e-9)
