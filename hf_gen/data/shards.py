@@ -73,15 +73,19 @@ def decode_shards(
         folder.mkdir(parents=True, exist_ok=True)
         try:
             shards = _decode_free(split, resolution, folder, is_finished)
+            if None in shards:
+                with FileLock(folder / f"{shards.index(None)}.lock"):
+                    continue  # when another process has decoded it, or has ended
         except _Changed:
             continue
+        except FileNotFoundError:
+            if is_finished():  # and the folder was removed meanwhile
+                break
+            raise
         complete = [shard for shard in shards if shard is not None]
-        if len(complete) == len(shards) and not is_finished():
+        if not is_finished():
             _check(split.name, complete, sum(shard.seen for shard in complete))
             return complete
-        if None in shards:
-            with FileLock(folder / f"{shards.index(None)}.lock"):
-                pass  # when another process has decoded it, or has ended
     return []
 
 
