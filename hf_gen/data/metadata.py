@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from hf_gen.data.selection import Item
 
@@ -43,7 +44,8 @@ def read_metadata(files: Iterable[Item], images: Sequence[str]) -> Metadata:
     """
     found, known = Metadata(), set(images)
     for name, source in files:
-        content = source if isinstance(source, bytes) else source.read_bytes() if source else b""
+        stored = source() if callable(source) else source
+        content = stored.read_bytes() if isinstance(stored, Path) else stored or b""
         folder = "".join(name.rpartition("/")[:2])
         for values in _parsed(name, content):
             row: dict[str, str | None] = {}

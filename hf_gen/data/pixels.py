@@ -153,26 +153,19 @@ def _build(split: Split, resolution: int, folder: Path) -> None:
             more = "; ..." if len(skipped) > 10 else ""
             unreadable = f"{len(skipped):,} ({'; '.join(skipped[:10])}{more})" if skipped else ""
             with atomic_dir(folder) as partial:
-                join_shards(shards, parts, partial / "pixels.bin")
-                held_out, digest = _hashes(partial / "pixels.bin", count, 3 * resolution**2)
-                np.save(partial / "held_out.npy", held_out)
+                hashes = join_shards(shards, parts, partial / "pixels.bin")
+                np.save(partial / "held_out.npy", _held_out(np.frombuffer(hashes, "<u8")))
+                digest = hashlib.blake2b(hashes, digest_size=16).hexdigest()
                 described = {"key": split.key, "count": count}
                 described |= {"unreadable": unreadable, "digest": digest}
                 (partial / "cache.json").write_text(json.dumps(described, indent=2))
     shutil.rmtree(parts, ignore_errors=True)
 
 
-def _hashes(pixels: Path, count: int, size: int) -> tuple[np.ndarray, str]:
-    """Which images are held out, and a hash of all of them, by the hash of each."""
-    hashes = np.zeros(count, dtype=np.uint64)
-    of_all = hashlib.blake2b(digest_size=16)
-    with pixels.open("rb") as file:
-        for row in range(count):
-            digest = hashlib.blake2b(file.read(size), digest_size=8).digest()
-            hashes[row] = int.from_bytes(digest, "little")
-            of_all.update(digest)
-    held_out = hashes < HELD_OUT_SHARE * 2**64
-    fewest = min(FEWEST_HELD_OUT, count // 2)
+def _held_out(hashes: np.ndarray) -> np.ndarray:
+    """Which images are held out, by the hash of each."""
+    held_out: np.ndarray = hashes < HELD_OUT_SHARE * 2**64
+    fewest = min(FEWEST_HELD_OUT, len(hashes) // 2)
     if held_out.sum() < fewest:
         held_out = hashes <= np.sort(hashes)[fewest - 1]
-    return held_out, of_all.hexdigest()
+    return held_out

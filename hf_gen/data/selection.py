@@ -6,7 +6,8 @@ from pathlib import Path
 
 from hf_gen.errors import UserError
 
-Item = tuple[str, bytes | Path | None]
+Stored = bytes | Path | None
+Item = tuple[str, Stored | Callable[[], Stored]]
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,8 @@ class Split:
     """One split of a dataset, not read yet.
 
     `read` opens it: the number of images where it is known, and an iterator over each image's name
-    and encoded bytes, or the file that holds them, or None where there is no image.
+    and encoded bytes, or the file that holds them, or None where there is no image, or what gives
+    one of these.
     """
 
     name: str  # what a message calls it

@@ -1,10 +1,12 @@
 """A split decoded into shards, by every process that asks for it at the same time.
 
-A shard is the pixels of 4,096 images in order, `3.bin`, and `3.json`, which is written when they
-are complete. Whoever finds a shard that is neither complete nor locked decodes it, so processes
-share the work, on one machine or on several with a common disk, and a killed build continues.
+A shard is the pixels of 1,024 images in order, `3.bin`, their hashes, `3.hashes`, and `3.json`,
+which is written when these are complete. Whoever finds a shard that is neither complete nor locked
+decodes it, so processes share the work, on one machine or on several with a common disk, and a
+killed build continues.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -24,10 +26,10 @@ from tqdm.auto import tqdm
 from hf_gen.data.selection import Item, Split
 from hf_gen.errors import UserError
 from hf_gen.images import ImageError, open_image, square
-from hf_gen.runs.atomic import atomic_write_text
+from hf_gen.runs.atomic import atomic_write, atomic_write_text
 
 BAD_SHARE = 0.01
-_SHARD = 4096
+_SHARD = 1024
 _CHUNK = 128
 
 
@@ -89,12 +91,15 @@ def decode_shards(
     return []
 
 
-def join_shards(shards: list[Shard], folder: Path, target: Path) -> None:
-    """Writes the pixels of all shards to one file."""
+def join_shards(shards: list[Shard], folder: Path, target: Path) -> bytes:
+    """Writes the pixels of all shards to one file; returns the 8 bytes of each image's hash."""
+    hashes = bytearray()
     with target.open("wb") as file:
         for place in range(len(shards)):
             with (folder / f"{place}.bin").open("rb") as shard:
                 shutil.copyfileobj(shard, file, 1 << 20)
+            hashes += (folder / f"{place}.hashes").read_bytes()
+    return bytes(hashes)
 
 
 def _decode_free(
@@ -153,25 +158,29 @@ class _Block:
 def _decode(
     block: _Block, first: str, stem: Path, resolution: int, pool: ThreadPoolExecutor
 ) -> Shard:
-    def decode(item: Item) -> bytes | str:
+    def decode(item: Item) -> tuple[bytes, bytes] | str:
         name, source = item
         try:
-            if source is None:
+            content = source() if callable(source) else source
+            if content is None:
                 raise ImageError("there is no image")
-            return square(open_image(source), resolution).tobytes()
+            pixels = square(open_image(content), resolution).tobytes()
+            return pixels, hashlib.blake2b(pixels, digest_size=8).digest()
         except ImageError as error:
             return f"{name}: {error}"
 
-    skipped = []
+    skipped, hashes = [], bytearray()
     with stem.with_suffix(".bin").open("wb") as file:
         while chunk := list(islice(block.items, _CHUNK)):
             for row in pool.map(decode, chunk):
-                if isinstance(row, bytes):
-                    file.write(row)
-                else:
+                if isinstance(row, str):
                     skipped.append(row)
+                else:
+                    file.write(row[0])
+                    hashes += row[1]
         file.flush()
         os.fsync(file.fileno())
+    atomic_write(stem.with_suffix(".hashes"), bytes(hashes))
     shard = Shard(block.seen, first, block.last, skipped)
     atomic_write_text(stem.with_suffix(".json"), json.dumps(asdict(shard)))
     return shard

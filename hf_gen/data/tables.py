@@ -197,24 +197,26 @@ def encoded_images(dataset: Any, column: str, follows_paths: bool) -> Iterator[I
     stored = dataset.select_columns([column]).with_format("arrow")
     place = 0
     for table in stored.iter(batch_size=_READ_AT_ONCE):
-        for value in table[column].to_pylist():
-            name = (value or {}).get("path") or f"row {place}"
-            yield name, _source(value, follows_paths)
+        images = table[column].combine_chunks()
+        fields = dict(zip((field.name for field in images.type), images.flatten(), strict=True))
+        for row, path in enumerate(fields["path"].to_pylist()):
+            in_table = fields["bytes"][row]
+            # Bytes of the table are copied by whoever decodes them.
+            source = in_table.as_py if in_table.is_valid else _source(path, follows_paths)
+            yield path or f"row {place}", source
             place += 1
 
 
-def _source(value: dict[str, Any] | None, follows_paths: bool) -> bytes | Path | None:
-    if value is None:
+def _source(path: str | None, follows_paths: bool) -> bytes | Path | None:
+    if path is None or not follows_paths:
         return None
-    if value["bytes"] is None and value["path"] and follows_paths:
-        if Path(value["path"]).exists():
-            return Path(value["path"])
-        from datasets.utils.file_utils import xopen
+    if Path(path).exists():
+        return Path(path)
+    from datasets.utils.file_utils import xopen
 
-        with xopen(value["path"], "rb") as file:
-            # What an archive holds can be a thousand times as large as it; what is cut is damaged.
-            try:
-                return bytes(file.read(MOST_BYTES))
-            except BROKEN_ARCHIVE:
-                return b""
-    return value["bytes"]
+    with xopen(path, "rb") as file:
+        # What an archive holds can be a thousand times as large as it; what is cut is damaged.
+        try:
+            return bytes(file.read(MOST_BYTES))
+        except BROKEN_ARCHIVE:
+            return b""

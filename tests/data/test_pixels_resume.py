@@ -138,7 +138,7 @@ def test_what_does_not_fit_is_decoded_again(tmp_path: Path, change: str) -> None
     cached_pixels(expected, SIZE, tmp_path / "expected", True)
 
     def work() -> None:
-        moments = Moments(tmp_path / "cache", (BUILD, 60), kill_this_process)
+        moments = Moments(tmp_path / "cache", (BUILD, 80), kill_this_process)
         moments.watch()
         cached_pixels(split(90), SIZE, tmp_path / "cache", True)
 
