@@ -26,6 +26,8 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from PIL import Image
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from hf_gen.config import CycleGANModel, CycleGANRecipe, Optimisation, Output, Recipe, VAERecipe
@@ -131,10 +133,10 @@ def measure(device: torch.device, deadline: float) -> Iterator[dict[str, Any]]:
             if time.monotonic() > deadline:
                 yield {"recipe": recipe_name, "compiled": compiled, "left out": "the time limit"}
                 continue
-            step, counted = _step(recipe, batch, device, compiled)
+            step, counted, written = _step(recipe, batch, device, compiled)
             seconds = _seconds(step, device, rounds=10 if device.type == "cuda" else 1)
             epoch = seconds * images / batch
-            floor = counted / flops
+            arithmetic, memory = counted / flops, 2 * written / bandwidth
             yield {
                 "recipe": recipe_name,
                 "compiled": compiled,
@@ -142,7 +144,10 @@ def measure(device: torch.device, deadline: float) -> Iterator[dict[str, Any]]:
                 "seconds_of_a_step": seconds,
                 "seconds_of_an_epoch": epoch,
                 "goal": goal,
-                "share_of_the_arithmetic_floor": floor / seconds,
+                "flops": counted,
+                "bytes_written": written,
+                "floor": "arithmetic" if arithmetic > memory else "memory",
+                "share_of_the_floor": max(arithmetic, memory) / seconds,
             }
 
 
@@ -280,8 +285,27 @@ def _losses(
     return {key: value for key, value in line.items() if key.endswith(wanted)}
 
 
-def _step(recipe: Recipe, batch: int, device: torch.device, compiled: bool) -> tuple[Any, float]:
-    """A function that takes one optimiser step in bfloat16, and the step's FLOPs."""
+class _Written(TorchDispatchMode):
+    """Sums the bytes of the tensors that operations make; each is taken to be read once, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        made = function(*args, **(kwargs or {}))
+        if not function.is_view:
+            tensors = [one for one in tree_leaves(made) if isinstance(one, torch.Tensor)]
+            self.count += sum(one.numel() * one.element_size() for one in tensors)
+        return made
+
+
+def _step(
+    recipe: Recipe, batch: int, device: torch.device, compiled: bool
+) -> tuple[Any, float, float]:
+    """A function that takes one optimiser step in bfloat16, its FLOPs, and the bytes it writes."""
     optimisation = dataclasses.replace(recipe.optimisation, mixed_precision="bf16")
     accelerator = _accelerator(device, optimisation)
     torch.manual_seed(0)
@@ -304,9 +328,11 @@ def _step(recipe: Recipe, batch: int, device: torch.device, compiled: bool) -> t
 
     with FlopCounterMode(display=False) as counter:
         step()
+    with _Written() as written:
+        step()
     if compiled:
         compile_networks(task.networks.values())
-    return step, float(counter.get_total_flops())
+    return step, float(counter.get_total_flops()), float(written.count)
 
 
 def _random_domains(recipe: Recipe, count: int) -> tuple[Domain, ...]:
