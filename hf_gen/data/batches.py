@@ -148,7 +148,8 @@ class Loader:
         every image is seen once an epoch, and no batch is smaller than the others.
         """
         for part, rows in enumerate(self._gathered(step)):
-            place = slice(*(self._start(part) + end for end in (0, self.batch_size)))
+            start = self._start(part)
+            place = slice(start, start + self.batch_size)
             images = []
             for number, bytes_ in enumerate(rows):
                 pixels = from_pixels(bytes_.to(self.device, non_blocking=True))

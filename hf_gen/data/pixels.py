@@ -1,8 +1,8 @@
 """Images decoded once into a memory-mapped array.
 
 The cache of a split is a folder: `pixels.bin` (count x resolution x resolution x 3 bytes),
-`held_out.npy` (count booleans) and `cache.json`. It is joined from shards when all
-are decoded.
+`held_out.npy` (count booleans) and `cache.json`. It is joined from shards when
+all are decoded.
 """
 
 import hashlib
@@ -141,11 +141,7 @@ def _mapped(file: Path, size: int) -> Tensor:
 def _build(split: Split, resolution: int, folder: Path) -> None:
     """Makes the cache, with all other processes that are at it."""
     parts = folder.with_name(f".{folder.name}.shards")
-    try:
-        shards = decode_shards(split, resolution, parts, folder.exists)
-    except UserError:
-        shutil.rmtree(parts, ignore_errors=True)
-        raise
+    shards = decode_shards(split, resolution, parts, folder.exists)
     with FileLock(folder.with_name(f"{folder.name}.lock")):
         if not folder.exists():
             skipped = [reason for shard in shards for reason in shard.skipped]

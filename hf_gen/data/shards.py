@@ -81,12 +81,14 @@ def decode_shards(
         except _Changed:
             continue
         except FileNotFoundError:
-            if is_finished():  # and the folder was removed meanwhile
-                break
-            raise
+            if folder.exists():
+                raise
+            continue  # another process removed the folder: all is joined, or cannot be used
         complete = [shard for shard in shards if shard is not None]
         if not is_finished():
-            _check(split.name, complete, sum(shard.seen for shard in complete))
+            seen = sum(shard.seen for shard in complete)
+            skipped = [reason for shard in complete for reason in shard.skipped]
+            _check(split.name, seen, skipped, seen, folder)
             return complete
     return []
 
@@ -108,6 +110,7 @@ def _decode_free(
     """Reads the split once; None for each shard that another process is decoding."""
     expected, items = split.read()
     shards: list[Shard | None] = []
+    seen, skipped = 0, list[str]()
     threads = max((os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 1)
     with (
         ThreadPoolExecutor(threads) as pool,
@@ -135,8 +138,10 @@ def _decode_free(
                 (folder / f"{place}.json").unlink(missing_ok=True)
                 raise _Changed
             shards.append(shard)
-            if expected is not None:
-                _check(split.name, [one for one in shards if one is not None], expected)
+            seen += block.seen
+            if shard and shard.skipped and expected:
+                skipped += shard.skipped
+                _check(split.name, seen, skipped, expected, folder)
     return shards
 
 
@@ -196,14 +201,14 @@ def _read(folder: Path, place: int, resolution: int) -> Shard | None:
     return shard if size == (shard.seen - len(shard.skipped)) * resolution**2 * 3 else None
 
 
-def _check(name: str, shards: list[Shard], expected: int) -> None:
-    """Raises UserError if there are no images, or more than 1 % of them cannot be used."""
-    seen = sum(shard.seen for shard in shards)
-    skipped = [reason for shard in shards for reason in shard.skipped]
+def _check(name: str, seen: int, skipped: list[str], expected: int, folder: Path) -> None:
+    """Raises UserError, and removes the shards, if there are no images or too many bad ones."""
+    if expected and len(skipped) <= BAD_SHARE * expected:
+        return
+    shutil.rmtree(folder, ignore_errors=True)
     if not expected:
         raise UserError(f"{name} holds no images: name a dataset or a folder that has some")
-    if len(skipped) > BAD_SHARE * expected:
-        raise UserError(
-            f"{len(skipped)} of {seen:,} images of {name} cannot be used: "
-            f"{'; '.join(skipped[:10])}. More than 1 % is too many: repair or remove them"
-        )
+    raise UserError(
+        f"{len(skipped)} of {seen:,} images of {name} cannot be used: "
+        f"{'; '.join(skipped[:10])}. More than 1 % is too many: repair or remove them"
+    )

@@ -15,6 +15,7 @@ import pytest
 from hf_gen.data import shards
 from hf_gen.data.pixels import cached_pixels
 from hf_gen.data.selection import Item, Split
+from hf_gen.errors import UserError
 from tests.killing import Moments, exit_code, kill_this_process
 from tests.reliability import FAULTS
 
@@ -216,3 +217,35 @@ def test_processes_share_the_work_and_make_the_same_bytes(tmp_path: Path) -> Non
     lines = [line.split() for line in log.read_text().splitlines()]
     assert len(lines) == len({image for _, image in lines}) == count - 1  # the 101st cannot be used
     assert len({process for process, _ in lines}) == 3
+
+
+@pytest.mark.usefixtures("often_saved")
+def test_a_full_disk_loses_no_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = shards.atomic_write
+
+    def fails_late(target: Path, content: bytes) -> None:
+        if target.name == "5.hashes":
+            raise UserError("no space is left")
+        write(target, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shards, "atomic_write", fails_late)
+        with pytest.raises(UserError, match="no space is left"):
+            cached_pixels(split(90), SIZE, tmp_path, False)
+    assert saved(tmp_path) == 40
+    cached_pixels(split(90), SIZE, tmp_path, False)
+
+
+@pytest.mark.usefixtures("often_saved")
+def test_of_several_processes_each_reports_too_many_bad_images(tmp_path: Path) -> None:
+    def items() -> Iterator[Item]:
+        for number in range(80):
+            time.sleep(0.002)
+            yield f"image {number}", None if number % 20 == 19 else image(number)
+
+    def work() -> None:
+        with pytest.raises(UserError, match="More than 1 % is too many"):
+            cached_pixels(Split("a split", "key", lambda: (None, items())), SIZE, tmp_path, False)
+
+    assert [exit_code(child) for child in [in_child(work) for _ in range(3)]] == [0, 0, 0]
+    assert not [*tmp_path.glob(".pixels-*")]
