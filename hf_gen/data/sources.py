@@ -140,7 +140,7 @@ class SyntheticFaces:
             raise UserError(f"{limit}, got a resolution of {self._size}")
         return Selection(
             self._split("train", column, self._count * choice.is_second, self._count),
-            self._split("held out", column, TEST_START, max(self._count // 10, 1)),
+            self._split("test", column, TEST_START, max(self._count // 10, 1)),
         )
 
     def _split(self, name: str, column: str, start: int, count: int) -> Split:
