@@ -224,7 +224,7 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
             results = experiment.conclude(run, accelerator.device)
             shown = [key for key in experiment.family.metrics if key in results]
             numbers = ", ".join(f"{key} {formatted(results[key])}" for key in shown)
-            print(f"{run.path} is done. On {results['images']:,} held-out images: {numbers}")
+            print(f"{run.path} is done. On {results['images']:,} test images: {numbers}")
             print(f"Its figures are in {run.figures}, its card is {run.path / 'README.md'}.")
             print(f"python app.py shows it in a browser; hf-gen push {run.path} shares it.")
             if uploads is not None:

@@ -80,7 +80,7 @@ def sample(
 
 
 def evaluate(run: tyro.conf.Positional[Path]) -> None:
-    """Evaluate a run on its held-out images: results.json, figures and card.
+    """Evaluate a run on its test images: results.json, figures and card.
 
     Args:
         run: A run folder whose training has finished.
@@ -149,6 +149,7 @@ def push(
     component: str | None = None,
     dataset: str | None = None,
     train: int = 10_000,
+    validation: int = 1_000,
     test: int = 1_000,
     space: str | None = None,
     models: tuple[str, ...] = (),
@@ -166,6 +167,7 @@ def push(
         component: Upload this network alone, such as vae: for `diffusers.AutoModel`.
         dataset: Instead of a run: the repository of a dataset of synthetic faces.
         train: Training pairs of that dataset.
+        validation: Validation pairs of that dataset.
         test: Test pairs of that dataset.
         space: Instead of a run: the repository of a Space with the demo.
         models: Hub ids of the models that the Space shows beside the bundled ones.
@@ -193,7 +195,7 @@ def push(
         return
     if dataset is not None:
         name = check_access(api, dataset, private, "dataset", overwrite)
-        print(push_faces(name, train, test, api, overwrite))
+        print(push_faces(name, train, validation, test, api, overwrite))
         return
     assert run is not None
     from hf_gen.hub.cards import run_card
@@ -210,6 +212,7 @@ def push(
 def draw_faces(
     folder: tyro.conf.Positional[Path],
     train: int = 10_000,
+    validation: int = 1_000,
     test: int = 1_000,
     size: int = 64,
     seed: int = 0,
@@ -220,14 +223,15 @@ def draw_faces(
         folder: A new folder. `datasets.load_dataset(FOLDER)` reads it, and so does
             `train_accelerate.py RECIPE --dataset-name FOLDER --image-column anime`.
         train: Training pairs.
-        test: Test pairs, of other faces than the training pairs.
+        validation: Validation pairs, of other faces than the training pairs.
+        test: Test pairs, of other faces again.
         size: Height and width in pixels.
         seed: Of the factors.
     """
     from hf_gen.faces import write_synthetic_faces
 
-    write_synthetic_faces(folder, train, test, size, seed)
-    print(f"{folder}: {train:,} pairs of faces to train on and {test:,} held out")
+    write_synthetic_faces(folder, train, validation, test, size, seed)
+    print(f"{folder}: train {train:,}; validation {validation:,}; test {test:,} pairs of faces")
 
 
 def _print_sources(runs: Iterable[Path]) -> None:

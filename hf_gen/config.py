@@ -35,7 +35,7 @@ class Data:
     image_column: str | None = None
     """The column with the images. Default: the only one, or "image"; "anime" for faces."""
     split: str = "train"
-    """The split to train on. Held out: the set's own test or validation split, else 5 % by hash."""
+    """The split to train on. Others validate and test; a missing one is 5 % of it, by hash."""
     max_train_samples: int | None = None
     """Number of images: a fixed random subset; the first ones of a stream or of the faces."""
     streaming: bool = False
@@ -231,7 +231,7 @@ class Output:
     logging_steps: int = 20
     """Steps between two lines of metrics.jsonl, each with the means since the last."""
     validation_steps: int = 200
-    """Steps between two evaluations on the held-out images."""
+    """Steps between two evaluations on the validation images."""
     checkpointing_steps: int = 500
     """Steps between two checkpoints."""
     checkpoints_total_limit: int = 2

@@ -32,13 +32,13 @@ class Experiment:
 
     Attributes:
         domains: The images.
-        evaluate: Everything that is measured of a pipeline on the held-out images.
+        evaluate: Everything that is measured of a pipeline on the test images.
         draw: Writes the figures of a run, whose results have been saved.
         family: What its card shows, and the terminal after training.
         names: What the two domains of a translation are called.
         learn_more: Adds to a trained pipeline what is learned from its codes.
-        measure: What else is measured along the training.
-        best: Which of those numbers decides what is exported.
+        measure: What else is measured on the validation images along the training.
+        best: Which of those numbers decides what is exported; None for the last weights.
     """
 
     domains: tuple[Domain, ...]
@@ -97,14 +97,14 @@ def _autoencoding(recipe: VAERecipe, domains: tuple[Domain, ...]) -> Experiment:
         from hf_gen.evaluation.autoencoder import evaluate_autoencoder
         from hf_gen.evaluation.factors import factor_values
 
-        held_out, factors = domain.held_out, None
+        factors = None
         if is_synthetic(recipe.data):
-            places = range(TEST_START, TEST_START + len(held_out))
+            places = range(TEST_START, TEST_START + len(domain.test))
             factors = factor_values([face_at(place) for place in places])
         return evaluate_autoencoder(
             pipeline,
             recipe.objective,
-            held_out,
+            domain.test,
             factors,
             seed,
             cache_folder(recipe.data),
@@ -137,13 +137,17 @@ def _translation(recipe: CycleGANRecipe, domains: tuple[Domain, ...]) -> Experim
     )
 
     a, b = domains or load_domains(recipe.data, recipe.domains)
-    measure = TranslationEvaluator(a, b, cache_folder(recipe.data))
+    cache_dir = cache_folder(recipe.data)
+    measure = TranslationEvaluator(a.validation, b.validation, cache_dir)
+    measure_test = TranslationEvaluator(a.test, b.test, cache_dir)
 
     def evaluate(pipeline: TranslationPipeline) -> dict[str, Any]:
         pipeline.set_progress_bar_config(disable=True)
-        results = {"images": measure.images} | measure(pipeline)
+        results = {"images": measure_test.images} | measure_test(pipeline)
         if are_synthetic(recipe.data, recipe.domains):
-            results |= evaluate_against_ground_truth(pipeline, a, b, cache_folder(recipe.data))
+            results |= evaluate_against_ground_truth(
+                pipeline, a.test, b.test, cache_dir, len(a.train)
+            )
         return results
 
     def draw(run: RunFolder, pipeline: TranslationPipeline) -> None:
@@ -158,5 +162,5 @@ def _translation(recipe: CycleGANRecipe, domains: tuple[Domain, ...]) -> Experim
         family=TRANSLATION,
         names=recipe.domain_names,
         measure=measure,
-        best="kernel_distance",
+        best="kernel_distance" if a.can_choose and b.can_choose else None,
     )

@@ -55,7 +55,7 @@ _FEATURES = "EfficientNet-Lite0 features"
 _NATS = "nats per image"
 _L1 = "images in [-1, 1]"
 _PLAIN = {
-    "images": Metric("held-out images", ""),
+    "images": Metric("test images", ""),
     "psnr": Metric("PSNR", "dB", "higher"),
     "ssim": Metric("SSIM", "1 at most", "higher"),
     "mae": Metric("mean absolute error", _L1, "lower"),

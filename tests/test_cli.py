@@ -22,7 +22,7 @@ from tools.released import manifest
 
 
 def test_synthetic_faces_are_a_dataset_folder(tmp_path: Path) -> None:
-    sizes = ("--train", "12", "--test", "3", "--size", "32")
+    sizes = ("--train", "12", "--validation", "2", "--test", "3", "--size", "32")
     subprocess.run(
         [sys.executable, "-m", "hf_gen", "draw-faces", "faces", *sizes],
         cwd=tmp_path,
@@ -30,7 +30,11 @@ def test_synthetic_faces_are_a_dataset_folder(tmp_path: Path) -> None:
         check=True,
     )
     faces = datasets.load_dataset(str(tmp_path / "faces"), cache_dir=str(tmp_path / "cache"))
-    assert {name: len(split) for name, split in faces.items()} == {"train": 12, "test": 3}
+    assert {name: len(split) for name, split in faces.items()} == {
+        "train": 12,
+        "validation": 2,
+        "test": 3,
+    }
     assert {*STYLES, *FACTORS} <= set(faces["train"].column_names)
     assert faces["train"][0]["anime"].size == (32, 32)
     assert faces["train"].features["glasses"].names == list(FACTORS["glasses"])

@@ -187,7 +187,7 @@ def test_a_clock_that_jumps_changes_nothing(
     [
         ("one more", "number of training images was 30 and is now 31. Restore"),
         ("one less", "number of training images was 30 and is now 29"),
-        ("other pixels", "have changed: hash of the held-out pixels was"),
+        ("other pixels", "have changed: hash of the validation pixels was"),
         ("only touched", None),
     ],
 )
@@ -257,7 +257,7 @@ def test_images_of_very_different_sizes_train_to_the_end(
     assert results["images"] == 1
     assert all(value == value for value in results.values() if isinstance(value, float))
     assert train(tmp_path / "two", tmp_path / "images", "--train-batch-size", "2")[0] == 0
-    injected("images of 8 to 7,001 pixels a side, a batch of one, one held-out image", 2)
+    injected("images of 8 to 7,001 pixels a side, a batch of one, one test image", 2)
 
 
 def test_one_image_is_too_few(

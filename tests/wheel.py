@@ -26,7 +26,7 @@ names = sorted(json.loads((WEIGHTS / "manifest.json").read_text()))
 for name in names:
     hf_gen.load(name)
 assert all(face_svg(face_at(0), style).startswith("<svg") for style in STYLES)
-assert "drawn" in str(faces_card("user/faces", 10, 1)).lower()
+assert "drawn" in str(faces_card("user/faces", 10, 1, 1)).lower()
 print("hf_gen", hf_gen.__version__, "loads", *names)
 """
 

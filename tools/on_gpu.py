@@ -43,7 +43,7 @@ from hf_gen.training.compilation import compile_networks
 from hf_gen.training.loop import Task, train
 from hf_gen.training.state import TrainState
 
-HELD_OUT = 200
+VALIDATION = 200
 SHARD = "15MB"
 # The largest relative difference of a loss to that of the CPU in float32, by precision.
 TOLERANCES = {"no": 1e-3, "bf16": 5e-2, "fp16": 2e-2}
@@ -198,12 +198,10 @@ def read_faces(archive: Path, name: str, resolution: int) -> Pixels:
 
 def _domain(pixels: Pixels) -> Domain:
     """The last images are for validation: at most a tenth."""
-    kept = len(pixels) - min(HELD_OUT, len(pixels) // 10)
-    train, held_out = pixels.selection[:kept], pixels.selection[kept:]
-    return Domain(
-        dataclasses.replace(pixels, selection=train),
-        dataclasses.replace(pixels, selection=held_out),
-    )
+    kept = len(pixels) - min(VALIDATION, len(pixels) // 10)
+    validation = dataclasses.replace(pixels, selection=pixels.selection[kept:])
+    train = dataclasses.replace(pixels, selection=pixels.selection[:kept])
+    return Domain(train, validation, validation)
 
 
 def _train(
@@ -340,8 +338,9 @@ def _random_domains(recipe: Recipe, count: int) -> tuple[Domain, ...]:
     generator = torch.Generator().manual_seed(0)
     rows = torch.randint(0, 256, (count, 3 * size**2), generator=generator, dtype=torch.uint8)
     pixels = Pixels(rows, torch.arange(count), size)
-    held_out = dataclasses.replace(pixels, selection=torch.arange(4))
-    return (Domain(pixels, held_out),) * (2 if isinstance(recipe, CycleGANRecipe) else 1)
+    validation = dataclasses.replace(pixels, selection=torch.arange(4))
+    domain = Domain(pixels, validation, validation)
+    return (domain,) * (2 if isinstance(recipe, CycleGANRecipe) else 1)
 
 
 def _task(recipe: Recipe, device: torch.device) -> Task:

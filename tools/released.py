@@ -53,7 +53,7 @@ from tools.ship import MANIFEST
 
 FEW = 16
 """Synthetic faces on which a test evaluates each model again."""
-FEW_SPLIT = f"first {FEW} held out"
+FEW_SPLIT = f"first {FEW} of test"
 BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
 # As many as a run on the synthetic faces holds out.
 _SYNTHETIC = 1_000
@@ -126,7 +126,7 @@ def evaluate_few(model: Released) -> dict[str, Any]:
     size = model.pipeline.config.resolution
     anime, cartoon = (_synthetic_faces(style, size, FEW) for style in STYLES)
     if model.is_translation:
-        evaluator = TranslationEvaluator(Domain(anime, anime), Domain(cartoon, cartoon))
+        evaluator = TranslationEvaluator(anime, cartoon)
         return {"images": evaluator.images} | evaluator(model.pipeline)
     results: dict[str, Any] = dict(evaluate_reconstruction(model.pipeline, anime))
     real = reference(anime.images(torch.arange(FEW)), feature_extractor())
@@ -223,8 +223,8 @@ def _evaluate(
 def _on_synthetic_faces(model: Released, cache_dir: Path | None) -> Experiment:
     """The evaluation of the model's recipe on held-out synthetic faces."""
     size = model.pipeline.config.resolution
-    held_out = [_synthetic_faces(style, size, _SYNTHETIC) for style in STYLES]
-    domains = tuple(Domain(pixels, pixels) for pixels in held_out)
+    faces = [_synthetic_faces(style, size, _SYNTHETIC) for style in STYLES]
+    domains = tuple(Domain(pixels, pixels, pixels) for pixels in faces)
     recipe = replace(model.recipe, data=Data(resolution=size, cache_dir=cache_dir))
     return experiment_of(recipe, domains if model.is_translation else domains[:1])
 
@@ -245,8 +245,8 @@ def _on_real_faces(
 def _draw(model: Released, synthetic: Experiment, folder: Path) -> None:
     """Writes the figures at half size and with few colours, for light pages."""
     with tempfile.TemporaryDirectory() as place:
-        held_out = tuple(domain.held_out for domain in synthetic.domains)
-        run = EvaluatedRun(model.name, model.recipe, [], {}, model.pipeline, held_out)
+        images = tuple(domain.test for domain in synthetic.domains)
+        run = EvaluatedRun(model.name, model.recipe, [], {}, model.pipeline, images)
         draw = draw_translations if model.is_translation else draw_vae_pictures
         draw(run, Path(place))
         folder.mkdir(parents=True, exist_ok=True)

@@ -15,30 +15,39 @@ from hf_gen.data.pixels import Pixels
 from hf_gen.errors import UserError
 from hf_gen.images import from_pixels
 
+ONE_SET = "validation and test are one set"
 _CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
 class Domain:
-    """The images of one domain: those to train on and those held out.
+    """The images of one domain.
 
     Attributes:
         train: Trained on.
-        held_out: Not trained on.
+        validation: Measured during training, and chosen on: a checkpoint, for example. The same
+            object as `test` where there are too few images for both.
+        test: Measured after training, and reported.
         summary: What was taken as what, and what was left out, for people.
     """
 
     train: Pixels
-    held_out: Pixels
+    validation: Pixels
+    test: Pixels
     summary: str = ""
+
+    @property
+    def can_choose(self) -> bool:
+        """Whether a choice on the validation images leaves the test images unseen."""
+        return self.validation is not self.test
 
     def fingerprint(self) -> dict[str, int | str]:
         """How many images there are, and a hash of their pixels: what a resumed run must equal."""
+        splits = {"training": self.train, "validation": self.validation, "test": self.test}
         return {
-            "number of training images": len(self.train),
-            "number of held-out images": len(self.held_out),
-            "hash of the training pixels": self.train.digest,
-            "hash of the held-out pixels": self.held_out.digest,
+            **{f"number of {name} images": len(one) for name, one in splits.items()},
+            **{f"hash of the {name} pixels": one.digest for name, one in splits.items()},
+            ONE_SET: not self.can_choose,
         }
 
 
@@ -161,23 +170,25 @@ class Loader:
                 images.append(pixels)
             yield Batch(tuple(images), (self.seed, "train", step), place, self.total)
 
-    def held_out_batches(self) -> Iterator[Batch]:
-        """This process's share of the held-out images, in order and with the same noise always."""
-        return self._held_out(self.rank, self.processes, self.batch_size)
+    def validation_batches(self) -> Iterator[Batch]:
+        """This process's share of the validation images, in order and always with equal noise."""
+        return self._validation(self.rank, self.processes, self.batch_size)
 
-    def first_held_out(self, count: int) -> Batch:
-        """The first `count` held-out images, the same in every process."""
-        return next(self._held_out(0, 1, count))
+    def first_validation(self, count: int) -> Batch:
+        """The first `count` validation images, the same in every process."""
+        return next(self._validation(0, 1, count))
 
-    def _held_out(self, rank: int, processes: int, batch_size: int) -> Iterator[Batch]:
+    def _validation(self, rank: int, processes: int, batch_size: int) -> Iterator[Batch]:
         total = batch_size * processes
-        count = min(len(domain.held_out) for domain in self.domains)
+        count = min(len(domain.validation) for domain in self.domains)
         for number, start in enumerate(range(0, count, total)):
             indices = torch.arange(count)[start + rank * batch_size :][:batch_size]
             if len(indices):
-                images = tuple(one.held_out.images(indices).to(self.device) for one in self.domains)
+                images = tuple(
+                    one.validation.images(indices).to(self.device) for one in self.domains
+                )
                 rows = slice(rank * batch_size, rank * batch_size + len(indices))
-                yield Batch(images, (self.seed, "held out", number), rows, total)
+                yield Batch(images, (self.seed, "validation", number), rows, total)
 
     def _start(self, part: int) -> int:
         """The place in the batch of all where this process's share of a forward pass begins."""

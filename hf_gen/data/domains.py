@@ -7,7 +7,8 @@ import torch
 from hf_gen.config import Data, Domains
 from hf_gen.data.batches import Domain
 from hf_gen.data.selection import Choice, Selection
-from hf_gen.data.sources import decode, is_synthetic, open_dataset
+from hf_gen.data.sources import cache_folder, is_synthetic, open_dataset
+from hf_gen.data.splits import decode
 from hf_gen.errors import UserError
 
 _TWO_DATASETS = (
@@ -33,7 +34,7 @@ def load_domains(data: Data, domains: Domains) -> tuple[Domain, Domain]:
     Domain b is the dataset that `domains` names. If it names none, the one dataset holds both: the
     synthetic faces in their two styles, a folder with trainA, trainB, testA and testB, two labels,
     or two image columns (imageA and imageB, or anime and cartoon). Of the synthetic faces the two
-    domains train on different people, and the held-out ones are pairs.
+    domains train on different people, and those of validation and test are pairs.
 
     Raises:
         UserError: If a dataset cannot be used, or both domains are the same images.
@@ -41,11 +42,11 @@ def load_domains(data: Data, domains: Domains) -> tuple[Domain, Domain]:
     first, second = _select(data, domains)
     name = data.train_data_dir or data.dataset_name
     same = UserError(f"both domains are the same images of {name}: {_TWO_DATASETS}")
-    if (first.held_out or first.train).key == (second.held_out or second.train).key:
+    if first.own.get("test", first.train).key == second.own.get("test", second.train).key:
         raise same
-    a, b = decode(data, first), decode(data, second)
+    a, b = (decode(one, data.resolution, cache_folder(data)) for one in (first, second))
     # Whatever they were called: a path spelled in two ways, a column named and taken by default.
-    rows = [one.held_out.rows[one.held_out.selection] for one in (a, b)]
+    rows = [one.test.rows[one.test.selection] for one in (a, b)]
     if torch.equal(*rows):
         raise same
     return a, b

@@ -14,7 +14,7 @@ from itertools import groupby
 from pathlib import Path
 
 from hf_gen.data import archives, metadata
-from hf_gen.data.selection import Item
+from hf_gen.data.selection import SPLITS, Item
 from hf_gen.errors import UserError
 from hf_gen.images import EXTENSIONS, HEIC, formats, has_image_signature
 
@@ -24,7 +24,7 @@ NAMED_TABLES = (".csv", ".tsv", ".json", ".jsonl")
 _SYSTEM = frozenset(
     {"__macosx", "@eadir", "#recycle", "$recycle.bin", "lost+found", "system volume information"}
 )
-_SPLIT = re.compile(r"(train|test|val|valid|validation|dev)([ab]?)", re.IGNORECASE)
+_SPLIT = re.compile(rf"({'|'.join(SPLITS)})([ab]?)", re.IGNORECASE)
 _EXTENSION = re.compile(r"\.[a-z][a-z0-9]*")
 
 
@@ -131,8 +131,7 @@ def split_and_side(folder: str) -> tuple[str, str] | None:
     match = _SPLIT.fullmatch(folder[: len(folder) - len(extension)])
     if match is None:
         return None
-    split = match[1].lower()
-    return split if split in ("train", "test") else "validation", match[2].lower()
+    return SPLITS[match[1].lower()], match[2].lower()
 
 
 def list_folder(folder: Path, data_files: Sequence[str] = ()) -> Listing:

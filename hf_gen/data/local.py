@@ -8,7 +8,7 @@ import numpy as np
 from hf_gen.config import Data
 from hf_gen.data.folders import Listing
 from hf_gen.data.metadata import Metadata, read_metadata
-from hf_gen.data.selection import Choice, Item, Selection, Split, held_out_split, no_split
+from hf_gen.data.selection import Choice, Item, Selection, Split, no_split, own_splits
 from hf_gen.data.shards import BAD_SHARE
 from hf_gen.errors import UserError
 
@@ -34,7 +34,7 @@ class LocalImages:
             UserError: If there is no such split, column or label.
         """
         data, splits = self._data, self._chosen(choice)
-        own = held_out_split(self._name, data.split, splits)
+        own, unused = own_splits(self._name, data.split, splits)
         train, most = self._wanted(splits), data.max_train_samples
         if most is not None and most < len(train):
             places = np.arange(len(train))
@@ -44,18 +44,22 @@ class LocalImages:
         of = f"{most} {data.streaming}"
         return Selection(
             self._split(data.split, train, choice, of),
-            None if own is None else self._split(own, splits[own], choice),
-            tuple(self._notes(choice)),
+            {
+                kind: self._split(split, splits[split], choice)
+                for kind, split in own.items()
+                if splits[split]
+            },
+            tuple(self._notes(choice, unused)),
         )
 
-    def _notes(self, choice: Choice) -> Iterator[str]:
+    def _notes(self, choice: Choice, unused: Sequence[str]) -> Iterator[str]:
         """What is in the folder and not used, each kind with its number."""
         listing, metadata = self._listing, self._metadata
         splits = listing.splits(choice.side)
         folders = len({name.rpartition("/")[0] for name in listing.images})
         yield f"{len(listing.images):,} images in {folders} folder{'s' * (folders > 1)}"
-        if {"test", "validation"} <= splits.keys() and "validation" not in self._data.split:
-            yield f"not used: {len(splits['validation']):,} images (validation)"
+        for split in unused:
+            yield f"not used: {len(splits[split]):,} images ({split})"
         for said, names, what in (
             ("outside of the splits", splits.get("", ()), "image"),
             ("left out", listing.runs, "run folder"),
@@ -85,7 +89,7 @@ class LocalImages:
             return len(images), self._listing.read(images)
 
         key = f"{self._listing.version} {name} {choice} {of}"
-        return Split(choice.name(self._name, name), key, read)
+        return Split(self._name, choice.part(name), key, read)
 
     def _chosen(self, choice: Choice) -> dict[str, list[str]]:
         """The images of each split that the choice takes."""

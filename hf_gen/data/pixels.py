@@ -1,8 +1,8 @@
 """Images decoded once into a memory-mapped array.
 
 The cache of a split is a folder: `pixels.bin` (count x resolution x resolution x 3 bytes),
-`held_out.npy` (count booleans) and `cache.json`. It is joined from shards when
-all are decoded.
+`hashes.npy` (count 64-bit integers) and `cache.json`. It is joined from shards when all are
+decoded.
 """
 
 import hashlib
@@ -23,10 +23,7 @@ from hf_gen.errors import UserError, translate_os_errors
 from hf_gen.images import from_pixels
 from hf_gen.runs.atomic import atomic_dir
 
-FORMAT = 2
-HELD_OUT_SHARE = 0.05
-# Of a small set, at most half of it: distances between sets need as many.
-FEWEST_HELD_OUT = 8
+FORMAT = 3
 _ROWS_AT_ONCE = 4096
 
 
@@ -83,9 +80,7 @@ class Pixels:
         return from_pixels(self.bytes(indices))
 
 
-def cached_pixels(
-    split: Split, resolution: int, cache_dir: Path, split_by_hash: bool
-) -> tuple[Pixels, Pixels | None]:
+def cached_pixels(split: Split, resolution: int, cache_dir: Path) -> tuple[Pixels, np.ndarray]:
     """The pixels of a split, decoded once, by all processes that ask for them at the same time.
 
     Each image becomes RGB (see `hf_gen.images.open_image`), its centre square, and `resolution`
@@ -95,12 +90,9 @@ def cached_pixels(
         split: What to decode.
         resolution: Height and width in pixels.
         cache_dir: Folder of the cache.
-        split_by_hash: Hold out the 5 % of the images whose hash says so, or of a small set the 8
-            images (at most half) with the lowest hashes. Equal images have equal hashes, so no copy
-            of a training image is held out.
 
     Returns:
-        The images, and those held out, if any are.
+        The images, and the hash of each, (count,), uint64: equal images have equal hashes.
 
     Raises:
         UserError: If there is no image, if more than 1 % cannot be used, or if the disk cannot be
@@ -116,14 +108,8 @@ def cached_pixels(
     described = json.loads((folder / "cache.json").read_text(encoding="utf-8"))
     count, digest, unreadable = (described[key] for key in ("count", "digest", "unreadable"))
     rows = _mapped(folder / "pixels.bin", count * size).view(count, size)
-    if not split_by_hash:
-        return Pixels(rows, torch.arange(count), resolution, digest, unreadable), None
-    held_out = torch.from_numpy(np.load(folder / "held_out.npy"))
-    selections = ((~held_out).nonzero().flatten(), held_out.nonzero().flatten())
-    return (
-        Pixels(rows, selections[0], resolution, digest, unreadable),
-        Pixels(rows, selections[1], resolution, digest),
-    )
+    pixels = Pixels(rows, torch.arange(count), resolution, digest, unreadable)
+    return pixels, np.load(folder / "hashes.npy")
 
 
 def _mapped(file: Path, size: int) -> Tensor:
@@ -150,18 +136,9 @@ def _build(split: Split, resolution: int, folder: Path) -> None:
             unreadable = f"{len(skipped):,} ({'; '.join(skipped[:10])}{more})" if skipped else ""
             with atomic_dir(folder) as partial:
                 hashes = join_shards(shards, parts, partial / "pixels.bin")
-                np.save(partial / "held_out.npy", _held_out(np.frombuffer(hashes, "<u8")))
+                np.save(partial / "hashes.npy", np.frombuffer(hashes, "<u8"))
                 digest = hashlib.blake2b(hashes, digest_size=16).hexdigest()
                 described = {"key": split.key, "count": count}
                 described |= {"unreadable": unreadable, "digest": digest}
                 (partial / "cache.json").write_text(json.dumps(described, indent=2))
     shutil.rmtree(parts, ignore_errors=True)
-
-
-def _held_out(hashes: np.ndarray) -> np.ndarray:
-    """Which images are held out, by the hash of each."""
-    held_out: np.ndarray = hashes < HELD_OUT_SHARE * 2**64
-    fewest = min(FEWEST_HELD_OUT, len(hashes) // 2)
-    if held_out.sum() < fewest:
-        held_out = hashes <= np.sort(hashes)[fewest - 1]
-    return held_out

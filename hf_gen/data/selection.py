@@ -6,6 +6,15 @@ from pathlib import Path
 
 from hf_gen.errors import UserError
 
+# How the splits of a dataset are named, in any case.
+SPLITS = {
+    "train": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+}
 Stored = bytes | Path | None
 Item = tuple[str, Stored | Callable[[], Stored]]
 
@@ -19,9 +28,15 @@ class Split:
     one of these.
     """
 
-    name: str  # what a message calls it
+    dataset: str  # what a message calls it
+    part: str  # which of its images, for people
     key: str  # changes whenever its images may have changed
     read: Callable[[], tuple[int | None, Iterator[Item]]]
+
+    @property
+    def name(self) -> str:
+        """What a message calls these images."""
+        return f"{self.dataset} ({self.part})"
 
 
 @dataclass(frozen=True)
@@ -29,7 +44,7 @@ class Selection:
     """The images of one domain."""
 
     train: Split
-    held_out: Split | None  # the dataset's own test or validation split, if it has one
+    own: dict[str, Split]  # the dataset's own "validation" and "test", those that it has
     notes: tuple[str, ...] = ()  # what was found, and what is not used, for people
 
 
@@ -44,10 +59,10 @@ class Choice:
     is_second: bool = False  # synthetic faces: other people than those of the first domain
     remedy: str = field(default="name --image-column", repr=False)  # if there is no such column
 
-    def name(self, dataset: str, split: str) -> str:
+    def part(self, split: str) -> str:
         """What a message calls these images of a split."""
         labelled = f", {self.label[0]} {self.label[1]!r}" if self.label else ""
-        return f"{dataset} ({split}{labelled}{self.side and f', {self.side.upper()}'})"
+        return f"{split}{labelled}{self.side and f', {self.side.upper()}'}"
 
     def image_column(
         self, dataset: str, columns: Collection[str], others: Iterable[str] = ()
@@ -73,8 +88,14 @@ class Choice:
         return found
 
 
-def held_out_split(dataset: str, split: str, available: Collection[str]) -> str | None:
-    """The name of a dataset's own test or validation split, if `split` does not train on it.
+def own_splits(
+    dataset: str, split: str, available: Collection[str]
+) -> tuple[dict[str, str], list[str]]:
+    """Which of a dataset's own splits validate and test a training on `split`.
+
+    Returns:
+        The dataset's name of "validation" and of "test", where it has one that is not trained on,
+        not even in part; and the splits that are not used.
 
     Raises:
         UserError: If `split`, such as train+test or train[:50%], names a split that is missing.
@@ -82,8 +103,13 @@ def held_out_split(dataset: str, split: str, available: Collection[str]) -> str 
     wanted = {part.partition("[")[0].strip() for part in split.split("+")}
     if available and not wanted <= {*available}:
         raise no_split(dataset, split, available)
-    own = ("test", "validation")
-    return next((name for name in own if name in available and name not in wanted), None)
+    left = [name for name in available if name not in wanted]
+    own: dict[str, str] = {}
+    for word, kind in SPLITS.items():
+        for name in left:
+            if name.lower() == word != "train":
+                own.setdefault(kind, name)
+    return own, [name for name in left if name not in own.values()]
 
 
 def no_split(dataset: str, split: str, available: Collection[str]) -> UserError:

@@ -10,17 +10,25 @@ from hf_gen.data.archives import archive_extension
 from hf_gen.data.batches import Domain
 from hf_gen.data.folders import NAMED_TABLES, TABLES, list_folder
 from hf_gen.data.local import LocalImages
-from hf_gen.data.pixels import cached_pixels
 from hf_gen.data.selection import Choice, Item, Selection, Split
+from hf_gen.data.splits import decode
 from hf_gen.data.tables import Tables, encoded_images
 from hf_gen.errors import UserError
-from hf_gen.faces import IMAGE_SIZE, SIZES, STYLES, TEST_START, drawing_version, synthetic_faces
+from hf_gen.faces import (
+    IMAGE_SIZE,
+    SIZES,
+    STYLES,
+    TEST_START,
+    VALIDATION_START,
+    drawing_version,
+    synthetic_faces,
+)
 
 SYNTHETIC_COUNT = 10_000
 
 
 def load_domain(data: Data) -> Domain:
-    """The pixels to train on and those of the held-out split, decoded or taken from the cache.
+    """The pixels of the training, validation and test split, decoded or taken from the cache.
 
     Args:
         data: Which dataset, and what becomes of its images.
@@ -28,7 +36,8 @@ def load_domain(data: Data) -> Domain:
     Raises:
         UserError: If the dataset cannot be found, reached or used, and why.
     """
-    return decode(data, open_dataset(data).select(Choice(data.image_column)))
+    selection = open_dataset(data).select(Choice(data.image_column))
+    return decode(selection, data.resolution, cache_folder(data))
 
 
 def open_dataset(data: Data) -> "LocalImages | Tables | SyntheticFaces":
@@ -77,31 +86,6 @@ def open_dataset(data: Data) -> "LocalImages | Tables | SyntheticFaces":
     )
 
 
-def decode(data: Data, selection: Selection) -> Domain:
-    """The pixels of a selection; without a test or validation split, 5 % are held out.
-
-    Raises:
-        UserError: If a split cannot be read, or is too small to hold anything out.
-    """
-    cache_dir, train, held_out = cache_folder(data), selection.train, selection.held_out
-    pixels, kept_back = cached_pixels(train, data.resolution, cache_dir, held_out is None)
-    if held_out is not None:
-        kept_back, _ = cached_pixels(held_out, data.resolution, cache_dir, False)
-    if kept_back is None or not len(kept_back) or not len(pixels):
-        raise UserError(
-            f"too few different images to hold some out of {train.name}, got {len(pixels.rows)}: "
-            "give it more or a test split"
-        )
-    by = "by hash" if held_out is None else held_out.name.rpartition(" (")[2].strip(")")
-    parts = [f"{len(pixels):,} images; held out: {len(kept_back):,} ({by})", *selection.notes]
-    unreadable = [one.unreadable for one in (pixels, kept_back) if one.unreadable]
-    if unreadable:
-        parts.append(f"unreadable: {', '.join(unreadable)}")
-    summary = f"{train.name}: {'; '.join(parts)}"
-    # The bytes of a file's name need not be text.
-    return Domain(pixels, kept_back, summary.encode("utf-8", "replace").decode())
-
-
 def is_synthetic(data: Data) -> bool:
     """Whether the images are the synthetic faces."""
     return data.train_data_dir is None and data.dataset_name == "faces"
@@ -129,7 +113,7 @@ class SyntheticFaces:
         self._size = max(IMAGE_SIZE, data.resolution)
 
     def select(self, choice: Choice) -> Selection:
-        """The faces of one style; the test split has the same people in both styles.
+        """The faces of one style; validation and test have the same people in both styles.
 
         Raises:
             UserError: If there is no such style, or the faces are too large to draw.
@@ -138,9 +122,13 @@ class SyntheticFaces:
         if self._size > SIZES[1]:
             limit = f"faces are drawn up to {SIZES[1]} pixels"
             raise UserError(f"{limit}, got a resolution of {self._size}")
+        few = max(self._count // 10, 1)
         return Selection(
             self._split("train", column, self._count * choice.is_second, self._count),
-            self._split("test", column, TEST_START, max(self._count // 10, 1)),
+            {
+                "validation": self._split("validation", column, VALIDATION_START, few),
+                "test": self._split("test", column, TEST_START, few),
+            },
         )
 
     def _split(self, name: str, column: str, start: int, count: int) -> Split:
@@ -149,4 +137,4 @@ class SyntheticFaces:
             return count, encoded_images(faces, column, follows_paths=False)
 
         key = f"faces {drawing_version()} {column} {start} {count} {self._size}"
-        return Split(f"the synthetic faces ({name})", key, read)
+        return Split("the synthetic faces", name, key, read)

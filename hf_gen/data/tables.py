@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hf_gen.config import Data
 from hf_gen.data.archives import BROKEN_ARCHIVE, MOST_BYTES
 from hf_gen.data.folders import Listing, split_and_side
-from hf_gen.data.selection import Choice, Item, Selection, Split, held_out_split
+from hf_gen.data.selection import Choice, Item, Selection, Split, own_splits
 from hf_gen.errors import UserError, check_repo_access
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Tables:
         self._files = None if listing is None else _files_of_splits(listing, data)
 
     def select(self, choice: Choice) -> Selection:
-        """The split to train on, and the dataset's own held-out split if it has one.
+        """The split to train on, and the dataset's own validation and test splits if it has them.
 
         Raises:
             UserError: If the dataset cannot be opened or has no such split.
@@ -52,10 +52,12 @@ class Tables:
             available = [str(name) for name in splits]
         if self._listing is not None:
             version += self._listing.version
-        own = held_out_split(self._name, data.split, available)
+        train = next((one for one in available if one.lower() == data.split.lower()), data.split)
+        own, unused = own_splits(self._name, train, available)
         return Selection(
-            self._split(data.split, version, data.max_train_samples, choice),
-            None if own is None else self._split(own, version, None, choice),
+            self._split(train, version, data.max_train_samples, choice),
+            {kind: self._split(split, version, None, choice) for kind, split in own.items()},
+            tuple(f"not used: the split {split}" for split in unused),
         )
 
     def _split(self, name: str, version: str, most: int | None, choice: Choice) -> Split:
@@ -80,7 +82,7 @@ class Tables:
             return count, self._checked(encoded_images(dataset, column, follows_paths))
 
         key = f"{version} {name} {choice} {most} {self._data.streaming}"
-        return Split(choice.name(self._name, name), key, read)
+        return Split(self._name, choice.part(name), key, read)
 
     @cached_property
     def _builder(self) -> "datasets.DatasetBuilder":

@@ -1,18 +1,19 @@
 """All metrics of a translation pipeline: image quality, cycle consistency and mode collapse."""
 
+from functools import cached_property
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn.functional import l1_loss
 
-from hf_gen.data.batches import Domain
+from hf_gen.data.pixels import Pixels
 from hf_gen.errors import UserError
 from hf_gen.evaluation.factors import factor_scores, factor_values, train_factor_predictor
 from hf_gen.evaluation.samples import MIN_IMAGES, SetStatistics, reference, set_scores
 from hf_gen.faces import TEST_START, face_at
 from hf_gen.features import FeatureExtractor, feature_extractor
-from hf_gen.metrics import DIRECTIONS
+from hf_gen.metrics import DIRECTIONS, Direction
 from hf_gen.pipelines import TranslationPipeline
 
 MAX_IMAGES = 400
@@ -25,34 +26,39 @@ _MAX_TRAIN_FACES = 4_000
 
 
 class TranslationEvaluator:
-    """Evaluates translations of the first 400 held-out images of each domain.
+    """Evaluates translations of the first 400 images of each domain.
 
     Args:
-        a: Domain a.
-        b: Domain b.
-        cache_dir: Where the statistics of the held-out images are kept for other runs.
+        a: Images of domain a: of validation during training, of test after it.
+        b: Images of domain b.
+        cache_dir: Where the statistics of the images are kept for other runs.
 
     Attributes:
         images: How many images of each domain are translated, at least.
 
     Raises:
-        UserError: A domain has fewer than 8 held-out images.
+        UserError: A domain has fewer than 8 images.
     """
 
-    def __init__(self, a: Domain, b: Domain, cache_dir: Path | None = None) -> None:
-        for domain in (a, b):
-            if len(domain.held_out) < MIN_IMAGES:
-                raise UserError(
-                    f"a domain has {len(domain.held_out)} held-out images, and at least "
-                    f"{MIN_IMAGES} are needed to evaluate translations: give more images"
-                )
+    def __init__(self, a: Pixels, b: Pixels, cache_dir: Path | None = None) -> None:
+        self.images = min(len(a), len(b), MAX_IMAGES)
+        if self.images < MIN_IMAGES:
+            raise UserError(
+                f"a domain has {self.images} images in its validation or test split, and at least "
+                f"{MIN_IMAGES} are needed to evaluate translations: give that split more, or leave "
+                "it out, and images of train are split off instead"
+            )
         self._extractor = feature_extractor()
-        held_out = [_first(domain, MAX_IMAGES) for domain in (a, b)]
-        self.images = min(len(images) for images in held_out)
-        self._inputs = dict(zip(DIRECTIONS, held_out, strict=True))
-        self._references = {
-            direction: reference(target, self._extractor, cache_dir)
-            for direction, target in zip(DIRECTIONS, reversed(held_out), strict=True)
+        self._cache_dir = cache_dir
+        self._inputs = dict(zip(DIRECTIONS, (_first(a), _first(b)), strict=True))
+
+    @cached_property
+    def _references(self) -> dict[Direction, SetStatistics]:
+        """Of the target domain of each direction."""
+        targets = zip(DIRECTIONS, reversed(self._inputs.values()), strict=True)
+        return {
+            direction: reference(target, self._extractor, self._cache_dir)
+            for direction, target in targets
         }
 
     def __call__(self, pipeline: TranslationPipeline) -> dict[str, float]:
@@ -82,7 +88,7 @@ def evaluate_translations(
 ) -> dict[str, float]:
     """Compares translations with real images of the target domain.
 
-    All scores depend on the number of images: compare runs and steps on the same held-out images.
+    All scores depend on the number of images: compare runs and steps on the same images.
 
     Args:
         translations: In [-1, 1], (images, 3, height, width), at least 8.
@@ -118,30 +124,30 @@ def mode_collapse_detected(scores: dict[str, float]) -> bool:
 
 
 def evaluate_against_ground_truth(
-    pipeline: TranslationPipeline, a: Domain, b: Domain, cache_dir: Path
+    pipeline: TranslationPipeline, a: Pixels, b: Pixels, cache_dir: Path, train_faces: int
 ) -> dict[str, float]:
     """Compares translations of synthetic faces with the same faces drawn in the target style.
 
     Args:
         pipeline: What translates.
-        a: Synthetic faces in the anime style.
+        a: Synthetic faces of the test split in the anime style.
         b: The same faces in the cartoon style.
         cache_dir: Where the networks that predict factors are kept.
+        train_faces: How many faces these networks are trained on, at most 4,000.
 
     Returns:
         As "DIRECTION/NAME": "paired_l1", mean absolute error of images in [-1, 1];
         "paired_perceptual", mean perceptual distance; and the scores of `factor_scores`.
     """
-    count = min(len(a.held_out), len(b.held_out), MAX_IMAGES)
-    factors = factor_values([face_at(TEST_START + index) for index in range(count)])
-    anime, cartoon = (_first(domain, count) for domain in (a, b))
-    train_faces = min(_MAX_TRAIN_FACES, len(a.train))
+    anime, cartoon = _first(a), _first(b)
+    factors = factor_values([face_at(TEST_START + index) for index in range(len(anime))])
+    train_faces = min(_MAX_TRAIN_FACES, train_faces)
     results: dict[str, float] = {}
     for direction, style, inputs, counterparts in zip(
         DIRECTIONS, ("cartoon", "anime"), (anime, cartoon), (cartoon, anime), strict=True
     ):
         translations = pipeline.translate(inputs, direction, output_type="pt").cpu()
-        predictor = train_factor_predictor(style, a.train.resolution, cache_dir, train_faces)
+        predictor = train_factor_predictor(style, a.resolution, cache_dir, train_faces)
         distances = feature_extractor().perceptual_distance(translations, counterparts)
         scores = factor_scores(predictor, translations, factors) | {
             "paired_l1": l1_loss(translations, counterparts).item(),
@@ -151,5 +157,5 @@ def evaluate_against_ground_truth(
     return results
 
 
-def _first(domain: Domain, count: int) -> Tensor:
-    return domain.held_out.images(torch.arange(min(len(domain.held_out), count)))
+def _first(pixels: Pixels) -> Tensor:
+    return pixels.images(torch.arange(min(len(pixels), MAX_IMAGES)))

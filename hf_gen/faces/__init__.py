@@ -5,7 +5,14 @@ Nothing here knows of training.
 
 from hf_gen.faces.dataset import IMAGE_SIZE, synthetic_faces, write_synthetic_faces
 from hf_gen.faces.drawing import SIZES, STYLES, drawing_version, face_png, face_svg
-from hf_gen.faces.factors import CONTINUOUS, FACTORS, TEST_START, Face, face_at
+from hf_gen.faces.factors import (
+    CONTINUOUS,
+    FACTORS,
+    TEST_START,
+    VALIDATION_START,
+    Face,
+    face_at,
+)
 
 __all__ = [
     "CONTINUOUS",
@@ -14,6 +21,7 @@ __all__ = [
     "SIZES",
     "STYLES",
     "TEST_START",
+    "VALIDATION_START",
     "Face",
     "drawing_version",
     "face_at",

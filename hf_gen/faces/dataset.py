@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hf_gen.errors import UserError
 from hf_gen.faces.drawing import STYLES, check_size, drawing_version, face_png
-from hf_gen.faces.factors import CONTINUOUS, FACTORS, TEST_START, face_at
+from hf_gen.faces.factors import CONTINUOUS, FACTORS, TEST_START, VALIDATION_START, face_at
 from hf_gen.runs.atomic import atomic_dir
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def synthetic_faces(
 
     Args:
         count: Number of pairs, at least 1.
-        start: Index of the first face; `TEST_START` for the test split.
+        start: Index of the first face: `VALIDATION_START` and `TEST_START` begin those splits.
         seed: Names the series of faces.
         size: Height and width in pixels, in [8, 1024].
         cache_dir: The folder of the cache; `datasets`' own when None.
@@ -96,13 +96,16 @@ def _features() -> "datasets.Features":
     )
 
 
-def write_synthetic_faces(folder: Path, train: int, test: int, size: int, seed: int) -> None:
+def write_synthetic_faces(
+    folder: Path, train: int, validation: int, test: int, size: int, seed: int
+) -> None:
     """Draws pairs of faces into a new folder, which appears complete or not at all.
 
     Args:
         folder: A new one.
         train: Pairs to train on.
-        test: Pairs of the test split: other faces than those to train on.
+        validation: Pairs of the validation split: other faces than those to train on.
+        test: Pairs of the test split: other faces again.
         size: Height and width in pixels.
         seed: Another seed draws other faces.
 
@@ -110,8 +113,13 @@ def write_synthetic_faces(folder: Path, train: int, test: int, size: int, seed: 
         UserError: If a number is out of its range, the folder exists, or the disk cannot be
             written.
     """
+    splits = (
+        ("train", train, 0),
+        ("validation", validation, VALIDATION_START),
+        ("test", test, TEST_START),
+    )
     with atomic_dir(folder) as partial:
-        for name, count, start in (("train", train, 0), ("test", test, TEST_START)):
+        for name, count, start in splits:
             try:
                 split = synthetic_faces(count, start=start, seed=seed, size=size)
             except ValueError as error:

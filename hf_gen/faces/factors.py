@@ -42,7 +42,8 @@ FACTORS: dict[str, tuple[str, ...]] = {
 }
 # Name -> lowest and highest value: a width relative to the average head, and degrees.
 CONTINUOUS = {"face_width": (0.85, 1.15), "head_tilt": (-12.0, 12.0)}
-# The test split starts at this index, so it never meets the train split.
+# The splits start at these indices, so they never meet the train split, which starts at 0.
+VALIDATION_START = 500_000_000
 TEST_START = 1_000_000_000
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from hf_gen.data.batches import ONE_SET
 from hf_gen.metrics import PRIORS, formatted, metric_info
 from hf_gen.runs.folder import RunFolder
 
@@ -42,7 +43,7 @@ AUTOENCODER = Family(
     ),
     (
         ("samples", "Samples from each prior"),
-        ("reconstructions", "Held-out images and their reconstructions"),
+        ("reconstructions", "Test images and their reconstructions"),
         ("interpolation", "Interpolation between two images"),
     ),
 )
@@ -96,11 +97,11 @@ def run_card(run: RunFolder, repo_id: str | None = None, component: str | None =
     names = [name if name in ids else Path(name).name for name in sources]
     dataset = SYNTHETIC_FACES if is_synthetic else " and ".join(f"`{name}`" for name in names)
     kind = "faces" if is_synthetic else "imagefolder"
-    split = CHOSEN_ON if family_of(values) is TRANSLATION else "test"
+    is_one_set = any(one.get(ONE_SET) for one in run.record().images or ())
     return model_card(
         run.path.name,
         values,
-        [Measured(dataset, run.results(), ids[0] if ids else kind, split)],
+        [Measured(dataset, run.results(), ids[0] if ids else kind)],
         subject="faces" if is_synthetic else "images",
         license="apache-2.0" if is_synthetic else None,
         datasets=ids or None,
@@ -111,6 +112,7 @@ def run_card(run: RunFolder, repo_id: str | None = None, component: str | None =
         steps=last["step"],
         epochs=last["epoch"],
         dataset=dataset,
+        is_one_set=is_one_set,
         device=run.record().device,
         minutes=run.seconds() / 60,
         command=without_folders(run.record().command),

@@ -11,12 +11,15 @@ from hf_gen.hub.upload import push
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
-def push_faces(repo_id: str, train: int, test: int, api: HfApi, overwrite: bool = False) -> str:
+def push_faces(
+    repo_id: str, train: int, validation: int, test: int, api: HfApi, overwrite: bool = False
+) -> str:
     """Draws faces and uploads them with their card; returns the address of the commit.
 
     Args:
         repo_id: An existing dataset repository that can be written.
         train: Training pairs.
+        validation: Validation pairs.
         test: Test pairs.
         api: The client.
         overwrite: Replace files of the same names that hf_gen did not write.
@@ -26,20 +29,22 @@ def push_faces(repo_id: str, train: int, test: int, api: HfApi, overwrite: bool 
     """
 
     def write(folder: Path) -> None:
-        write_synthetic_faces(folder, train, test, IMAGE_SIZE, seed=0)
+        write_synthetic_faces(folder, train, validation, test, IMAGE_SIZE, seed=0)
 
-    message = f"{train + test:,} pairs of synthetic faces"
-    return push(write, faces_card(repo_id, train, test), repo_id, api, message, overwrite)
+    message = f"{train + validation + test:,} pairs of synthetic faces"
+    card = faces_card(repo_id, train, validation, test)
+    return push(write, card, repo_id, api, message, overwrite)
 
 
-def faces_card(repo_id: str, train: int, test: int) -> DatasetCard:
+def faces_card(repo_id: str, train: int, validation: int, test: int) -> DatasetCard:
     """What the dataset is, how it was drawn, and how to use it."""
-    count = train + test
+    count = train + validation + test
     return DatasetCard.from_template(
         DatasetCardData(),
         template_path=str(TEMPLATES / "dataset.md"),
         repo_id=repo_id,
         train=train,
+        validation=validation,
         test=test,
         size_category=next((name for most, name in _SIZES if count < most), "1M<n<10M"),
         size=IMAGE_SIZE,

@@ -65,7 +65,7 @@ class EvaluatedRun:
         Raises:
             UserError: If one of them is damaged.
         """
-        held_out = tuple(domain.held_out for domain in domains)
+        held_out = tuple(domain.test for domain in domains)
         metrics, results = folder.metrics(), folder.results()
         return cls(folder.path.name, recipe, metrics, results, pipeline, held_out)
 
@@ -146,7 +146,7 @@ def data_of(run: EvaluatedRun) -> str:
         names += [] if other is None else [Path(other).name]
     count = " and ".join(f"{len(pixels):,}" for pixels in run.held_out)
     column = f" ({recipe.data.image_column})" if recipe.data.image_column else ""
-    return f"{' and '.join(names)}{column}, {size}x{size}, {count} held-out images"
+    return f"{' and '.join(names)}{column}, {size}x{size}, {count} test images"
 
 
 def likelihood_of(run: EvaluatedRun) -> str:

@@ -171,7 +171,7 @@ def train(
                             _export(pipeline, run)
                         if share is not None:
                             share(pipeline, done)
-                        preview = task.preview(state.ema(), loader.first_held_out(PREVIEWED))
+                        preview = task.preview(state.ema(), loader.first_validation(PREVIEWED))
                         image = grid(preview, task.preview_columns, enlarge=2)
                         run.save_progress(image, done)
                         log_preview(accelerator, image, done)
@@ -222,7 +222,7 @@ def decide_compiling(
 
     def forward() -> None:
         # As in evaluation: nothing of the task may change.
-        batch = loader.first_held_out(1)
+        batch = loader.first_validation(1)
         with _evaluating(task.networks):
             next(task.losses(task.networks, batch))
 
@@ -253,10 +253,10 @@ def _evaluating(nets: Mapping[str, nn.Module]) -> Iterator[None]:
 
 @torch.no_grad()
 def evaluate(task: Task, nets: Mapping[str, nn.Module], loader: Loader) -> dict[str, float]:
-    """The losses of `nets` on all held-out images, as "validation/NAME"."""
+    """The losses of `nets` on all validation images, as "validation/NAME"."""
     window = MetricWindow(loader.device)
     with _evaluating(nets):
-        for batch in loader.held_out_batches():
+        for batch in loader.validation_batches():
             for turn, losses in task.losses(nets, batch):
                 window.add(_named(turn, losses, task), step=0, weight=len(batch.images[0]))
     return window.means("validation")

@@ -65,14 +65,18 @@ def expected(images: Images) -> list[bytes]:
     return [image.numpy().tobytes() for image in to_tensor([square(i, SIZE) for i in images])]
 
 
-def check(domain: Domain, train: Images, held_out: Images) -> None:
-    """These images are trained on, and these are held out, in this order."""
+def check(domain: Domain, train: Images, test: Images, validation: Images | None = None) -> None:
+    """The images of each split, in order; by default test and validation are one set."""
     assert shown(domain.train) == expected(train)
-    assert shown(domain.held_out) == expected(held_out)
+    assert shown(domain.test) == expected(test)
+    assert domain.can_choose == (validation is not None)
+    assert shown(domain.validation) == expected(test if validation is None else validation)
 
 
 def check_hash_split(domain: Domain, images: Images) -> None:
-    """A few of these images are held out, and none of them is trained on."""
-    both = shown(domain.train) + shown(domain.held_out)
-    assert sorted(both) == sorted(expected(images))
-    assert len(domain.held_out) in range(min(8, len(images) // 2), len(images) // 2 + 1)
+    """A few of these images are validation and test in one, and none of them is trained on."""
+    assert domain.validation is domain.test
+    assert not domain.can_choose
+    assert sorted(shown(domain.train) + shown(domain.test)) == sorted(expected(images))
+    fewest = (len(images) + 1) // 2
+    assert len(domain.test) in range(min(8, fewest), fewest + 1)

@@ -21,8 +21,8 @@ def marked(count: int, offset: int = 0) -> Pixels:
     return Pixels(rows.flatten(1), torch.arange(count), 4)
 
 
-def domain(train: int = 10, held_out: int = 10) -> Domain:
-    return Domain(marked(train), marked(held_out, offset=100))
+def domain(train: int = 10, validation: int = 10) -> Domain:
+    return Domain(marked(train), marked(validation, offset=100), marked(3, offset=200))
 
 
 def loader(
@@ -105,7 +105,7 @@ def test_flips_mirror_about_half_of_the_images() -> None:
 
 
 def test_domains_are_shuffled_apart_and_a_smaller_one_is_repeated() -> None:
-    domains = (domain(10), Domain(marked(6, offset=50), marked(3)))
+    domains = (domain(10), Domain(marked(6, offset=50), marked(3), marked(3)))
     batches = [one for step in range(6) for one in loader(domains, 5).training_batches(step)]
     first, second = ([n for one in batches for n in numbers(one.images[i])] for i in (0, 1))
     assert sorted(first) == sorted([*range(10)] * 3)
@@ -115,9 +115,9 @@ def test_domains_are_shuffled_apart_and_a_smaller_one_is_repeated() -> None:
 
 @pytest.mark.parametrize("processes", [1, 2, 3])
 @pytest.mark.parametrize("count", [1, 8, 10])
-def test_the_held_out_images_are_covered_once(processes: int, count: int) -> None:
+def test_the_validation_images_are_covered_once(processes: int, count: int) -> None:
     shares = [
-        list(loader((domain(held_out=count),), 3, rank, processes).held_out_batches())
+        list(loader((domain(validation=count),), 3, rank, processes).validation_batches())
         for rank in range(processes)
     ]
     assert sorted(seen(one for share in shares for one in share)) == list(range(100, 100 + count))
@@ -127,14 +127,14 @@ def test_the_held_out_images_are_covered_once(processes: int, count: int) -> Non
             assert one.normal("posterior", (2,)).shape == (len(one.images[0]), 2)
 
 
-def test_held_out_noise_belongs_to_the_image_not_to_the_process() -> None:
-    domains = (domain(held_out=10),)
+def test_validation_noise_belongs_to_the_image_not_to_the_process() -> None:
+    domains = (domain(validation=10),)
 
     def noise_by_image(processes: int, batch_size: int) -> dict[int, list[float]]:
         return {
             number: row.tolist()
             for rank in range(processes)
-            for one in loader(domains, batch_size, rank, processes).held_out_batches()
+            for one in loader(domains, batch_size, rank, processes).validation_batches()
             for number, row in zip(
                 numbers(one.images[0]), one.normal("posterior", (3,)), strict=True
             )
@@ -146,8 +146,8 @@ def test_held_out_noise_belongs_to_the_image_not_to_the_process() -> None:
     assert noise_by_image(2, 2) == alone
 
 
-def test_held_out_images_are_never_mirrored() -> None:
-    (one,) = loader((domain(held_out=5),), 5, flip=True).held_out_batches()
+def test_validation_images_are_never_mirrored() -> None:
+    (one,) = loader((domain(validation=5),), 5, flip=True).validation_batches()
     assert torch.equal(one.images[0], marked(5, offset=100).images(torch.arange(5)))
 
 
@@ -155,7 +155,7 @@ def test_held_out_images_are_never_mirrored() -> None:
 def test_batches_on_a_device_equal_those_of_the_cpu(accumulation: int) -> None:
     """The pixels are on the device, or their bytes are read ahead by a thread."""
     selected = replace(marked(10), selection=torch.tensor([7, 2, 3, 9, 5, 1, 0, 8]))
-    domains = (Domain(selected, marked(3)), domain())
+    domains = (Domain(selected, marked(3), marked(3)), domain())
     on_cpu = Loader(domains, 0, 2, accumulation, True, 1, 2, CPU)
     resident = on_cpu.on_device(free_bytes=10**6)
     assert on_cpu.on_device(free_bytes=700) is on_cpu

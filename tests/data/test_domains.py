@@ -13,7 +13,7 @@ from PIL import Image
 from hf_gen.data.batches import Domain, Loader
 from hf_gen.data.sources import SYNTHETIC_COUNT
 from hf_gen.errors import UserError
-from hf_gen.faces import TEST_START, face_at, face_png
+from hf_gen.faces import TEST_START, VALIDATION_START, face_at, face_png
 from tests.data.pictures import check, check_hash_split, expected, fill, noise, shown, write_parquet
 
 Load = Callable[..., tuple[Domain, Domain]]
@@ -33,7 +33,7 @@ def fill_all(root: Path, **counts: int) -> Path:
 
 @pytest.fixture
 def two_folders(tmp_path: Path) -> tuple[Path, Path]:
-    """Folders of 12 and of 7 images, 4 and 2 held out."""
+    """Folders of 12 and of 7 training images, 4 and 2 test images."""
     for name, count, seed in (("one", 12, 0), ("two", 7, 1)):
         fill(tmp_path / name / "train", count, seed)
         fill(tmp_path / name / "test", count // 3, seed + 10)
@@ -69,7 +69,7 @@ def test_the_second_dataset_has_columns_splits_and_files_of_its_own(
     check(b, noise(6, 4)[::-1], noise(6, 3)[::-1])
     left: Flags = {"dataset_name_b": str(one), "data_files_b": ("left/*.png",)}
     a, b = load(two, image_column="photo", **left)
-    check(a, noise(6, 2), noise(6, 3))
+    check(a, noise(6, 2), noise(6, 3), noise(6, 4))
     check_hash_split(b, noise(60))
     a, b = load(one, data_files=("right/*.png",), **left)
     check_hash_split(a, noise(60, 1))
@@ -95,7 +95,7 @@ def test_one_dataset_with_two_image_columns(
         columns = {name: noise(count, seed + place) for place, name in enumerate(names)}
         write_parquet(tmp_path / "set" / f"{split}.parquet", **columns)
     a, b = load(tmp_path / "set", two=True, streaming=streaming, **flags)
-    # Held out in the same order, so that pairs stay pairs.
+    # The test images are in the same order, so that pairs stay pairs.
     check(a, noise(6), noise(3, 5))
     check(b, noise(6, 1), noise(3, 6))
 
@@ -124,7 +124,7 @@ def test_one_dataset_with_a_label_column(
         a, b = load(tmp_path / "set", max_train_samples=3, **labels)
         assert len(a.train) == len(b.train) == 3
         assert set(shown(b.train)) < set(expected(noise(16)[1::2]))
-        assert shown(b.held_out) == expected(noise(8, 1)[1::2])
+        assert shown(b.test) == expected(noise(8, 1)[1::2])
 
 
 def test_the_labels_of_a_folder_are_its_subfolders(tmp_path: Path, load: Load) -> None:
@@ -162,8 +162,8 @@ def test_fewer_training_samples_leave_the_test_folders_complete(
 ) -> None:
     a, b = load(four_folders, two=True, max_train_samples=1)
     assert len(a.train) == len(b.train) == 1
-    assert shown(a.held_out) == expected(noise(3, 2))
-    assert shown(b.held_out) == expected(noise(2, 3))
+    assert shown(a.test) == expected(noise(3, 2))
+    assert shown(b.test) == expected(noise(2, 3))
 
 
 def drawn(style: str, start: int, count: int) -> list[Image.Image]:
@@ -182,18 +182,19 @@ def drawn(style: str, start: int, count: int) -> list[Image.Image]:
     ],
 )
 @pytest.mark.parametrize("count", [20, None])
-def test_of_the_synthetic_faces_training_sees_no_pair_and_the_held_out_are_pairs(
+def test_of_the_synthetic_faces_training_sees_no_pair_and_the_other_splits_are_pairs(
     load: Load,
     monkeypatch: pytest.MonkeyPatch,
     flags: Flags,
     styles: tuple[str, str],
     count: int | None,
 ) -> None:
-    assert 2 * SYNTHETIC_COUNT < TEST_START
+    assert 2 * SYNTHETIC_COUNT < VALIDATION_START < TEST_START - SYNTHETIC_COUNT
     monkeypatch.setattr("hf_gen.data.sources.SYNTHETIC_COUNT", 20)
     a, b = load(two=True, max_train_samples=count, **flags)
-    check(a, drawn(styles[0], 0, 20), drawn(styles[0], TEST_START, 2))
-    check(b, drawn(styles[1], 20, 20), drawn(styles[1], TEST_START, 2))
+    for domain, style, start in zip((a, b), styles, (0, 20), strict=True):
+        test, validation = (drawn(style, first, 2) for first in (TEST_START, VALIDATION_START))
+        check(domain, drawn(style, start, 20), test, validation)
 
 
 @pytest.mark.parametrize("is_b", [True, False])

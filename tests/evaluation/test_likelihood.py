@@ -57,26 +57,26 @@ class LinearGaussian(ModelMixin, ConfigMixin):
         return -normal.log_prob(images.flatten(1))
 
 
-def results_of(vae: ModelMixin, held_out: Pixels, samples: int) -> dict[str, float]:
-    return evaluate_likelihood(VAEPipeline(vae, resolution=SIZE), GAUSSIAN, held_out, samples)
+def results_of(vae: ModelMixin, images: Pixels, samples: int) -> dict[str, float]:
+    return evaluate_likelihood(VAEPipeline(vae, resolution=SIZE), GAUSSIAN, images, samples)
 
 
 def test_with_the_true_posterior_the_importance_weighted_bound_is_the_likelihood() -> None:
-    vae, held_out = LinearGaussian(), noise_pixels(20, SIZE)
-    exact = vae.true_nll(all_of(held_out)).mean().item()
+    vae, images = LinearGaussian(), noise_pixels(20, SIZE)
+    exact = vae.true_nll(all_of(images)).mean().item()
     for samples in (1, 5):
-        results = results_of(vae, held_out, samples)
+        results = results_of(vae, images, samples)
         assert results["importance_weighted_nll"] == pytest.approx(exact, abs=1e-3)
-    results = results_of(vae, held_out, 2_000)
+    results = results_of(vae, images, 2_000)
     assert results["negative_elbo"] == pytest.approx(exact, abs=0.05)
 
 
 def test_with_another_posterior_the_bound_goes_to_the_likelihood_and_the_elbo_does_not() -> None:
-    vae, held_out = LinearGaussian(wrong=0.8), noise_pixels(20, SIZE)
-    exact = vae.true_nll(all_of(held_out)).mean().item()
+    vae, images = LinearGaussian(wrong=0.8), noise_pixels(20, SIZE)
+    exact = vae.true_nll(all_of(images)).mean().item()
     gaps = {}
     for samples in (1, 10, 2_000):
-        results = results_of(vae, held_out, samples)
+        results = results_of(vae, images, samples)
         gaps[samples] = results["importance_weighted_nll"] - exact
     assert gaps[1] > gaps[10] > gaps[2_000] > -0.02
     assert gaps[2_000] == pytest.approx(0, abs=0.05)
@@ -99,23 +99,23 @@ def test_the_terms_are_those_of_the_training(likelihood: str) -> None:
     with torch.no_grad():  # posteriors so narrow that every draw is the mean
         final.weight[3:] = 0
         final.bias[3:] = -30
-    held_out = noise_pixels(10, 8)
-    batch = Batch((all_of(held_out),), (0, "held out", 0), slice(0, 10), 10)
+    images = noise_pixels(10, 8)
+    batch = Batch((all_of(images),), (0, "validation", 0), slice(0, 10), 10)
     ((_, terms),) = task.losses(task.networks, batch)
-    results = evaluate_likelihood(task.pipeline(task.networks), recipe.objective, held_out, 2)
+    results = evaluate_likelihood(task.pipeline(task.networks), recipe.objective, images, 2)
     for name in ("reconstruction", "kl", "negative_elbo"):
         assert results[name] == pytest.approx(terms[name].item(), rel=1e-5), name
 
 
 def test_bits_are_those_of_eight_bit_pixels() -> None:
-    held_out = noise_pixels(10, SIZE)
+    images = noise_pixels(10, SIZE)
     pipeline = VAEPipeline(LinearGaussian(), resolution=SIZE)
-    nats = evaluate_likelihood(pipeline, GAUSSIAN, held_out, 3)
+    nats = evaluate_likelihood(pipeline, GAUSSIAN, images, 3)
     # The probability of a byte is the density times the distance of two bytes in [-1, 1].
     expected = (nats["negative_elbo"] - 3 * SIZE**2 * math.log(2 / 255)) / (3 * SIZE**2)
     assert nats["bits_per_dimension"] == pytest.approx(expected / math.log(2))
     vae = DenseVAE(SIZE, hidden=(4,), latent_channels=2)
-    nats = evaluate_likelihood(VAEPipeline(vae, resolution=SIZE), Objective(), held_out, 3)
+    nats = evaluate_likelihood(VAEPipeline(vae, resolution=SIZE), Objective(), images, 3)
     expected = nats["negative_elbo"] / (3 * SIZE**2 * math.log(2))
     assert nats["bits_per_dimension"] == pytest.approx(expected)
 
@@ -136,12 +136,12 @@ def test_a_posterior_that_is_the_prior_costs_nothing() -> None:
 
 def test_without_a_posterior_there_is_the_reconstruction_only() -> None:
     vae = autoencoder_tiny()
-    held_out = noise_pixels(3, 8)
-    results = evaluate_likelihood(VAEPipeline(vae, resolution=8), GAUSSIAN, held_out)
+    images = noise_pixels(3, 8)
+    results = evaluate_likelihood(VAEPipeline(vae, resolution=8), GAUSSIAN, images)
     assert results.keys() == {"reconstruction", "kl", "negative_elbo", "bits_per_dimension"}
-    images = all_of(held_out)
-    made = vae.decode(vae.encode(images).latents).sample
-    expected = reconstruction_nll(images, made, "gaussian", SCALE).mean().item()
+    real = all_of(images)
+    made = vae.decode(vae.encode(real).latents).sample
+    expected = reconstruction_nll(real, made, "gaussian", SCALE).mean().item()
     assert results["reconstruction"] == results["negative_elbo"]
     assert results["reconstruction"] == pytest.approx(expected, rel=1e-5)
     assert results["kl"] == 0
@@ -151,12 +151,12 @@ def test_codes_may_be_maps_and_chunks_do_not_change_what_is_measured(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pipeline = VAEPipeline(autoencoder_kl(8), resolution=8)
-    held_out = noise_pixels(7, 8)
+    images = noise_pixels(7, 8)
     laplace = replace(GAUSSIAN, likelihood="laplace")
-    full = evaluate_likelihood(pipeline, laplace, held_out, samples=3, seed=5)
-    assert full == evaluate_likelihood(pipeline, laplace, held_out, samples=3, seed=5)
-    assert full != evaluate_likelihood(pipeline, laplace, held_out, samples=3, seed=6)
+    full = evaluate_likelihood(pipeline, laplace, images, samples=3, seed=5)
+    assert full == evaluate_likelihood(pipeline, laplace, images, samples=3, seed=5)
+    assert full != evaluate_likelihood(pipeline, laplace, images, samples=3, seed=6)
     monkeypatch.setattr("hf_gen.evaluation.likelihood._PIXELS_OF_A_BATCH", 2 * 8**2)
-    parts = evaluate_likelihood(pipeline, laplace, held_out, samples=3, seed=5)
+    parts = evaluate_likelihood(pipeline, laplace, images, samples=3, seed=5)
     assert parts["kl"] == pytest.approx(full["kl"], rel=1e-6)
     assert parts["reconstruction"] == pytest.approx(full["reconstruction"], rel=0.05)

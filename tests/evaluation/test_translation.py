@@ -10,7 +10,6 @@ from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from hf_gen.data.batches import Domain
 from hf_gen.data.pixels import Pixels
 from hf_gen.errors import UserError
 from hf_gen.evaluation.factors import factor_scores, factor_values, train_factor_predictor
@@ -138,13 +137,12 @@ class Counterparts(ModelMixin, ConfigMixin):
         return ResnetGeneratorOutput(sample=self.counterparts[nearest])
 
 
-def domain(count: int = FEW, seed: int = 0) -> Domain:
+def patches(count: int = FEW, seed: int = 0) -> Pixels:
     """Coarse patches of random colours, each image its own."""
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.randint(0, 256, (count, 4, 4, 3), generator=generator).to(torch.uint8)
     rows = coarse.repeat_interleave(SIZE // 4, 1).repeat_interleave(SIZE // 4, 2)
-    pixels = Pixels(rows.reshape(count, -1), torch.arange(count), SIZE)
-    return Domain(pixels, pixels)
+    return Pixels(rows.reshape(count, -1), torch.arange(count), SIZE)
 
 
 def pipeline(a_to_b: ModelMixin, b_to_a: ModelMixin, size: int = SIZE) -> TranslationPipeline:
@@ -156,7 +154,7 @@ def pipeline(a_to_b: ModelMixin, b_to_a: ModelMixin, size: int = SIZE) -> Transl
 @pytest.fixture(scope="module")
 def equal() -> TranslationEvaluator:
     """Of two domains that are the same images."""
-    return TranslationEvaluator(domain(), domain())
+    return TranslationEvaluator(patches(), patches())
 
 
 def test_the_identity_on_equal_domains_is_as_good_as_it_gets(equal: TranslationEvaluator) -> None:
@@ -186,7 +184,7 @@ def test_mode_collapse_is_detected_in_its_direction(
 
 
 def test_each_direction_is_compared_with_its_target_domain() -> None:
-    a, b = domain(), domain(30, seed=1)
+    a, b = patches(), patches(30, seed=1)
     networks = Affine(0.9, -0.05), Affine(0.5, 0.2)
     evaluator = TranslationEvaluator(a, b)
     assert evaluator.images == FEW
@@ -198,9 +196,9 @@ def test_each_direction_is_compared_with_its_target_domain() -> None:
     extractor = feature_extractor()
     ways = zip(DIRECTIONS, networks, networks[::-1], (a, b), (b, a), strict=True)
     for way, there, back, source, target in ways:
-        inputs = all_of(source.held_out)
+        inputs = all_of(source)
         translated = there(inputs).sample.detach().clamp(-1, 1)
-        real = reference(all_of(target.held_out), extractor)
+        real = reference(all_of(target), extractor)
         expected = evaluate_translations(translated, real, extractor)
         expected["cycle_l1"] = (back(translated).sample.clamp(-1, 1) - inputs).abs().mean().item()
         for name, value in expected.items():
@@ -210,29 +208,28 @@ def test_each_direction_is_compared_with_its_target_domain() -> None:
     assert scores["kernel_distance"] == pytest.approx(both / 2)
 
 
-def test_only_the_first_held_out_images_are_translated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_first_images_are_translated(monkeypatch: pytest.MonkeyPatch) -> None:
     assert MAX_IMAGES == 400
     monkeypatch.setattr("hf_gen.evaluation.translation.MAX_IMAGES", FEW)
-    more = domain(FEW + 10)
-    first = Domain(more.train, Pixels(more.held_out.rows[:FEW], torch.arange(FEW), SIZE))
+    more = patches(FEW + 10)
+    first = Pixels(more.rows[:FEW], torch.arange(FEW), SIZE)
     made = pipeline(Affine(0.7), Affine(0.9))
     assert TranslationEvaluator(more, more)(made) == TranslationEvaluator(first, first)(made)
 
 
 @pytest.mark.parametrize("counts", [(5, 12), (12, 5)])
-def test_too_few_held_out_images_are_an_error(counts: tuple[int, int]) -> None:
-    with pytest.raises(UserError, match=r"5 held-out images.*at least 8"):
-        TranslationEvaluator(*map(domain, counts))
+def test_too_few_images_are_an_error(counts: tuple[int, int]) -> None:
+    with pytest.raises(UserError, match=r"5 images in its validation or test split, .*at least 8"):
+        TranslationEvaluator(*map(patches, counts))
 
 
 def test_ground_truth_has_no_distance_and_the_scores_of_its_factors(tmp_path: Path) -> None:
     size, count = 16, 60
     pixels = [face_pixels(style, TEST_START, count, size) for style in ("anime", "cartoon")]
-    domains = [Domain(held_out, held_out) for held_out in pixels]
-    anime, cartoon = (all_of(domain.held_out) for domain in domains)
+    anime, cartoon = map(all_of, pixels)
     exact = Counterparts().pair(anime, cartoon), Counterparts().pair(cartoon, anime)
     identity, truth = (
-        evaluate_against_ground_truth(pipeline(*networks, size), *domains, tmp_path)
+        evaluate_against_ground_truth(pipeline(*networks, size), *pixels, tmp_path, count)
         for networks in ((Affine(), Affine()), exact)
     )
     distance = (anime - cartoon).abs().mean().item()

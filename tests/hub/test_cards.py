@@ -4,11 +4,13 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import Popen
+from typing import Any
 
 import pytest
 from huggingface_hub import HfApi, ModelCard
 
 from hf_gen.config import CycleGANRecipe, Data, Recipe, VAERecipe, recipe_as_json
+from hf_gen.data.batches import ONE_SET
 from hf_gen.hub.cards import run_card
 from hf_gen.hub.push import push_run
 from hf_gen.hub.upload import check_access
@@ -33,10 +35,17 @@ for snippet in sys.argv[1:]:
 """
 
 
-def run_of(folder: Path, recipe: Recipe, *figures: str, command: str = COMMAND) -> RunFolder:
+def run_of(
+    folder: Path,
+    recipe: Recipe,
+    *figures: str,
+    command: str = COMMAND,
+    images: list[dict[str, Any]] | None = None,
+) -> RunFolder:
     """A finished run, with empty figures."""
     run = RunFolder(folder / "run")
-    run.start({"recipe": "faces", "processes": 1, **recipe_as_json(recipe)}, command, "1 x cpu", {})
+    identity = {"recipe": "faces", "processes": 1, **recipe_as_json(recipe)}
+    run.start(identity, command, "1 x cpu", {}, images)
     run.log({"step": 3460, "epoch": 20.04})
     run.save_results({"images": 1860} | (RESULTS if isinstance(recipe, VAERecipe) else {}))
     run.figures.mkdir()
@@ -56,6 +65,26 @@ def test_the_card_of_a_run_shows_its_results_and_no_placeholder(tmp_path: Path) 
     for shown in ("| PSNR | 18.75 | dB |", "| negative ELBO | 1,682 |", COMMAND, "1,860", "3,460"):
         assert shown in card.text
     assert not {"{{", "{%", "None"} & set(card.text.split())
+
+
+@pytest.mark.parametrize(
+    ("one_set", "family", "said"),
+    [
+        ([False, False], CycleGANRecipe, "lowest mean kernel distance\non validation images"),
+        ([True, False], CycleGANRecipe, "Nothing was chosen on it"),
+        ([True], VAERecipe, "Nothing was chosen on it"),
+        ([False], VAERecipe, None),
+    ],
+)
+def test_the_card_says_on_which_images_the_weights_were_chosen(
+    one_set: list[bool], family: type[Recipe], said: str | None, tmp_path: Path
+) -> None:
+    run = run_of(tmp_path, family(), images=[{ONE_SET: one} for one in one_set])
+    card = run_card(run)
+    words = ("on validation images", "Nothing was chosen on it")
+    assert [one in card.text for one in words] == [one in (said or "") for one in words]
+    assert {one.dataset_split for one in card.data.eval_results or ()} <= {"test"}
+    assert "too low" not in card.text
 
 
 def test_the_card_names_a_hub_dataset_and_leaves_its_terms_open(tmp_path: Path) -> None:

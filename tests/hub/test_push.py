@@ -179,7 +179,7 @@ def test_without_write_access_nothing_is_trained(
 def test_pushed_synthetic_faces_load_as_a_dataset(
     loopback_hub: LoopbackHub, push: Run, fresh: Run
 ) -> None:
-    code, output = push("--dataset", NAME, "--train", "12", "--test", "8")
+    code, output = push("--dataset", NAME, "--train", "12", "--validation", "6", "--test", "8")
     assert code == 0, output
     program = """
 import json, sys
@@ -197,14 +197,15 @@ print(json.dumps({
     code, output = fresh(program, NAME)
     assert code == 0, output
     loaded = json.loads(output.splitlines()[-1])
-    assert loaded["counts"] == {"train": 12, "test": 8}
+    assert loaded["counts"] == {"train": 12, "validation": 6, "test": 8}
     assert loaded["size"] == loaded["streamed"] == [64, 64]
     assert {"anime", "cartoon", "index", "hair_style", "glasses"} <= set(loaded["columns"])
     assert isinstance(loaded["hair"], str)
     card = loopback_hub.files(NAME, "dataset")["README.md"].decode()
     for shown in (
         *("license: apache-2.0", "size_categories: n<1K", f'load_dataset("{NAME}")'),
-        *("| hair colour | `hair_colour` | 10 |", "draw-faces faces --train 12 --test 8"),
+        "| hair colour | `hair_colour` | 10 |",
+        "draw-faces faces --train 12 --validation 6 --test 8",
     ):
         assert shown in card
     assert "{{" not in card

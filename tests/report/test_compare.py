@@ -63,7 +63,7 @@ def test_report_holds_every_run_and_says_what_was_left_out(compared: Path) -> No
     assert "has not ended" in results["left_out"]["unfinished"]
     overview = sections(compared)["The runs"]
     assert "**unfinished**: " in overview
-    assert "| conv-vae-kl100 | faces, 16x16, 12 held-out images | KL x100 | 12 |" in overview
+    assert "| conv-vae-kl100 | faces, 16x16, 12 test images | KL x100 | 12 |" in overview
     assert "numbers of different sections cannot be compared" in overview
 
 

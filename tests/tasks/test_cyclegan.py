@@ -247,10 +247,10 @@ def test_an_evaluation_leaves_the_pools_alone_and_sees_the_translations_of_now()
         both(task, batch(seed=step, step=step))
     before = {name: state_of(pool) for name, pool in task.state.items()}
     assert before.keys() == {"pool_a", "pool_b"}
-    held_out = batch(seed=9, split="held out")
+    unseen = batch(seed=9, split="validation")
     with torch.no_grad():
-        first, second = both(task, held_out), both(task, held_out)
-        expected = by_the_book(task, held_out)
+        first, second = both(task, unseen), both(task, unseen)
+        expected = by_the_book(task, unseen)
     for name, pool in task.state.items():
         for key, value in state_of(pool).items():
             assert torch.equal(value, before[name][key])

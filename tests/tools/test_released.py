@@ -163,7 +163,7 @@ def test_the_docs_make_one_dataset_of_real_and_synthetic_faces(
     (snippet,) = re.findall(r"<!-- one dataset -->\n```python\n(.*?)```", page, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
-    write_synthetic_faces(Path("synthetic-faces"), train=5, test=3, size=64, seed=0)
+    write_synthetic_faces(Path("synthetic-faces"), train=5, validation=1, test=3, size=64, seed=0)
     for split in ("train", "test"):
         drawn = load_dataset("synthetic-faces", split=split)
         few = drawn.select_columns("cartoon").rename_column("cartoon", "image").select(range(2))
@@ -171,7 +171,7 @@ def test_the_docs_make_one_dataset_of_real_and_synthetic_faces(
         few.to_parquet(f"anime-faces/{split}.parquet")
     exec(snippet, {})
     domain = load_domain(Data(dataset_name="anime-and-synthetic", cache_dir=tmp_path / "pixels"))
-    assert (len(domain.train), len(domain.held_out)) == (7, 5)
+    assert (len(domain.train), len(domain.test)) == (7, 5)
     assert domain.train.images(torch.arange(7)).flatten(1).unique(dim=0).shape[0] == 7
 
 

@@ -43,10 +43,8 @@ def some_loader(count: int = 40, resolution: int = 32) -> Loader:
     size = resolution * resolution * 3
     rows = torch.randint(0, 256, (count, size), generator=torch.Generator().manual_seed(0))
     pixels = rows.to(torch.uint8)
-    held_out = torch.arange(count - 4, count)
-    domain = Domain(
-        Pixels(pixels, torch.arange(count - 4), resolution), Pixels(pixels, held_out, resolution)
-    )
+    validation = Pixels(pixels, torch.arange(count - 4, count), resolution)
+    domain = Domain(Pixels(pixels, torch.arange(count - 4), resolution), validation, validation)
     return Loader((domain,), 0, 8, 1, False, 0, 1, torch.device("cpu"))
 
 

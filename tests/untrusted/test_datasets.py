@@ -99,7 +99,7 @@ def test_an_archive_is_rejected_or_read_and_nothing_leaves_it(
                 cache_dir=place / "cache",
             )
             domain = load_domain(data)
-            assert len(domain.train) + len(domain.held_out) >= _COUNT - 1
+            assert len(domain.train) + len(domain.test) >= _COUNT - 1
         finally:
             shutil.rmtree(place)
 

@@ -1,0 +1,101 @@
+"""Training, validation and test images: a dataset's own splits, and what it lacks by hash."""
+
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hf_gen.data.batches import Domain
+from hf_gen.data.pixels import cached_pixels
+from hf_gen.data.selection import Selection
+from hf_gen.errors import UserError
+
+# With fewer training images, validation and test are one set.
+FEW = 400
+SHARE = 0.05
+# Distances between sets need as many.
+FEWEST = 8
+
+
+def decode(selection: Selection, resolution: int, cache_dir: Path) -> Domain:
+    """The pixels of a selection, in three splits.
+
+    The dataset's own validation and test split are used as they are. What it lacks is split off its
+    training images by the hash of their pixels. Fewer than 400 training images are split once at
+    most, and not if the dataset has one of the two: validation and test are then the same images.
+
+    Args:
+        selection: What to decode.
+        resolution: Height and width in pixels.
+        cache_dir: Folder of the cache.
+
+    Raises:
+        UserError: If a split cannot be read, or there are too few different images.
+    """
+    pixels, hashes = cached_pixels(selection.train, resolution, cache_dir)
+    found = {
+        name: cached_pixels(split, resolution, cache_dir)[0]
+        for name, split in selection.own.items()
+    }
+    unreadable = [one.unreadable for one in (pixels, *found.values()) if one.unreadable]
+    missing = {"validation", "test"} - found.keys()
+    if len(pixels) < FEW:
+        missing = set() if found else {"test"}
+    for name, places in split_by_hash(hashes, missing).items():
+        found[name] = replace(pixels, selection=places)
+        if not len(places):
+            raise UserError(
+                f"{selection.train.name} has too few different images to split a test set off, got "
+                f"{len(pixels)}: give it more or a test split"
+            )
+    train = found.pop("train")
+    (one, *_) = found.values()
+    domain = Domain(train, found.get("validation", one), found.get("test", one))
+    parts = [_counts(domain, selection), *selection.notes]
+    if unreadable:
+        parts.append(f"unreadable: {', '.join(unreadable)}")
+    summary = f"{selection.train.dataset}: {'; '.join(parts)}"
+    # The bytes of a file's name need not be text.
+    return replace(domain, summary=summary.encode("utf-8", "replace").decode())
+
+
+def split_by_hash(hashes: np.ndarray, names: Collection[str]) -> dict[str, Tensor]:
+    """Splits images by the hash of each, so that equal images are in the same split.
+
+    Test takes the lowest 5 % of all hashes that there can be and validation the next 5 %, wherever
+    an image is and whatever is beside it. Where these are fewer than 8 of the images, it takes
+    those with the lowest hashes that are left: 8, or half of fewer than 16.
+
+    Args:
+        hashes: (images,), uint64.
+        names: Which of "validation" and "test" to split off.
+
+    Returns:
+        The places of the images of each split, int64: of those in `names`, and of "train".
+    """
+    left, fewest = np.ones(len(hashes), dtype=bool), min(FEWEST, (len(hashes) + 1) // 2)
+    splits: dict[str, Tensor] = {}
+    for name, end in (("test", SHARE), ("validation", 2 * SHARE)):
+        if name in names:
+            chosen = (hashes >= (end - SHARE) * 2**64) & (hashes < end * 2**64) & left
+            if chosen.sum() < fewest:
+                chosen = (hashes <= np.sort(hashes[left])[:fewest].max(initial=0)) & left
+            splits[name] = torch.from_numpy(chosen.nonzero()[0])
+            left &= ~chosen
+    return splits | {"train": torch.from_numpy(left.nonzero()[0])}
+
+
+def _counts(domain: Domain, selection: Selection) -> str:
+    """How many images each split has, and where they are from."""
+    parts = {name: split.part for name, split in selection.own.items()}
+    train, part = len(domain.train), selection.train.part
+    counts = f"train {train:,}" + (f" ({part})" if part != "train" else "")
+    if not domain.can_choose:
+        (part,) = parts.values() or ("by hash",)
+        return f"{counts}; validation and test {len(domain.test):,} ({part}), one set of few images"
+    for name, pixels in (("validation", domain.validation), ("test", domain.test)):
+        counts += f"; {name} {len(pixels):,} ({parts.get(name, 'by hash')})"
+    return counts

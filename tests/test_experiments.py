@@ -1,0 +1,46 @@
+"""Validation images choose what a translation exports, and test images are what is reported."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from hf_gen.config import CycleGANModel, CycleGANRecipe, Data, Domains
+from hf_gen.data.batches import Domain
+from hf_gen.data.pixels import Pixels
+from hf_gen.evaluation.translation import TranslationEvaluator
+from hf_gen.experiments import experiment_of, task_of
+
+SIZE, COUNT = 24, 8
+
+
+def pixels(seed: int) -> Pixels:
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.randint(0, 256, (COUNT, 3 * SIZE**2), generator=generator).to(torch.uint8)
+    return Pixels(rows, torch.arange(COUNT), SIZE)
+
+
+@pytest.mark.parametrize("one_set", [(), (0,), (0, 1)])
+def test_a_checkpoint_is_chosen_on_validation_and_measured_on_test(
+    tmp_path: Path, one_set: tuple[int, ...]
+) -> None:
+    recipe = CycleGANRecipe(
+        data=Data(dataset_name="user/images", resolution=SIZE, cache_dir=tmp_path),
+        domains=Domains(domain_a="a", domain_b="b"),
+        model=CycleGANModel(generator_channels=4, discriminator_channels=4),
+    )
+    sets = [[pixels(3 * domain + split) for split in range(3)] for domain in range(2)]
+    a, b = (
+        Domain(train, test if domain in one_set else validation, test)
+        for domain, (train, validation, test) in enumerate(sets)
+    )
+    experiment = experiment_of(recipe, (a, b))
+    task = task_of(recipe, torch.device("cpu"))
+    pipeline = task.pipeline(task.networks)
+    measured = TranslationEvaluator(a.test, b.test)(pipeline)
+    assert experiment.evaluate(pipeline) == {"images": COUNT} | measured
+    assert experiment.measure is not None
+    chosen_on = experiment.measure(pipeline)
+    assert chosen_on == TranslationEvaluator(a.validation, b.validation)(pipeline)
+    assert (chosen_on == measured) == (one_set == (0, 1))
+    assert experiment.best == (None if one_set else "kernel_distance")
