@@ -1,7 +1,8 @@
 """Every experiment by name: the one table to read first.
 
-`accelerate launch train_accelerate.py NAME` runs one; its flags override single fields. The
-filters, latents and KL factors are those of the two reports that hf_gen repeats.
+`accelerate launch train_accelerate.py NAME` runs one; its flags override single fields. Networks
+are written out value by value; the filters, latents and KL factors are those of the two reports
+that hf_gen repeats.
 """
 
 from dataclasses import replace
@@ -23,15 +24,32 @@ from hf_gen.config import (
     VAERecipe,
 )
 
-_CONV_VAE = VAERecipe()
-_LATENT_MAP = VAERecipe(
+_STRIDED = ConvVAEConfig(
+    filters=(64, 32),
+    kernel_sizes=(5, 3),
+    strides=(2, 2),
+    downsample="stride",
+    latent_channels=50,
+)
+_DENSE = DenseVAEConfig(hidden=(512, 256), latent_channels=10)
+CONV_VAE = VAERecipe(model=_STRIDED)
+_AUTOENCODER_KL = VAERecipe(
     data=Data(resolution=64),
+    model=AutoencoderKLConfig(
+        block_out_channels=(32, 64, 64), layers_per_block=1, latent_channels=4
+    ),
     objective=Objective(likelihood="laplace"),
     optimisation=Optimisation(train_batch_size=32, learning_rate=3e-4, max_grad_norm=1.0),
 )
 _FACE_VAE = VAERecipe(
     data=Data(resolution=64, random_flip=True),
-    model=PatchVAEConfig(filters=(64, 192), num_blocks=(0, 0), latent_channels=192),
+    model=PatchVAEConfig(
+        patch_size=4,
+        filters=(64, 192),
+        num_blocks=(0, 0),
+        bottleneck_channels=32,
+        latent_channels=192,
+    ),
     objective=Objective(likelihood="laplace", likelihood_scale=0.1, perceptual_weight=10_000.0),
     optimisation=Optimisation(
         train_batch_size=64,
@@ -71,10 +89,26 @@ weight of 30,000 scores best after 300 steps; it also strengthens a fine grid on
 fades late in a training and which no number sees; hence 10,000. One seed each. An adversarial turn,
 KL annealing, free bits and a learned prior were not tried.
 """
-_CYCLEGAN = CycleGANRecipe()
-_RECOMMENDED_CYCLEGAN = replace(
-    _CYCLEGAN,
+CYCLEGAN_LAMBDA10 = CycleGANRecipe(
+    data=Data(resolution=64),
     model=CycleGANModel(
+        generator_channels=32,
+        generator_downsamples=2,
+        generator_residual_blocks=2,
+        generator_normalization="instance",
+        upsample="transposed",
+        discriminator_channels=32,
+        discriminator_layers=3,
+        discriminator_residual_blocks=2,
+        discriminator_normalization="instance",
+        spectral_norm=False,
+    ),
+    optimisation=Optimisation(train_batch_size=100, learning_rate=1e-4, adam_beta1=0.5),
+)
+_CYCLEGAN = replace(
+    CYCLEGAN_LAMBDA10,
+    model=replace(
+        CYCLEGAN_LAMBDA10.model,
         upsample="resize",
         discriminator_residual_blocks=0,
         discriminator_normalization="none",
@@ -118,7 +152,7 @@ RECIPES: dict[str, tuple[str, Recipe]] = {
     "quickstart": (
         "a short conv-vae on 4,000 synthetic faces: a first result in a minute or two",
         replace(
-            _CONV_VAE,
+            CONV_VAE,
             data=Data(max_train_samples=4000),
             optimisation=Optimisation(num_train_epochs=30),
             output=Output(validation_steps=100, checkpointing_steps=200),
@@ -126,27 +160,27 @@ RECIPES: dict[str, tuple[str, Recipe]] = {
     ),
     "conv-vae": (
         "convolutional VAE, strided 5x5 and 3x3 convolutions, 50 latents",
-        _CONV_VAE,
+        CONV_VAE,
     ),
     "conv-vae-maxpool": (
         "the same with max pooling in place of strides",
-        replace(_CONV_VAE, model=ConvVAEConfig(downsample="max_pool")),
+        replace(CONV_VAE, model=replace(_STRIDED, downsample="max_pool")),
     ),
     "conv-vae-kl100": (
         "the same with the KL term x100: codes tell nothing, every output is the mean face",
-        replace(_CONV_VAE, objective=Objective(kl_weight=100.0)),
+        replace(CONV_VAE, objective=Objective(kl_weight=100.0)),
     ),
     "conv-vae-kl0": (
         "the same without the KL term: sharp reconstructions, no prior to sample from",
-        replace(_CONV_VAE, objective=Objective(kl_weight=0.0)),
+        replace(CONV_VAE, objective=Objective(kl_weight=0.0)),
     ),
     "dense-vae-z5": (
         "fully connected VAE with 5 latents",
-        replace(_CONV_VAE, model=DenseVAEConfig(latent_channels=5)),
+        replace(CONV_VAE, model=replace(_DENSE, latent_channels=5)),
     ),
     "dense-vae-z10": (
         "fully connected VAE with 10 latents",
-        replace(_CONV_VAE, model=DenseVAEConfig(latent_channels=10)),
+        replace(CONV_VAE, model=_DENSE),
     ),
     "face-vae": (
         "the autoencoder that we recommend: sharp faces of 64x64, from 192 latents",
@@ -154,22 +188,25 @@ RECIPES: dict[str, tuple[str, Recipe]] = {
     ),
     "autoencoder-kl": (
         "diffusers' AutoencoderKL, small, at 64x64: a map of 4x16x16 latents",
-        replace(_LATENT_MAP, model=AutoencoderKLConfig()),
+        _AUTOENCODER_KL,
     ),
     "autoencoder-tiny": (
         "diffusers' AutoencoderTiny, small, at 64x64: no posterior, no KL term",
-        replace(_LATENT_MAP, model=AutoencoderTinyConfig()),
+        replace(
+            _AUTOENCODER_KL,
+            model=AutoencoderTinyConfig(channels=32, num_blocks=(1, 2, 2), latent_channels=4),
+        ),
     ),
     "cyclegan": (
         "CycleGAN as we recommend it today: sharper and steadier than the report's",
-        _RECOMMENDED_CYCLEGAN,
+        _CYCLEGAN,
     ),
     "cyclegan-lambda10": (
         "the report's: anime <-> cartoon, 2 residual blocks, lambda 10, batch 100",
-        _CYCLEGAN,
+        CYCLEGAN_LAMBDA10,
     ),
     "cyclegan-lambda5": (
         "the same with lambda 5",
-        replace(_CYCLEGAN, objective=AdversarialObjective(cycle_weight=5.0)),
+        replace(CYCLEGAN_LAMBDA10, objective=AdversarialObjective(cycle_weight=5.0)),
     ),
 }

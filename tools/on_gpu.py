@@ -30,7 +30,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from hf_gen.config import CycleGANModel, CycleGANRecipe, Optimisation, Output, Recipe, VAERecipe
+from hf_gen.config import CycleGANRecipe, Optimisation, Output, Recipe, VAERecipe
 from hf_gen.data.batches import Domain, Loader
 from hf_gen.data.pixels import Pixels
 from hf_gen.images import square
@@ -247,7 +247,8 @@ def _small(name: str) -> Recipe:
     recipe = RECIPES[name][1]
     if isinstance(recipe, VAERecipe):
         return recipe
-    model = CycleGANModel(generator_channels=8, discriminator_channels=8, discriminator_layers=2)
+    sizes = {"generator_channels": 8, "discriminator_channels": 8, "discriminator_layers": 2}
+    model = dataclasses.replace(recipe.model, **sizes)
     data = dataclasses.replace(recipe.data, resolution=32)
     objective = dataclasses.replace(recipe.objective, pool_size=0)
     return dataclasses.replace(recipe, model=model, data=data, objective=objective)

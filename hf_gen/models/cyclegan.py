@@ -35,6 +35,8 @@ class ResnetGeneratorOutput(BaseOutput):
 class ResnetGenerator(StrictModel):
     """Convolutions that shrink the image, residual blocks, and convolutions that enlarge it.
 
+    The default is the generator of the recipe `cyclegan`.
+
     Source: Johnson et al., Perceptual Losses for Real-Time Style Transfer, 2016, for the network;
     Odena et al., Deconvolution and Checkerboard Artifacts, 2016, for resizing before convolving.
 
@@ -58,7 +60,7 @@ class ResnetGenerator(StrictModel):
     def __init__(
         self,
         sample_size: int = 64,
-        channels: int = 64,
+        channels: int = 32,
         num_downsamples: int = 2,
         num_residual_blocks: int = 2,
         normalization: Literal["instance", "none"] = "instance",
@@ -111,7 +113,8 @@ class ResnetGenerator(StrictModel):
 class PatchDiscriminator(StrictModel):
     """Real or made: one logit for each of the overlapping patches of an image.
 
-    The default is the PatchGAN of the paper. A patch is 9 * 2^num_layers - 2 pixels wide, 70 by
+    The default is the discriminator of the recipe `cyclegan`; the paper's has 64 channels, instance
+    normalisation and no spectral normalisation. A patch is 9 * 2^num_layers - 2 pixels wide, 70 by
     default; a residual block adds 4 * 2^num_layers.
 
     Args:
@@ -133,11 +136,11 @@ class PatchDiscriminator(StrictModel):
     @register_to_config
     def __init__(
         self,
-        channels: int = 64,
+        channels: int = 32,
         num_layers: int = 3,
         num_residual_blocks: int = 0,
-        normalization: Literal["instance", "none"] = "instance",
-        spectral_norm: bool = False,
+        normalization: Literal["instance", "none"] = "none",
+        spectral_norm: bool = True,
     ) -> None:
         super().__init__()
         if num_layers < 1:

@@ -92,8 +92,7 @@ class VectorVAE(StrictModel):
 class ConvVAE(VectorVAE):
     """Convolutions that shrink the image, a linear layer to the code, and the mirror image of both.
 
-    The default is the reports' network: 64 filters 5x5 stride 2, 32 filters 3x3 stride 2, 50
-    latents, on 32x32 images.
+    The default is the network of the recipe `conv-vae`, which is the report's.
 
     Args:
         sample_size: Height and width of an image, a multiple of the product of the strides.
@@ -170,6 +169,8 @@ class ConvVAE(VectorVAE):
 class DenseVAE(VectorVAE):
     """Fully connected layers from pixels to a few latents, and back.
 
+    The default is the network of the recipe `dense-vae-z10`, which is the report's.
+
     Args:
         sample_size: Height and width of an image.
         hidden: Widths of the encoder's hidden layers; the decoder has them in reverse.
@@ -221,7 +222,7 @@ class PatchVAE(VectorVAE):
 
     An image becomes a map of its patches, so that every convolution is small in space and wide in
     channels, which is what processors are fast at; each further level halves the map. The last
-    layer gives the pixels of each patch.
+    layer gives the pixels of each patch. The default is the network of the recipe `face-vae`.
 
     Source: He et al., Identity Mappings in Deep Residual Networks, 2016, for the blocks; Shi et
     al., Real-Time Single Image and Video Super-Resolution, 2016, for pixels as channels.
@@ -247,12 +248,12 @@ class PatchVAE(VectorVAE):
         self,
         sample_size: int = 64,
         patch_size: int = 4,
-        filters: tuple[int, ...] = (48, 128),
-        num_blocks: tuple[int, ...] = (0, 1),
+        filters: tuple[int, ...] = (64, 192),
+        num_blocks: tuple[int, ...] = (0, 0),
         bottleneck_channels: int = 32,
-        latent_channels: int = 128,
+        latent_channels: int = 192,
         likelihood: Literal["bernoulli", "gaussian", "laplace"] = "laplace",
-        likelihood_scale: float = 0.2,
+        likelihood_scale: float = 0.1,
         scaling_factor: float = 1.0,
     ) -> None:
         super().__init__()

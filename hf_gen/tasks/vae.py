@@ -166,9 +166,10 @@ def _new_network(model: VAEModel, objective: Objective, resolution: int) -> Mode
                     **asdict(model),
                 )
             case AutoencoderTinyConfig():
+                channels = (model.channels,) * len(model.num_blocks)
                 return AutoencoderTiny(
-                    encoder_block_out_channels=model.block_out_channels,
-                    decoder_block_out_channels=model.block_out_channels[::-1],
+                    encoder_block_out_channels=channels,
+                    decoder_block_out_channels=channels,
                     num_encoder_blocks=model.num_blocks,
                     num_decoder_blocks=model.num_blocks[::-1],
                     latent_channels=model.latent_channels,

@@ -11,10 +11,10 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
-from hf_gen.config import CycleGANModel, CycleGANRecipe, Data, Optimisation
+from hf_gen.config import CycleGANRecipe, Data, Optimisation
 from hf_gen.data.batches import Batch
 from hf_gen.data.sources import load_domain
-from hf_gen.recipes import RECIPES
+from hf_gen.recipes import CYCLEGAN_LAMBDA10
 from hf_gen.tasks.cyclegan import CycleGANTask
 from hf_gen.training.memory import keep_freed_memory
 from hf_gen.training.state import TrainState
@@ -25,13 +25,10 @@ BATCH, SIZE, COMPARED, COUNT = 16, 64, 3, 400
 
 
 def recipe() -> CycleGANRecipe:
-    """`cyclegan-lambda10` with 32 channels and no pools."""
-    found = RECIPES["cyclegan-lambda10"][1]
-    assert isinstance(found, CycleGANRecipe)
-    assert found.model == CycleGANModel()
+    """`cyclegan-lambda10` with no pools."""
     return replace(
-        found,
-        objective=replace(found.objective, pool_size=0),
+        CYCLEGAN_LAMBDA10,
+        objective=replace(CYCLEGAN_LAMBDA10.objective, pool_size=0),
         optimisation=Optimisation(train_batch_size=BATCH, learning_rate=1e-4, adam_beta1=0.5),
     )
 

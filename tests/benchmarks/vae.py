@@ -5,6 +5,7 @@ synthetic faces in batches of 128. Losses of the first batch are compared before
 posterior so narrow that the noise, which each draws in its own way, plays no part.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,19 +15,20 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from hf_gen.config import Data, VAERecipe
+from hf_gen.config import Data
 from hf_gen.data.batches import Domain
 from hf_gen.data.sources import load_domain
 from hf_gen.faces import face_at, face_png
 from hf_gen.images import square, to_tensor
 from hf_gen.models.vae import ConvVAE
+from hf_gen.recipes import CONV_VAE
 from hf_gen.tasks.vae import VAETask
 from hf_gen.training.memory import keep_freed_memory
 from tests.benchmarks.contest import Gate
 from tests.benchmarks.loop import as_most_write_it, as_the_loop_does, train_for_ever
 
 BATCH, COUNT = 128, 4000
-RECIPE = VAERecipe(data=Data(max_train_samples=COUNT))
+RECIPE = replace(CONV_VAE, data=Data(max_train_samples=COUNT))
 LEARNING_RATE = RECIPE.optimisation.learning_rate
 
 

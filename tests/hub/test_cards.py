@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from subprocess import Popen
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from huggingface_hub import HfApi, ModelCard
 
-from hf_gen.config import CycleGANRecipe, Data, Recipe, VAERecipe, recipe_as_json
+from hf_gen.config import Data, Recipe, VAERecipe, recipe_as_json
 from hf_gen.data.batches import ONE_SET
 from hf_gen.hub.cards import run_card
 from hf_gen.hub.push import push_run
@@ -17,6 +18,7 @@ from hf_gen.hub.upload import check_access
 from hf_gen.models.cyclegan import ResnetGenerator
 from hf_gen.models.vae import ConvVAE
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline
+from hf_gen.recipes import CONV_VAE, CYCLEGAN_LAMBDA10
 from hf_gen.runs.folder import RunFolder
 from tests.loopback_hub import LoopbackHub
 
@@ -56,7 +58,7 @@ def run_of(
 
 
 def test_the_card_of_a_run_shows_its_results_and_no_placeholder(tmp_path: Path) -> None:
-    run = run_of(tmp_path, VAERecipe())
+    run = run_of(tmp_path, CONV_VAE)
     card = ModelCard.load(run.path / "README.md")
     measured = {result.metric_type: result.metric_value for result in card.data.eval_results}
     assert measured == RESULTS
@@ -68,18 +70,18 @@ def test_the_card_of_a_run_shows_its_results_and_no_placeholder(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("one_set", "family", "said"),
+    ("one_set", "recipe", "said"),
     [
-        ([False, False], CycleGANRecipe, "lowest mean kernel distance\non validation images"),
-        ([True, False], CycleGANRecipe, "Nothing was chosen on it"),
-        ([True], VAERecipe, "Nothing was chosen on it"),
-        ([False], VAERecipe, None),
+        ([False, False], CYCLEGAN_LAMBDA10, "lowest mean kernel distance\non validation images"),
+        ([True, False], CYCLEGAN_LAMBDA10, "Nothing was chosen on it"),
+        ([True], CONV_VAE, "Nothing was chosen on it"),
+        ([False], CONV_VAE, None),
     ],
 )
 def test_the_card_says_on_which_images_the_weights_were_chosen(
-    one_set: list[bool], family: type[Recipe], said: str | None, tmp_path: Path
+    one_set: list[bool], recipe: Recipe, said: str | None, tmp_path: Path
 ) -> None:
-    run = run_of(tmp_path, family(), images=[{ONE_SET: one} for one in one_set])
+    run = run_of(tmp_path, recipe, images=[{ONE_SET: one} for one in one_set])
     card = run_card(run)
     words = ("on validation images", "Nothing was chosen on it")
     assert [one in card.text for one in words] == [one in (said or "") for one in words]
@@ -88,7 +90,9 @@ def test_the_card_says_on_which_images_the_weights_were_chosen(
 
 
 def test_the_card_names_a_hub_dataset_and_leaves_its_terms_open(tmp_path: Path) -> None:
-    card = run_card(run_of(tmp_path, VAERecipe(data=Data(dataset_name="huggan/anime-faces"))))
+    card = run_card(
+        run_of(tmp_path, replace(CONV_VAE, data=Data(dataset_name="huggan/anime-faces")))
+    )
     assert card.data.datasets == ["huggan/anime-faces"]
     assert card.data.license is None
     assert "none of it is included" in card.text
@@ -96,14 +100,14 @@ def test_the_card_names_a_hub_dataset_and_leaves_its_terms_open(tmp_path: Path) 
 
 def test_the_card_names_no_folder_of_this_machine(tmp_path: Path) -> None:
     flags = "--dataset-name=/home/somebody/anime-faces --output-dir /home/somebody/runs/conv-vae"
-    recipe = VAERecipe(data=Data(dataset_name="/home/somebody/anime-faces"))
+    recipe = replace(CONV_VAE, data=Data(dataset_name="/home/somebody/anime-faces"))
     card = run_card(run_of(tmp_path, recipe, command=f"{COMMAND} {flags}"), "user/conv-vae")
     assert "somebody" not in str(card)
     assert "--dataset-name=anime-faces --output-dir conv-vae" in card.text
     assert card.data.datasets is None
 
 
-@pytest.mark.parametrize("family", [VAERecipe, CycleGANRecipe])
+@pytest.mark.parametrize("recipe", [CONV_VAE, CYCLEGAN_LAMBDA10])
 @pytest.mark.parametrize(
     ("data", "subject", "tags"),
     [
@@ -113,9 +117,9 @@ def test_the_card_names_no_folder_of_this_machine(tmp_path: Path) -> None:
     ],
 )
 def test_the_card_says_what_the_images_are(
-    family: type[Recipe], data: Data, subject: str, tags: list[str], tmp_path: Path
+    recipe: Recipe, data: Data, subject: str, tags: list[str], tmp_path: Path
 ) -> None:
-    run = run_of(tmp_path, family(data=data), "samples", "reconstructions", "training")
+    run = run_of(tmp_path, replace(recipe, data=data), "samples", "reconstructions", "training")
     card = run_card(run, NAME)
     assert card.data.tags == tags
     assert re.search(rf"^A .* \d+x\d+ {subject}\b", card.text, re.MULTILINE)
@@ -130,7 +134,7 @@ def test_the_card_says_what_the_images_are(
     ("recipe", "figures", "gallery"),
     [
         (
-            VAERecipe(),
+            CONV_VAE,
             ("interpolation", "interpolation-dark", "learning_curve", "samples"),
             {
                 "Samples from each prior": "figures/samples.png",
@@ -138,7 +142,7 @@ def test_the_card_says_what_the_images_are(
             },
         ),
         (
-            CycleGANRecipe(),
+            CYCLEGAN_LAMBDA10,
             ("a_to_b", "b_to_a", "truth"),
             {
                 "anime to cartoon, and the cycle reconstruction": "figures/a_to_b.png",
@@ -178,7 +182,7 @@ def test_the_snippets_of_pushed_cards_run_as_they_are(
     }
     snippets: list[str] = []
     for name, pipeline in pipelines.items():
-        recipe = CycleGANRecipe() if name == "cyclegan" else VAERecipe()
+        recipe = CYCLEGAN_LAMBDA10 if name == "cyclegan" else CONV_VAE
         component = "vae" if name == "vae" else None
         repo_id = check_access(api, f"tester/{name}", private=False)
         run = run_of(tmp_path / name, recipe)

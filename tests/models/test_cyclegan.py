@@ -20,10 +20,10 @@ GENERATORS: dict[str, Callable[[], ResnetGenerator]] = {
     for upsample in ("resize", "transposed")
 }
 DISCRIMINATORS: dict[str, Callable[[], PatchDiscriminator]] = {
-    "instance": lambda: PatchDiscriminator(4, 2, 1),
-    "none": lambda: PatchDiscriminator(4, 2, 1, "none"),
-    "spectral": lambda: PatchDiscriminator(4, 2, 1, "none", spectral_norm=True),
-    "both": lambda: PatchDiscriminator(4, 2, 1, "instance", spectral_norm=True),
+    "instance": lambda: PatchDiscriminator(4, 2, 1, "instance", spectral_norm=False),
+    "none": lambda: PatchDiscriminator(4, 2, 1, spectral_norm=False),
+    "spectral": lambda: PatchDiscriminator(4, 2, 1),
+    "both": lambda: PatchDiscriminator(4, 2, 1, "instance"),
 }
 SMALL: dict[str, Callable[[], Network]] = {**GENERATORS, **DISCRIMINATORS}
 
@@ -48,8 +48,8 @@ def shapes(network: nn.Module) -> list[tuple[int, ...]]:
     return [tuple(weight.shape) for weight in network.parameters()]
 
 
-def test_the_default_generator_is_the_one_of_the_paper() -> None:
-    network = ResnetGenerator(num_residual_blocks=6, upsample="transposed")
+def test_a_wider_and_deeper_generator_is_the_one_of_the_paper() -> None:
+    network = ResnetGenerator(channels=64, num_residual_blocks=6, upsample="transposed")
     assert shapes(network) == [
         (64, 3, 7, 7),
         (128, 64, 3, 3),
@@ -60,13 +60,19 @@ def test_the_default_generator_is_the_one_of_the_paper() -> None:
         (3, 64, 7, 7),
         (3,),
     ]
-    resized = shapes(ResnetGenerator(num_residual_blocks=6))
+    resized = shapes(ResnetGenerator(channels=64, num_residual_blocks=6))
     assert resized[-4:] == [(128, 256, 3, 3), (64, 128, 3, 3), (3, 64, 7, 7), (3,)]
     assert resized[:-4] == shapes(network)[:-4]
 
 
-def test_the_default_discriminator_is_the_one_of_the_paper() -> None:
-    assert shapes(PatchDiscriminator()) == [
+def patch_gan(channels: int = 64, *arguments: Any, **values: Any) -> PatchDiscriminator:
+    """The paper's: instance normalisation, and weights as they are."""
+    values = {"normalization": "instance", "spectral_norm": False} | values
+    return PatchDiscriminator(channels, *arguments, **values)
+
+
+def test_the_discriminator_of_the_paper() -> None:
+    assert shapes(patch_gan()) == [
         (64, 3, 4, 4),
         (64,),
         (128, 64, 4, 4),
@@ -75,9 +81,9 @@ def test_the_default_discriminator_is_the_one_of_the_paper() -> None:
         (1, 512, 4, 4),
         (1,),
     ]
-    with_blocks = shapes(PatchDiscriminator(num_residual_blocks=2))
+    with_blocks = shapes(patch_gan(num_residual_blocks=2))
     assert with_blocks[5:9] == [(512, 512, 3, 3)] * 4
-    assert shapes(PatchDiscriminator(2, 5))[-4:-1] == [
+    assert shapes(patch_gan(2, 5))[-4:-1] == [
         (16, 16, 4, 4),
         (16, 16, 4, 4),
         (1, 16, 4, 4),
@@ -85,7 +91,7 @@ def test_the_default_discriminator_is_the_one_of_the_paper() -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [ResnetGenerator, lambda: ResnetGenerator(upsample="transposed"), PatchDiscriminator]
+    "make", [ResnetGenerator, lambda: ResnetGenerator(upsample="transposed"), patch_gan]
 )
 def test_weights_start_as_in_the_paper(make: Callable[[], Network]) -> None:
     torch.manual_seed(0)
@@ -136,7 +142,7 @@ def test_no_convolution_of_a_generator_pads_with_zeros() -> None:
 @pytest.mark.parametrize("blocks", [0, 1])
 def test_the_map_and_the_patch_have_the_size_that_is_told(layers: int, blocks: int) -> None:
     torch.manual_seed(0)
-    network = PatchDiscriminator(2, layers, blocks, "none")
+    network = PatchDiscriminator(2, layers, blocks, spectral_norm=False)
     smallest = 3 * 2**layers
     assert network(images(2, smallest)).shape == (2, 1, 1, 1)
     for height, width in ((smallest, 64), (64, 64), (65, 71)):

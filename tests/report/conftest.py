@@ -1,18 +1,20 @@
 """Small runs of autoencoders and translations."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from matplotlib import rc_context
 
-from hf_gen.config import CycleGANRecipe, Objective, VAERecipe
+from hf_gen.config import Objective
 from hf_gen.data.pixels import Pixels
 from hf_gen.evaluation.prior import fit_prior
 from hf_gen.models.cyclegan import ResnetGenerator
 from hf_gen.models.vae import DenseVAE
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline
+from hf_gen.recipes import CONV_VAE, CYCLEGAN_LAMBDA10
 from hf_gen.report.run import EvaluatedRun
 from hf_gen.report.style import LIGHT
 
@@ -61,7 +63,7 @@ def vae_run() -> Callable[..., EvaluatedRun]:
             for split in splits:
                 line |= {f"{split}/{term}": value for term, value in terms.items()}
             metrics.append(line)
-        recipe = VAERecipe(objective=Objective(kl_weight=kl_weight))
+        recipe = replace(CONV_VAE, objective=Objective(kl_weight=kl_weight))
         pipeline = _autoencoder(latents, size, has_prior)
         found = {"psnr": 18.0, "kl": 10.0, "reconstruction": 100.0} if results is None else results
         return EvaluatedRun(name, recipe, metrics, found, pipeline, (_noise(images, size),))
@@ -101,6 +103,6 @@ def translation_run() -> Callable[..., EvaluatedRun]:
             metrics.append(line)
         held_out = (_noise(images, seed=1), _noise(images, seed=2))
         results = {"a_to_b/kernel_distance": 1.25, "b_to_a/kernel_distance": 2.5}
-        return EvaluatedRun(name, CycleGANRecipe(), metrics, results, pipeline, held_out)
+        return EvaluatedRun(name, CYCLEGAN_LAMBDA10, metrics, results, pipeline, held_out)
 
     return make

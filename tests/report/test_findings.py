@@ -6,28 +6,28 @@ from typing import Any
 import pytest
 import torch
 
-from hf_gen.config import CycleGANRecipe, DenseVAEConfig, Objective, VAERecipe
+from hf_gen.config import DenseVAEConfig, Objective
 from hf_gen.data.pixels import Pixels
 from hf_gen.models.cyclegan import ResnetGenerator
 from hf_gen.models.vae import DenseVAE
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline
+from hf_gen.recipes import CONV_VAE, CYCLEGAN_LAMBDA10
 from hf_gen.report import findings
 from hf_gen.report.run import EvaluatedRun
 
-RECIPE = VAERecipe()
 PIXELS = Pixels(torch.zeros(1, 192, dtype=torch.uint8), torch.arange(1), 8)
 PIPELINE = VAEPipeline(DenseVAE(8, hidden=(2,), latent_channels=1), resolution=8)
 
 
 def run(
-    name: str, recipe: Any = RECIPE, metrics: Any = (), pipeline: Any = PIPELINE, **results: float
+    name: str, recipe: Any = CONV_VAE, metrics: Any = (), pipeline: Any = PIPELINE, **results: float
 ) -> EvaluatedRun:
     numbers = {key.replace("__", "/"): value for key, value in results.items()}
     return EvaluatedRun(name, recipe, list(metrics), numbers, pipeline, (PIXELS,))
 
 
 def weighted(name: str, kl_weight: float, **results: float) -> EvaluatedRun:
-    return run(name, VAERecipe(objective=Objective(kl_weight=kl_weight)), **results)
+    return run(name, replace(CONV_VAE, objective=Objective(kl_weight=kl_weight)), **results)
 
 
 def test_ranking_knows_which_way_is_better() -> None:
@@ -70,7 +70,8 @@ def test_kl_term_says_all_alike_only_where_the_numbers_do() -> None:
 
 def test_latents_are_compared_from_few_to_many() -> None:
     def dense(count: int, psnr: float) -> EvaluatedRun:
-        return run(f"z{count}", VAERecipe(model=DenseVAEConfig(latent_channels=count)), psnr=psnr)
+        model = DenseVAEConfig(hidden=(512, 256), latent_channels=count)
+        return run(f"z{count}", replace(CONV_VAE, model=model), psnr=psnr)
 
     (text,) = findings.latent_counts([dense(10, 15.0), dense(5, 14.0)])
     assert text == "With 5 latents and with 10 latents: PSNR 14 and 15 (dB)."
@@ -122,7 +123,7 @@ def test_collapse_names_the_epochs() -> None:
     }
     network = ResnetGenerator(8, channels=2, num_downsamples=1, num_residual_blocks=1)
     translation = TranslationPipeline(network, network, 8, domain_a="anime", domain_b="cartoon")
-    gan = run("gan", CycleGANRecipe(), lines, translation, **results)
+    gan = run("gan", CYCLEGAN_LAMBDA10, lines, translation, **results)
     forward, backward = findings.mode_collapse(gan)
     assert (
         "anime to cartoon: mode collapse was detected at 1 of 2 evaluations (epochs 2.5)" in forward

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from hf_gen.config import VAERecipe, recipe_as_json
+from hf_gen.config import recipe_as_json
 from hf_gen.errors import UserError
+from hf_gen.recipes import CONV_VAE
 from hf_gen.runs.folder import RunFolder
 
 VERSIONS = {"torch": "2.0"}
@@ -19,7 +20,7 @@ COMMAND = "accelerate launch train_accelerate.py conv-vae"
 
 def identity(**changes: Any) -> dict[str, Any]:
     """Of a run of the default recipe, with values such as data__resolution=64 changed."""
-    values = copy.deepcopy(recipe_as_json(VAERecipe()))
+    values = copy.deepcopy(recipe_as_json(CONV_VAE))
     for place, value in changes.items():
         group, _, field = place.partition("__")
         if field:
@@ -71,7 +72,7 @@ def test_the_same_run_resumes(tmp_path: Path) -> None:
             ],
         ),
         (
-            {"model": {"hidden": [512, 256], **recipe_as_json(VAERecipe())["model"]}},
+            {"model": {"hidden": [512, 256], **recipe_as_json(CONV_VAE)["model"]}},
             ["hidden was None and is now [512, 256]"],
         ),
         ({"data__split": "test"}, ["split was 'train' and is now 'test'"]),

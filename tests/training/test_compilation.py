@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from hf_gen.config import Optimisation, VAERecipe
+from hf_gen.config import Optimisation
 from hf_gen.errors import UserError
+from hf_gen.recipes import CONV_VAE
 from hf_gen.tasks.vae import VAETask
 from hf_gen.training import compilation
 from hf_gen.training.compilation import pays_off
@@ -59,7 +60,7 @@ def test_without_a_working_compiler_a_run_is_refused_or_trains_uncompiled(
     wish: Any, resumed: bool | None, compiler: None, broken_compiler: None
 ) -> None:
     optimisation = Optimisation(torch_compile=wish, train_batch_size=8, max_train_steps=10**9)
-    arguments = VAETask(VAERecipe()), some_loader(), optimisation, resumed
+    arguments = VAETask(CONV_VAE), some_loader(), optimisation, resumed
     if wish == "on" or resumed:
         with pytest.raises(UserError, match=r"no-such-compiler.*--torch-compile off"):
             decide_compiling(*arguments)
@@ -70,4 +71,4 @@ def test_without_a_working_compiler_a_run_is_refused_or_trains_uncompiled(
 @pytest.mark.parametrize(("wish", "resumed"), [("off", None), ("on", False), ("auto", None)])
 def test_a_short_run_or_one_that_was_not_compiled_is_not(wish: Any, resumed: bool | None) -> None:
     optimisation = Optimisation(torch_compile=wish, train_batch_size=8, max_train_steps=1)
-    assert not decide_compiling(VAETask(VAERecipe()), some_loader(), optimisation, resumed)
+    assert not decide_compiling(VAETask(CONV_VAE), some_loader(), optimisation, resumed)

@@ -16,25 +16,29 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from hf_gen.config import (
-    CycleGANModel,
-    CycleGANRecipe,
     Data,
     Optimisation,
     Output,
-    VAERecipe,
 )
 from hf_gen.data.batches import Batch, Domain, Loader
 from hf_gen.data.pixels import Pixels
 from hf_gen.errors import UserError
+from hf_gen.recipes import CONV_VAE, CYCLEGAN_LAMBDA10
 from hf_gen.runs.folder import RunFolder
 from hf_gen.tasks.cyclegan import CycleGANTask
 from hf_gen.tasks.vae import VAETask
 from hf_gen.training.loop import Task, evaluate, learning_rate, train
 from hf_gen.training.state import ParamsAndBuffers, Stateful, move_average
 
-SMALL_CYCLEGAN = CycleGANRecipe(
+SMALL_CYCLEGAN = replace(
+    CYCLEGAN_LAMBDA10,
     data=Data(resolution=16),
-    model=CycleGANModel(generator_channels=4, discriminator_channels=4, discriminator_layers=2),
+    model=replace(
+        CYCLEGAN_LAMBDA10.model,
+        generator_channels=4,
+        discriminator_channels=4,
+        discriminator_layers=2,
+    ),
     optimisation=Optimisation(train_batch_size=4, max_train_steps=3),
 )
 
@@ -58,7 +62,7 @@ class Spoilt(VAETask):
     """A VAE whose loss is no finite number from one step on."""
 
     def __init__(self, factor: float) -> None:
-        super().__init__(VAERecipe())
+        super().__init__(CONV_VAE)
         self._factor = factor
 
     def losses(
@@ -94,7 +98,7 @@ def test_gradients_that_overflow_are_scaled_down_and_counted(
     accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127)
     optimisation = Optimisation(train_batch_size=8, max_train_steps=30)
     output = Output(logging_steps=1, report_to="none")
-    task = VAETask(VAERecipe())
+    task = VAETask(CONV_VAE)
     before = {name: weight.clone() for name, weight in task.networks["vae"].state_dict().items()}
     train(task, some_loader(), optimisation, output, run, accelerator)
     skipped = [line["train/overflows"] for line in run.metrics()]
@@ -178,7 +182,7 @@ def test_a_step_between_two_log_lines_waits_for_no_device(
         accelerator = Accelerator()
         if scaled:
             accelerator.scaler = torch.amp.GradScaler("cpu")
-        task: Task = VAETask(replace(VAERecipe(), data=Data(resolution=16)))
+        task: Task = VAETask(replace(CONV_VAE, data=Data(resolution=16)))
         if family == "cyclegan":
             task = CycleGANTask(SMALL_CYCLEGAN, torch.device("cpu"))
         domains = (domain,) * (2 if family == "cyclegan" else 1)
@@ -195,7 +199,7 @@ def test_a_step_between_two_log_lines_waits_for_no_device(
 def test_a_prolonged_run_is_bit_identical_to_one_that_was_planned_longer(tmp_path: Path) -> None:
     def trained(steps: int, folder: str) -> dict[str, Tensor]:
         torch.manual_seed(0)
-        task, run = VAETask(VAERecipe()), RunFolder(tmp_path / folder)
+        task, run = VAETask(CONV_VAE), RunFolder(tmp_path / folder)
         run.start({}, "", "1 x cpu", {})
         optimisation = Optimisation(train_batch_size=8, max_train_steps=steps)
         train(task, some_loader(), optimisation, Output(report_to="none"), run, Accelerator())
@@ -235,7 +239,7 @@ class Duel:
     def pipeline(self, nets: Mapping[str, nn.Module]) -> DiffusionPipeline:
         from hf_gen.pipelines import VAEPipeline
 
-        return VAEPipeline(vae=VAETask(VAERecipe()).networks["vae"].vae)
+        return VAEPipeline(vae=VAETask(CONV_VAE).networks["vae"].vae)
 
 
 class Number(nn.Module):

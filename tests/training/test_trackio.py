@@ -22,7 +22,7 @@ from tests.training.test_loop import *
 output = Output(logging_steps=1, validation_steps=2, checkpointing_steps=4, report_to="trackio")
 optimisation = Optimisation(train_batch_size=8, max_train_steps=int(sys.argv[2]))
 accelerator, run = Accelerator(log_with="trackio"), run_in(Path(sys.argv[1]))
-train(VAETask(VAERecipe()), some_loader(), optimisation, output, run, accelerator)
+train(VAETask(CONV_VAE), some_loader(), optimisation, output, run, accelerator)
 accelerator.end_training()
 """
 

@@ -1,0 +1,121 @@
+"""A recipe: everything that an experiment is, and the same as plain values for its run.json."""
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from hf_gen.config.data import Data, Domains, domain_names
+from hf_gen.config.networks import CycleGANModel, VAEModel
+from hf_gen.config.training import (
+    AdversarialObjective,
+    DiscriminatorOptimisation,
+    Objective,
+    Optimisation,
+    Output,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VAERecipe:
+    """An experiment with a variational autoencoder."""
+
+    data: Data = field(default_factory=Data)
+    model: VAEModel
+    objective: Objective = field(default_factory=Objective)
+    optimisation: Optimisation = field(default_factory=Optimisation)
+    output: Output = field(default_factory=Output)
+    pretrained_model_name_or_path: str | None = None
+    """Fine-tune this autoencoder of hf_gen or diffusers: a Hub id, bundled name, run or folder."""
+    subfolder: str | None = None
+    """The sub-folder of the pretrained model. Default: of a pipeline, "vae"."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CycleGANRecipe:
+    """An experiment with unpaired translation between two domains."""
+
+    data: Data
+    domains: Domains = field(default_factory=Domains)
+    model: CycleGANModel
+    objective: AdversarialObjective = field(default_factory=AdversarialObjective)
+    optimisation: Optimisation
+    discriminators: DiscriminatorOptimisation = field(default_factory=DiscriminatorOptimisation)
+    output: Output = field(default_factory=Output)
+    pretrained_model_name_or_path: str | None = None
+    """Fine-tune the generators of this translation: a Hub id, bundled name, run or folder."""
+
+    @property
+    def domain_names(self) -> tuple[str, str]:
+        """What domain a and domain b are called; raises UserError if both have one name."""
+        return domain_names(self.data, self.domains)
+
+
+Recipe = VAERecipe | CycleGANRecipe
+T = TypeVar("T")
+
+
+def recipe_as_json(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as nested plain values, for run.json."""
+    values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(recipe), default=str))
+    if isinstance(recipe, CycleGANRecipe):
+        names = recipe.domain_names
+        values["domains"] |= {"domain_a": names[0], "domain_b": names[1]}
+    return values
+
+
+def with_absolute_paths(recipe: Recipe) -> Recipe:
+    """The same recipe for every working directory: local paths absolute, datasets as folders.
+
+    A local dataset is in `train_data_dir`, whichever of the two flags named it.
+    """
+    data, changes = recipe.data, dict[str, Any]()
+    if data.cache_dir is not None:
+        data = dataclasses.replace(data, cache_dir=data.cache_dir.resolve())
+    if folder := _dataset_folder(data.train_data_dir, data.dataset_name):
+        data = dataclasses.replace(data, dataset_name="faces", train_data_dir=folder)
+    if isinstance(recipe, CycleGANRecipe):
+        domains = recipe.domains
+        if folder := _dataset_folder(domains.train_data_dir_b, domains.dataset_name_b):
+            changes["domains"] = dataclasses.replace(
+                domains, dataset_name_b=None, train_data_dir_b=folder
+            )
+    if (name := recipe.pretrained_model_name_or_path) and Path(name).is_dir():
+        changes["pretrained_model_name_or_path"] = str(Path(name).resolve())
+    return dataclasses.replace(recipe, data=data, **changes)
+
+
+def _dataset_folder(folder: Path | None, name: str | None) -> Path | None:
+    if folder is None and name in (None, "faces"):
+        return None
+    path = Path(os.path.expanduser(folder or str(name)))  # noqa: PTH111, fails for unknown users
+    return path.resolve() if folder is not None or path.is_dir() else None
+
+
+def recipe_from_json(like: T, values: dict[str, Any]) -> T:
+    """The recipe, or group of its fields, that `recipe_as_json` was given.
+
+    Args:
+        like: A recipe of the same shape, such as the one of the same name: fields that `values`
+            lacks, since they came later, are taken from it.
+        values: What `recipe_as_json` made. Keys that no field has are passed over.
+
+    Raises:
+        UserError: If a value is out of its range.
+        TypeError, ValueError: If the values are of another shape.
+    """
+    changes: dict[str, Any] = {}
+    for known in dataclasses.fields(like):  # type: ignore[arg-type]
+        if known.name not in values:
+            continue
+        value, before = values[known.name], getattr(like, known.name)
+        if dataclasses.is_dataclass(before):
+            value = recipe_from_json(before, value)
+        elif isinstance(value, list):
+            value = tuple(value)
+        elif value is not None and Path in get_args(known.type):
+            value = Path(value)
+        changes[known.name] = value
+    return dataclasses.replace(like, **changes)  # type: ignore[type-var]
