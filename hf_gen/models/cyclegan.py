@@ -8,7 +8,9 @@ on the Hub. Images are floats in [-1, 1], (batch, 3, height, width).
 """
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -69,25 +71,31 @@ class ResnetGenerator(StrictModel):
         super().__init__()
         _check_side("sample_size", sample_size, num_downsamples)
         widths = [channels * 2**halvings for halvings in range(num_downsamples + 1)]
+        narrowest, norm, bias = widths[-1], _NORMS[normalization], normalization == "none"
+        conv = partial(_convolution, bias=bias, padding_mode="reflect")
 
-        self.stem = nn.Sequential(
-            _image_convolution(3, channels, _has_bias(normalization)),
-            _norm(normalization),
-            nn.ReLU(),
-        )
+        def doubling(incoming: int, outgoing: int) -> list[nn.Module]:
+            if upsample == "resize":
+                return [nn.Upsample(scale_factor=2.0), conv(incoming, outgoing, 3)]
+            return [nn.ConvTranspose2d(incoming, outgoing, 3, 2, 1, output_padding=1, bias=bias)]
+
+        self.stem = nn.Sequential(conv(3, channels, 7), norm(), nn.ReLU())
         self.down = nn.Sequential(
-            *[_halve(*pair, normalization) for pair in itertools.pairwise(widths)]
-        )
-        self.residual = nn.Sequential(
             *[
-                _residual(widths[-1], normalization, nn.ReLU(), "reflect")
-                for _ in range(num_residual_blocks)
+                nn.Sequential(conv(*pair, 3, stride=2), norm(), nn.ReLU())
+                for pair in itertools.pairwise(widths)
             ]
         )
-        self.up = nn.Sequential(
-            *[_double(*pair, normalization, upsample) for pair in itertools.pairwise(widths[::-1])]
+        self.residual = nn.Sequential(
+            *[_residual(narrowest, conv, norm, nn.ReLU()) for _ in range(num_residual_blocks)]
         )
-        self.head = _image_convolution(channels, 3, bias=True)
+        self.up = nn.Sequential(
+            *[
+                nn.Sequential(*doubling(*pair), norm(), nn.ReLU())
+                for pair in itertools.pairwise(widths[::-1])
+            ]
+        )
+        self.head = conv(channels, 3, 7, bias=True)
         self.apply(_initialise)
 
     def forward(
@@ -146,24 +154,21 @@ class PatchDiscriminator(StrictModel):
         if num_layers < 1:
             raise ValueError(f"num_layers must be at least 1, got {num_layers}")
         widths = [channels * min(2**layer, 8) for layer in range(num_layers + 1)]
-
         strides = (*[2] * (num_layers - 1), 1)
-        self.stem = _conv_block(3, channels, 2, "none")
+        norm = _NORMS[normalization]
+        conv = partial(_convolution, bias=normalization == "none", padding_mode="zeros")
+        self.stem = nn.Sequential(conv(3, channels, 4, stride=2, bias=True), nn.LeakyReLU(0.2))
         self.layers = nn.Sequential(
             *[
-                _conv_block(incoming, outgoing, stride, normalization)
-                for (incoming, outgoing), stride in zip(
-                    itertools.pairwise(widths), strides, strict=True
-                )
+                nn.Sequential(conv(*pair, 4, stride=stride), norm(), nn.LeakyReLU(0.2))
+                for pair, stride in zip(itertools.pairwise(widths), strides, strict=True)
             ]
         )
-        self.residual = nn.Sequential(
-            *[
-                _residual(widths[-1], normalization, nn.LeakyReLU(0.2), "zeros")
-                for _ in range(num_residual_blocks)
-            ]
-        )
-        self.head = _convolution(widths[-1], 1, 4, "none", padding_mode="zeros")
+        blocks = [
+            _residual(widths[-1], conv, norm, nn.LeakyReLU(0.2)) for _ in range(num_residual_blocks)
+        ]
+        self.residual = nn.Sequential(*blocks)
+        self.head = conv(widths[-1], 1, 4, bias=True)
         self.apply(_initialise)
         if spectral_norm:
             for module in list(self.modules()):  # a list, since this adds modules
@@ -218,75 +223,31 @@ class _Residual(nn.Sequential):
         return features + change
 
 
-def _image_convolution(incoming: int, outgoing: int, bias: bool) -> nn.Conv2d:
-    return nn.Conv2d(incoming, outgoing, 7, padding=3, padding_mode="reflect", bias=bias)
-
-
-def _halve(incoming: int, outgoing: int, normalization: str) -> nn.Module:
-    """(batch, incoming, height, width) -> (batch, outgoing, height / 2, width / 2)."""
-    layer = _convolution(incoming, outgoing, 3, normalization, stride=2)
-    return nn.Sequential(layer, _norm(normalization), nn.ReLU())
-
-
-def _double(incoming: int, outgoing: int, normalization: str, upsample: str) -> nn.Module:
-    """(batch, incoming, height, width) -> (batch, outgoing, height x 2, width x 2)."""
-    if upsample == "resize":
-        larger: list[nn.Module] = [
-            nn.Upsample(scale_factor=2.0, mode="nearest"),
-            _convolution(incoming, outgoing, 3, normalization),
-        ]
-    else:
-        bias = _has_bias(normalization)
-        larger = [nn.ConvTranspose2d(incoming, outgoing, 3, 2, 1, output_padding=1, bias=bias)]
-    return nn.Sequential(*larger, _norm(normalization), nn.ReLU())
-
-
-def _conv_block(incoming: int, outgoing: int, stride: int, normalization: str) -> nn.Module:
-    """A layer of the discriminator: to half the height and width, or with stride 1 to one less."""
-    return nn.Sequential(
-        _convolution(incoming, outgoing, 4, normalization, stride, "zeros"),
-        _norm(normalization),
-        nn.LeakyReLU(0.2),
-    )
+# Instance normalisation has no weights, and would take a bias away again.
+_NORMS = {"instance": _InstanceNorm, "none": nn.Identity}
 
 
 def _residual(
-    width: int, normalization: str, activation: nn.Module, padding_mode: Literal["reflect", "zeros"]
+    width: int,
+    conv: Callable[..., nn.Module],
+    norm: Callable[[], nn.Module],
+    activation: nn.Module,
 ) -> nn.Module:
-    return _Residual(
-        _convolution(width, width, 3, normalization, padding_mode=padding_mode),
-        _norm(normalization),
-        activation,
-        _convolution(width, width, 3, normalization, padding_mode=padding_mode),
-        _norm(normalization),
-    )
+    return _Residual(conv(width, width, 3), norm(), activation, conv(width, width, 3), norm())
 
 
 def _convolution(
     incoming: int,
     outgoing: int,
     kernel_size: int,
-    normalization: str,
+    bias: bool,
+    padding_mode: Literal["reflect", "zeros"],
     stride: int = 1,
-    padding_mode: Literal["reflect", "zeros"] = "reflect",
 ) -> nn.Conv2d:
+    padding = (kernel_size - 1) // 2
     return nn.Conv2d(
-        incoming,
-        outgoing,
-        kernel_size,
-        stride,
-        padding=(kernel_size - 1) // 2,
-        padding_mode=padding_mode,
-        bias=_has_bias(normalization),
+        incoming, outgoing, kernel_size, stride, padding, padding_mode=padding_mode, bias=bias
     )
-
-
-def _has_bias(normalization: str) -> bool:
-    return normalization == "none"  # instance normalisation would take a bias away again
-
-
-def _norm(normalization: str) -> nn.Module:
-    return _InstanceNorm() if normalization == "instance" else nn.Identity()
 
 
 def _initialise(module: nn.Module) -> None:

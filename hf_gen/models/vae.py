@@ -28,8 +28,7 @@ class VAEDecoderOutput(BaseOutput):
 
     Attributes:
         sample: The mean image, in [-1, 1], (batch, 3, height, width).
-        logits: The same before the squashing, `sample = 2 sigmoid(logits) - 1`: what a Bernoulli
-            likelihood is computed from without loss of precision.
+        logits: `sample = 2 sigmoid(logits) - 1`: what a Bernoulli likelihood is computed from.
     """
 
     sample: Tensor
@@ -41,6 +40,18 @@ class VectorVAE(StrictModel):
 
     A subclass builds `encoder`, images to (batch, 2 latent_channels, 1, 1) with the means first and
     the log variances after, and `decoder`, codes to logits of images.
+
+    Args:
+        sample_size: Height and width of an image.
+        latent_channels: Number of latents.
+        likelihood: How images are scored given `decode`'s output: "bernoulli" on the logits,
+            "gaussian" or "laplace" around the sample.
+        likelihood_scale: Standard deviation or scale of a pixel, in units of [-1, 1].
+        scaling_factor: What code written for `AutoencoderKL` multiplies the codes by before it
+            trains a diffusion model on them. Not used here.
+
+    Raises:
+        ValueError: If the arguments do not make a network.
     """
 
     source_name = "modeling_hf_gen_vae"
@@ -55,8 +66,7 @@ class VectorVAE(StrictModel):
         Raises:
             ValueError: If the images are of another shape, here and in `forward`.
         """
-        _check_images(x, self.config.sample_size)
-        posterior = DiagonalGaussianDistribution(self.encoder(x))
+        posterior = self._posterior(x)
         return AutoencoderKLOutput(latent_dist=posterior) if return_dict else (posterior,)
 
     def decode(
@@ -83,10 +93,17 @@ class VectorVAE(StrictModel):
         generator: torch.Generator | None = None,
     ) -> VAEDecoderOutput | tuple[Tensor]:
         """Images to their reconstructions, from the mean code or from a sampled one."""
-        _check_images(sample, self.config.sample_size)
-        posterior = DiagonalGaussianDistribution(self.encoder(sample))
+        posterior = self._posterior(sample)
         code = posterior.sample(generator) if sample_posterior else posterior.mode()
         return self.decode(code, return_dict=return_dict)
+
+    def _posterior(self, images: Tensor) -> DiagonalGaussianDistribution:
+        size = self.config.sample_size
+        if images.shape[1:] != (3, size, size):
+            raise ValueError(
+                f"images must be (batch, 3, {size}, {size}), got {tuple(images.shape)}: resize them"
+            )
+        return DiagonalGaussianDistribution(self.encoder(images))
 
 
 class ConvVAE(VectorVAE):
@@ -95,21 +112,12 @@ class ConvVAE(VectorVAE):
     The default is the network of the recipe `conv-vae`, which is the report's.
 
     Args:
-        sample_size: Height and width of an image, a multiple of the product of the strides.
+        sample_size: A multiple of the product of the strides.
         filters: Filters of each convolution, outermost first.
         kernel_sizes: Kernel size of each convolution, odd.
         strides: Factor by which each convolution shrinks the image.
         downsample: "stride" shrinks in the convolution, "max_pool" after it; the decoder is the
             same for both.
-        latent_channels: Number of latents.
-        likelihood: How images are scored given `decode`'s output: "bernoulli" on the logits,
-            "gaussian" or "laplace" around the sample.
-        likelihood_scale: Standard deviation or scale of a pixel, in units of [-1, 1].
-        scaling_factor: What code written for `AutoencoderKL` multiplies the codes by before it
-            trains a diffusion model on them. Not used here.
-
-    Raises:
-        ValueError: If the arguments do not make a network.
     """
 
     @register_to_config
@@ -131,39 +139,17 @@ class ConvVAE(VectorVAE):
                 "filters, kernel_sizes and strides must have the same length, got "
                 f"{len(filters)}, {len(kernel_sizes)} and {len(strides)}"
             )
-        for kernel_size in kernel_sizes:
-            if kernel_size % 2 == 0:
-                raise ValueError(
-                    f"kernel_sizes must be odd, got {kernel_size}: try {kernel_size + 1}"
-                )
+        for size in kernel_sizes:
+            if size % 2 == 0:
+                raise ValueError(f"kernel_sizes must be odd, got {size}: try {size + 1}")
         factor = math.prod(strides)
         check_divides("sample_size", sample_size, factor, f"strides {list(strides)}")
+        layers = [*zip((3, *filters[:-1]), filters, kernel_sizes, strides, strict=True)]
+        down = [_shrink(*layer, downsample) for layer in layers]
+        up = [_grow(*layer) for layer in layers]
         narrowest = (filters[-1], sample_size // factor, sample_size // factor)
-        features = math.prod(narrowest)
-        down = [
-            _shrink(incoming, outgoing, kernel_size, stride, downsample)
-            for incoming, outgoing, kernel_size, stride in zip(
-                (3, *filters[:-1]), filters, kernel_sizes, strides, strict=True
-            )
-        ]
-        up = [
-            _grow(incoming, outgoing, kernel_size, stride)
-            for incoming, outgoing, kernel_size, stride in zip(
-                filters, (3, *filters[:-1]), kernel_sizes, strides, strict=True
-            )
-        ]
-        self.encoder = nn.Sequential(
-            *down,  # (batch, filters[-1], sample_size / factor, sample_size / factor)
-            nn.Flatten(),
-            nn.Linear(features, 2 * latent_channels),
-            nn.Unflatten(1, (2 * latent_channels, 1, 1)),
-        )
-        self.decoder = nn.Sequential(
-            nn.Flatten(),
-            nn.Linear(latent_channels, features),
-            _Map(1, narrowest),
-            *reversed(up),  # (batch, 3, sample_size, sample_size)
-        )
+        self.encoder = nn.Sequential(*down, *_to_code(narrowest, latent_channels))
+        self.decoder = nn.Sequential(*_from_code(latent_channels, narrowest), *reversed(up))
 
 
 class DenseVAE(VectorVAE):
@@ -172,15 +158,7 @@ class DenseVAE(VectorVAE):
     The default is the network of the recipe `dense-vae-z10`, which is the report's.
 
     Args:
-        sample_size: Height and width of an image.
         hidden: Widths of the encoder's hidden layers; the decoder has them in reverse.
-        latent_channels: Number of latents.
-        likelihood: As for `ConvVAE`.
-        likelihood_scale: As for `ConvVAE`.
-        scaling_factor: As for `ConvVAE`.
-
-    Raises:
-        ValueError: If the arguments do not make a network.
     """
 
     @register_to_config
@@ -194,26 +172,19 @@ class DenseVAE(VectorVAE):
         scaling_factor: float = 1.0,
     ) -> None:
         super().__init__()
-        image = (3, sample_size, sample_size)
-        inward = (math.prod(image), *hidden)
-        outward = (*reversed(hidden), math.prod(image))
+        widths = (3 * sample_size**2, *hidden)
         self.encoder = nn.Sequential(
             nn.Flatten(),
-            *[
-                nn.Sequential(nn.Linear(*widths), nn.ReLU())
-                for widths in itertools.pairwise(inward)
-            ],
+            *[nn.Sequential(nn.Linear(*pair), nn.ReLU()) for pair in itertools.pairwise(widths)],
             nn.Linear(hidden[-1], 2 * latent_channels),
             nn.Unflatten(1, (2 * latent_channels, 1, 1)),
         )
+        outward = itertools.pairwise(widths[::-1])
         self.decoder = nn.Sequential(
             nn.Flatten(),
             nn.Linear(latent_channels, hidden[-1]),
-            *[
-                nn.Sequential(nn.ReLU(), nn.Linear(*widths))
-                for widths in itertools.pairwise(outward)
-            ],
-            nn.Unflatten(1, image),
+            *[nn.Sequential(nn.ReLU(), nn.Linear(*pair)) for pair in outward],
+            nn.Unflatten(1, (3, sample_size, sample_size)),
         )
 
 
@@ -228,19 +199,11 @@ class PatchVAE(VectorVAE):
     al., Real-Time Single Image and Video Super-Resolution, 2016, for pixels as channels.
 
     Args:
-        sample_size: Height and width of an image, a multiple of `patch_size` and of a factor 2 for
-            each level after the first.
+        sample_size: A multiple of `patch_size` and of a factor 2 for each level after the first.
         patch_size: Height and width of a patch.
         filters: Channels of each level, outermost first.
         num_blocks: Residual blocks of each level, 0 or more.
         bottleneck_channels: Channels of the smallest map on its way to and from the code.
-        latent_channels: Number of latents.
-        likelihood: As for `ConvVAE`.
-        likelihood_scale: As for `ConvVAE`.
-        scaling_factor: As for `ConvVAE`.
-
-    Raises:
-        ValueError: If the arguments do not make a network.
     """
 
     @register_to_config
@@ -265,35 +228,28 @@ class PatchVAE(VectorVAE):
         factor = patch_size * 2 ** (len(filters) - 1)
         because = f"patch_size {patch_size} and {len(filters)} levels"
         check_divides("sample_size", sample_size, factor, because)
-        side = sample_size // factor
-        narrowest = (bottleneck_channels, side, side)
+        narrowest = (bottleneck_channels, sample_size // factor, sample_size // factor)
         patch = 3 * patch_size**2
         down, up = [], []
         for level, (width, blocks) in enumerate(zip(filters, num_blocks, strict=True)):
             if level:
                 wider = _convolution(width, 4 * filters[level - 1], 1)
-                down += [
-                    nn.ReLU(inplace=True),
-                    _convolution(filters[level - 1], width, 3, stride=2),
-                ]
+                halving = _convolution(filters[level - 1], width, 3, stride=2)
+                down += [nn.ReLU(inplace=True), halving]
                 # The last comes first, since all of `up` is reversed below.
                 up += [nn.PixelShuffle(2), wider, nn.ReLU(inplace=True)]
-            down += [_ResidualBlock(width) for _ in range(blocks)]
-            up += [_ResidualBlock(width) for _ in range(blocks)]
+            down += [_residual_block(width) for _ in range(blocks)]
+            up += [_residual_block(width) for _ in range(blocks)]
         self.encoder = nn.Sequential(
             nn.PixelUnshuffle(patch_size),  # (batch, patch, sample_size / patch_size, the same)
             _convolution(patch, filters[0], 3),
-            *down,  # (batch, filters[-1], side, side)
+            *down,  # (batch, filters[-1], sample_size / factor, the same)
             nn.ReLU(inplace=True),
             _convolution(filters[-1], bottleneck_channels, 1),
-            nn.Flatten(),
-            nn.Linear(math.prod(narrowest), 2 * latent_channels),
-            nn.Unflatten(1, (2 * latent_channels, 1, 1)),
+            *_to_code(narrowest, latent_channels),
         )
         self.decoder = nn.Sequential(
-            nn.Flatten(),
-            nn.Linear(latent_channels, math.prod(narrowest)),
-            _Map(1, narrowest),
+            *_from_code(latent_channels, narrowest),
             _convolution(bottleneck_channels, filters[-1], 1),
             *reversed(up),  # (batch, filters[0], sample_size / patch_size, the same)
             nn.ReLU(inplace=True),
@@ -310,61 +266,49 @@ class _Map(nn.Unflatten):
         return super().forward(input).permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
 
 
-class _ResidualBlock(nn.Module):
-    """(batch, channels, height, width) -> the same shape."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.ReLU(),  # not in place: what comes in is added in the end
-            _convolution(channels, channels, 3),
-            nn.ReLU(inplace=True),
-            _convolution(channels, channels, 3),
-        )
+class _Residual(nn.Sequential):
+    """Layers whose result is added to what they were given."""
 
     def forward(self, features: Tensor) -> Tensor:
-        change: Tensor = self.layers(features)
+        change: Tensor = super().forward(features)
         return features + change
 
 
-def _shrink(
-    incoming: int, outgoing: int, kernel_size: int, stride: int, downsample: str
-) -> nn.Module:
-    """(batch, incoming, height, width) -> (batch, outgoing, height / stride, width / stride)."""
-    padding = kernel_size // 2
+def _to_code(shape: tuple[int, int, int], latents: int) -> list[nn.Module]:
+    """(batch, *shape) -> (batch, 2 latents, 1, 1)."""
+    linear = nn.Linear(math.prod(shape), 2 * latents)
+    return [nn.Flatten(), linear, nn.Unflatten(1, (2 * latents, 1, 1))]
+
+
+def _from_code(latents: int, shape: tuple[int, int, int]) -> list[nn.Module]:
+    """(batch, latents, 1, 1) -> (batch, *shape)."""
+    return [nn.Flatten(), nn.Linear(latents, math.prod(shape)), _Map(1, shape)]
+
+
+def _shrink(outer: int, inner: int, kernel_size: int, stride: int, downsample: str) -> nn.Module:
+    """(batch, outer, height, width) -> (batch, inner, height / stride, width / stride)."""
     if downsample == "stride":
-        return nn.Sequential(
-            nn.Conv2d(incoming, outgoing, kernel_size, stride=stride, padding=padding),
-            nn.ReLU(inplace=True),
-        )
-    return nn.Sequential(
-        nn.Conv2d(incoming, outgoing, kernel_size, padding=padding),
-        nn.ReLU(inplace=True),
-        nn.MaxPool2d(stride),
-    )
+        return nn.Sequential(_convolution(outer, inner, kernel_size, stride), nn.ReLU(inplace=True))
+    convolution = _convolution(outer, inner, kernel_size)
+    return nn.Sequential(convolution, nn.ReLU(inplace=True), nn.MaxPool2d(stride))
 
 
-def _grow(incoming: int, outgoing: int, kernel_size: int, stride: int) -> nn.Module:
-    """(batch, incoming, height, width) -> (batch, outgoing, height x stride, width x stride)."""
-    return nn.Sequential(
+def _grow(outer: int, inner: int, kernel_size: int, stride: int) -> nn.Module:
+    """(batch, inner, height, width) -> (batch, outer, height x stride, width x stride)."""
+    padding, missing = kernel_size // 2, stride - 1
+    larger = nn.ConvTranspose2d(inner, outer, kernel_size, stride, padding, output_padding=missing)
+    return nn.Sequential(nn.ReLU(inplace=True), larger)
+
+
+def _residual_block(channels: int) -> nn.Module:
+    """(batch, channels, height, width) -> the same shape."""
+    return _Residual(
+        nn.ReLU(),  # not in place: what comes in is added in the end
+        _convolution(channels, channels, 3),
         nn.ReLU(inplace=True),
-        nn.ConvTranspose2d(
-            incoming,
-            outgoing,
-            kernel_size,
-            stride=stride,
-            padding=kernel_size // 2,
-            output_padding=stride - 1,
-        ),
+        _convolution(channels, channels, 3),
     )
 
 
 def _convolution(incoming: int, outgoing: int, kernel_size: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(incoming, outgoing, kernel_size, stride=stride, padding=kernel_size // 2)
-
-
-def _check_images(images: Tensor, size: int) -> None:
-    if images.shape[1:] != (3, size, size):
-        raise ValueError(
-            f"images must be (batch, 3, {size}, {size}), got {tuple(images.shape)}: resize them"
-        )
