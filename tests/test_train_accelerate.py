@@ -289,9 +289,8 @@ def test_the_number_of_threads_is_the_chosen_one(
     assert ("OMP_NUM_THREADS=1" in capsys.readouterr().err) == is_overruled
 
 
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
+BAD_VALUES = {
+    "conv-vae": [
         (["--resolution", "66"], "resolution must be a multiple of 4"),
         (["--train-batch-size", "0"], "train_batch_size must be at least 1, got 0"),
         (["--learning-rate", "-1"], "learning_rate must be a positive number, got -1.0"),
@@ -304,8 +303,25 @@ def test_the_number_of_threads_is_the_chosen_one(
         (["--pretrained-model-name-or-path", "/nowhere"], "'/nowhere' is no folder"),
         (["--output-dir", __file__], f"{__file__} is a file"),
     ],
+    "cyclegan-lambda10": [
+        (["--resolution", "30"], "resolution must be a multiple of 4"),
+        (["--train-batch-size", "200"], "150 images are fewer than a batch of 200"),
+        (["--domain-b", "anime"], "domain_a and domain_b are both 'anime'"),
+        (["--label-column", "style"], "label_column, label_a and label_b belong together"),
+        (
+            ["--label-column", "style", "--label-a", "x", "--label-b", "y"],
+            "label_column 'style' is for one dataset that holds both domains",
+        ),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "flags", "message"),
+    [(recipe, *case) for recipe, cases in BAD_VALUES.items() for case in cases],
 )
 def test_a_bad_value_is_a_clear_error_and_leaves_nothing(
+    recipe: str,
     flags: list[str],
     message: str,
     cache: tuple[str, str],
@@ -313,7 +329,7 @@ def test_a_bad_value_is_a_clear_error_and_leaves_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     samples = ["--max-train-samples", "150", *cache]
-    assert main(["conv-vae", *samples, "--output-dir", str(tmp_path / "run"), *flags]) == 2
+    assert main([recipe, *samples, "--output-dir", str(tmp_path / "run"), *flags]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.strip().splitlines()[-1].startswith("error: ")

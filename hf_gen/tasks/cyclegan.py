@@ -6,7 +6,7 @@ Adversarial Networks, 2017, https://arxiv.org/abs/1703.10593.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import torch
 from torch import Tensor, nn
@@ -51,17 +51,13 @@ class CycleGANTask:
             "discriminators": ("disc_a", "disc_b"),
         }
         self.averaged: tuple[str, ...] = ("a_to_b", "b_to_a")
-        own = recipe.discriminators
-        common = recipe.optimisation
-        self.optimisations = {
-            "generators": common,
-            "discriminators": replace(
-                common,
-                learning_rate=_or(own.discriminator_learning_rate, common.learning_rate),
-                adam_beta1=_or(own.discriminator_adam_beta1, common.adam_beta1),
-                adam_beta2=_or(own.discriminator_adam_beta2, common.adam_beta2),
-            ),
+        common, own = recipe.optimisation, asdict(recipe.discriminators)
+        differing = {
+            name.removeprefix("discriminator_"): value
+            for name, value in own.items()
+            if value is not None
         }
+        self.optimisations = {"generators": common, "discriminators": replace(common, **differing)}
         self.preview_columns = SHOWN
         self.state = {
             name: ImagePool(recipe.objective.pool_size, self.resolution, device)
@@ -200,7 +196,3 @@ def _new_networks(recipe: CycleGANRecipe) -> dict[str, nn.Module]:
 def _image(net: nn.Module, images: Tensor) -> Tensor:
     (image,) = net(images, return_dict=False)
     return image
-
-
-def _or(own: float | None, common: float) -> float:
-    return common if own is None else own

@@ -159,25 +159,11 @@ def test_the_map_and_the_patch_have_the_size_that_is_told(layers: int, blocks: i
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_the_same_seed_gives_the_same_numbers(name: str) -> None:
-    assert torch.equal(run(small(name), images()), run(small(name), images()))
-
-
-@pytest.mark.parametrize("name", SMALL)
 def test_a_network_treats_each_image_by_itself(name: str) -> None:
     network = small(name)
     together = run(network, images())
     alone = torch.cat([run(network, image[None]) for image in images()])
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
-
-
-@pytest.mark.parametrize("name", SMALL)
-def test_the_gradient_reaches_every_weight(name: str) -> None:
-    network = small(name).train()
-    run(network, images(4)).square().sum().backward()
-    for key, weight in network.named_parameters():
-        assert weight.grad is not None, key
-        assert weight.grad.abs().sum() > 0, key
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

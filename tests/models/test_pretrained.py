@@ -158,18 +158,15 @@ def test_diffusers_own_options_of_loading_work(tmp_path: Path) -> None:
         (ConvVAE, {"sample_size": 3}, "sample_size must be a multiple of 4 .*got 3: try 4"),
         (ConvVAE, {"sample_size": 0}, "sample_size must be a whole number from 1 to 4096, got 0"),
         (ConvVAE, {"sample_size": 32.0}, "sample_size must be a whole number .*got 32.0"),
-        (ConvVAE, {"sample_size": 8192}, "sample_size must be a whole number .*got 8192"),
         (ConvVAE, {"filters": ()}, "filters must be one or more whole numbers .*got "),
         (ConvVAE, {"filters": (1,) * 65}, "filters must be one or more whole numbers"),
         (ConvVAE, {"filters": (64,)}, "must have the same length, got 1, 2 and 2"),
         (ConvVAE, {"filters": (64, 0)}, "filters must be one or more whole numbers from 1"),
-        (ConvVAE, {"filters": ("a", 1)}, "filters must be one or more whole numbers"),
         (ConvVAE, {"filters": 64}, "filters must be .*got 64"),
         (ConvVAE, {"kernel_sizes": (4, 3)}, "kernel_sizes must be odd, got 4: try 5"),
         (ConvVAE, {"downsample": "average"}, "one of stride, max_pool, got 'average'"),
         (ConvVAE, {"likelihood_scale": 0.0}, "likelihood_scale must be a positive number, got 0"),
         (ConvVAE, {"likelihood_scale": math.nan}, "likelihood_scale must be .*got nan"),
-        (ConvVAE, {"likelihood_scale": "1"}, "likelihood_scale must be a positive number"),
         (DenseVAE, {"latent_channels": True}, "latent_channels must be a whole number .*got True"),
         (DenseVAE, {"likelihood": None}, "likelihood must be one of .*got None"),
         (PatchVAE, {"num_blocks": (0, -1)}, "num_blocks must be .* from 0 to 64"),
@@ -181,22 +178,18 @@ def test_diffusers_own_options_of_loading_work(tmp_path: Path) -> None:
             "try 64 or 68$",
         ),
         (ResnetGenerator, {"sample_size": 4}, "at least 8 with num_downsamples=2, got 4: try 8$"),
-        (ResnetGenerator, {"sample_size": 9}, "got 9: try 8 or 12$"),
         (
             ResnetGenerator,
             {"sample_size": 2, "num_downsamples": 0},
             "multiple of 1 and at least 4 with num_downsamples=0, got 2: try 4$",
         ),
-        (ResnetGenerator, {"channels": "64"}, "channels must be a whole number .*got '64'$"),
         (ResnetGenerator, {"num_downsamples": -1}, "from 0 to 64, got -1$"),
         (ResnetGenerator, {"num_residual_blocks": 10**9}, "from 0 to 64, got 1000000000$"),
         (ResnetGenerator, {"normalization": ["none"]}, "normalization must be one of"),
         (PatchDiscriminator, {"num_layers": 0}, "num_layers must be at least 1, got 0$"),
-        (PatchDiscriminator, {"num_residual_blocks": None}, "whole number .*got None$"),
         (PatchDiscriminator, {"spectral_norm": 1}, "spectral_norm must be true or false, got 1$"),
         (LatentPrior, {"num_components": 10**9}, "num_components must be a whole number from 0"),
         (LatentPrior, {"latent_shape": [50]}, "latent_shape must be 3 whole numbers .*got .50.$"),
-        (LatentPrior, {"latent_shape": [50, 1, 0]}, "from 1 to 4096"),
         (LatentPrior, {"latent_shape": [50, 1, 1.5]}, "from 1 to 4096"),
         (LatentPrior, {"latent_shape": "abc"}, "got 'abc'"),
     ],
@@ -206,12 +199,6 @@ def test_arguments_that_make_no_network_raise(
 ) -> None:
     with pytest.raises(ValueError, match=error):
         network(**changes)
-
-
-def test_a_config_that_makes_no_network_raises(tmp_path: Path) -> None:
-    save(networks()["ConvVAE"], tmp_path, sample_size=15)
-    with pytest.raises(ValueError, match="sample_size must be a multiple of 4"):
-        ConvVAE.from_pretrained(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -82,17 +82,6 @@ def test_samples_of_a_component_have_its_covariance() -> None:
     torch.testing.assert_close(flat.T.cov(), covariance, rtol=0.03, atol=0.03)
 
 
-def test_components_are_synthetic_in_their_shares() -> None:
-    prior, count = LatentPrior((2, 1, 1), 3), 20_000
-    prior.weights.copy_(torch.tensor([0.7, 0.25, 0.05]))
-    prior.means.copy_(torch.tensor([[100.0, 0.0], [0.0, 100.0], [-100.0, 0.0]]))
-    codes = prior.sample(count, "mixture", seeded()).flatten(1)
-    nearest = torch.cdist(codes, prior.means).argmin(1)
-    for component, share in enumerate(prior.weights.tolist()):
-        found = (nearest == component).double().mean().item()
-        assert abs(found - share) < 4.5 * math.sqrt(share * (1 - share) / count)
-
-
 def test_a_new_prior_is_standard_normal_whichever_is_asked() -> None:
     prior = LatentPrior(SHAPE, 5)
     codes = torch.randn(20, *SHAPE, generator=seeded())

@@ -50,26 +50,16 @@ def test_neutral_numbers_give_the_images_back_outside_the_window() -> None:
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
-def test_brightness_is_added(value: float) -> None:
-    made = differentiable_augment(images(), numbers(brightness=value))
-    torch.testing.assert_close(kept(made), kept(images()) + value - 0.5)
-
-
-@pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
-def test_saturation_is_the_distance_from_grey(value: float) -> None:
-    made = differentiable_augment(images(), numbers(saturation=value))
-    grey = images().mean(1, keepdim=True)
-    torch.testing.assert_close(kept(made), kept(grey + 2 * value * (images() - grey)))
-    if not value:
-        assert kept(made).std(1).max() < 1e-6
-
-
-@pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
-def test_contrast_is_the_distance_from_the_mean_of_each_image(value: float) -> None:
+def test_colours_change_by_the_policy(value: float) -> None:
     bright = images() * torch.tensor([0.5, 1.0])[:, None, None, None] + 0.2
-    made = differentiable_augment(bright, numbers(contrast=value))
-    mean = bright.mean((1, 2, 3), keepdim=True)
-    torch.testing.assert_close(kept(made), kept(mean + (value + 0.5) * (bright - mean)))
+    grey, mean = bright.mean(1, keepdim=True), bright.mean((1, 2, 3), keepdim=True)
+    for name, expected in (
+        ("brightness", bright + value - 0.5),
+        ("saturation", grey + 2 * value * (bright - grey)),
+        ("contrast", mean + (value + 0.5) * (bright - mean)),
+    ):
+        made = differentiable_augment(bright, numbers(**{name: value}))
+        torch.testing.assert_close(kept(made), kept(expected), msg=name)
 
 
 def shifted(image: Tensor, rows: int, columns: int) -> Tensor:
@@ -109,44 +99,26 @@ def test_every_shift_is_equally_likely() -> None:
     assert ((found[1] - count / side).abs() <= 1).all()
 
 
-@pytest.mark.parametrize("size", [16, 32, 64])
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (64, 64), (16, 48), (48, 16)])
 @pytest.mark.parametrize(("top", "left"), [(0.52, 0.52), (0.3, 0.72)])
-def test_the_cut_out_is_a_grey_square_of_half_the_side(size: int, top: float, left: float) -> None:
-    made = differentiable_augment(images(1, size, size), numbers(1, top=top, left=left))
+def test_the_cut_out_is_grey_and_half_as_high_and_wide(
+    height: int, width: int, top: float, left: float
+) -> None:
+    made = differentiable_augment(images(1, height, width), numbers(1, top=top, left=left))
     cut = is_cut(made)
     rows, columns = cut.any(1).nonzero().flatten(), cut.any(0).nonzero().flatten()
-    assert len(rows) == len(columns) == size // 2
+    assert (len(rows), len(columns)) == (height // 2, width // 2)
     assert (rows.diff() == 1).all()
     assert (columns.diff() == 1).all()
-    assert cut.sum() == (size // 2) ** 2
-    assert rows.float().mean().item() == pytest.approx(top * size, abs=1)
-    assert columns.float().mean().item() == pytest.approx(left * size, abs=1)
+    assert cut.sum() == height * width // 4
+    assert rows.float().mean().item() == pytest.approx(top * height, abs=1)
+    assert columns.float().mean().item() == pytest.approx(left * width, abs=1)
 
 
 def test_sides_that_differ_and_are_no_multiple_of_eight() -> None:
     wide = images(1, 12, 20)
     made = differentiable_augment(wide, numbers(1, down=0.0, right=0.0, top=-9.0))
     torch.testing.assert_close(made[0], shifted(wide[0], 2, 3), atol=1e-6, rtol=0)
-
-
-@pytest.mark.parametrize(("height", "width"), [(16, 48), (48, 16)])
-def test_the_cut_out_of_an_oblong_is_oblong(height: int, width: int) -> None:
-    made = differentiable_augment(images(1, height, width), numbers(1, top=0.51, left=0.51))
-    cut = is_cut(made)
-    assert cut.any(1).sum() == height // 2
-    assert cut.any(0).sum() == width // 2
-    rows, columns = cut.nonzero().float().mean(0).tolist()
-    assert rows == pytest.approx(height / 2, abs=1)
-    assert columns == pytest.approx(width / 2, abs=1)
-
-
-def test_gradients_reach_every_pixel_that_is_seen() -> None:
-    seen = images().requires_grad_()
-    made = differentiable_augment(seen, numbers(top=0.52, left=0.52))
-    # Of the colours, only the mean of an image couples its pixels, and it is neutral here.
-    (gradient,) = torch.autograd.grad(made.sum(), seen)
-    expected = (~is_cut(made.detach())).float().expand_as(made)
-    torch.testing.assert_close(gradient, expected, atol=1e-5, rtol=0)
 
 
 def test_gradients_are_the_slopes() -> None:

@@ -167,48 +167,6 @@ def test_the_discriminators_see_translations_of_the_generators_before_their_step
     torch.testing.assert_close(found["objective"], expected["objective"], rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("weight", [0.0, 5.0, 10.0])
-def test_lambda_multiplies_the_cycle_terms_only(weight: float) -> None:
-    plain, weighted = (make(cycle_weight=value) for value in (1.0, weight))
-    one = batch()
-    (generators, discriminators), (found, others) = both(plain, one), both(weighted, one)
-    for name, value in discriminators.items():
-        assert torch.equal(others[name], value)
-    for name in generators.keys() - {"objective"}:
-        assert torch.equal(found[name], generators[name])
-    cycle = generators["cycle_a"] + generators["cycle_b"]
-    assert cycle > 0.1
-    expected = generators["objective"] + (weight - 1) * cycle
-    torch.testing.assert_close(found["objective"], expected, rtol=1e-5, atol=1e-6)
-
-
-def test_the_identity_weight_multiplies_the_identity_terms_only() -> None:
-    without, half, five = (both(make(identity_weight=value), batch())[0] for value in (0, 0.5, 5))
-    assert without.keys() == five.keys() - {"identity_a", "identity_b"}
-    identity = five["identity_a"] + five["identity_b"]
-    assert identity > 0.1
-    for weight, found in ((0.5, half), (5, five)):
-        expected = without["objective"] + weight * identity
-        torch.testing.assert_close(found["objective"], expected, rtol=1e-5, atol=1e-5)
-
-
-def touched(task: CycleGANTask) -> set[str]:
-    return {
-        name
-        for name, net in task.networks.items()
-        if any(weight.grad is not None for weight in net.parameters())
-    }
-
-
-def untouched_weights(task: CycleGANTask, names: tuple[str, ...]) -> list[str]:
-    return [
-        f"{name}.{key}"
-        for name in names
-        for key, weight in task.networks[name].named_parameters()
-        if weight.grad is None
-    ]
-
-
 @pytest.mark.parametrize("values", [{}, {"identity_weight": 5.0, "augment": True}])
 @pytest.mark.parametrize("spectral_norm", [False, True])
 def test_a_turn_reaches_every_weight_of_its_own_networks_and_no_other(
@@ -221,9 +179,10 @@ def test_a_turn_reaches_every_weight_of_its_own_networks_and_no_other(
             weight.requires_grad for net in task.networks.values() for weight in net.parameters()
         )
         losses["objective"].backward()
-        assert touched(task) == set(own)
-        assert untouched_weights(task, own) == []
-        for net in task.networks.values():
+        for name, net in task.networks.items():
+            for key, weight in net.named_parameters():
+                reached = weight.grad is not None and bool(weight.grad.any())
+                assert reached == (name in own), f"{name}.{key}"
             net.zero_grad(set_to_none=True)
 
 
@@ -291,21 +250,6 @@ def test_each_discriminator_sees_earlier_translations_of_its_own_domain() -> Non
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
-def test_pools_restored_from_a_checkpoint_go_on_to_the_bit() -> None:
-    task = make(pool_size=6)
-    for step in range(2):
-        both(task, batch(seed=step, step=step))
-    resumed = make(pool_size=6)
-    for name, pool in resumed.state.items():
-        pool.load_state_dict(state_of(task.state[name]))
-    fresh = make(pool_size=6)
-    one = batch(seed=2, step=2)
-    expected, found, other = (both(each, one)[1] for each in (task, resumed, fresh))
-    for name, value in expected.items():
-        assert torch.equal(found[name], value)
-    assert not torch.equal(other["objective"], expected["objective"])
-
-
 def test_augmentation_is_a_function_of_the_step_and_is_seen_by_the_discriminators_only() -> None:
     plain = both(make(pool_size=0), batch())
     first, again = (both(make(pool_size=0, augment=True), batch()) for _ in range(2))
@@ -347,19 +291,6 @@ def test_augmented_halves_average_to_the_augmented_whole() -> None:
             torch.testing.assert_close(mean, value, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("game", GAMES)
-def test_a_step_of_each_turn_moves_every_weight(game: AdversarialLoss) -> None:
-    task = make(adversarial=game, identity_weight=1.0)
-    before = {name: copy.deepcopy(net.state_dict()) for name, net in task.networks.items()}
-    for turn, losses in task.losses(task.networks, batch()):
-        weights = [w for name in task.turns[turn] for w in task.networks[name].parameters()]
-        losses["objective"].backward()
-        torch.optim.Adam(weights, lr=1e-2).step()
-    for name, net in task.networks.items():
-        after = net.state_dict()
-        assert [key for key, old in before[name].items() if torch.equal(old, after[key])] == []
-
-
 @pytest.mark.parametrize("count", [16, SHOWN])
 def test_a_preview_shows_both_domains_and_their_translations(count: int) -> None:
     task, one = make(), batch(count)
@@ -392,20 +323,14 @@ def test_the_networks_are_those_of_the_recipe_and_no_two_are_alike() -> None:
     task = CycleGANTask(recipe(model), CPU)
     assert task.turns == {"generators": GENERATORS, "discriminators": DISCRIMINATORS}
     assert task.averaged == GENERATORS
-    config: Any
-    for name in GENERATORS:
-        generator = task.networks[name]
-        assert type(generator) is ResnetGenerator
-        config = generator.config
-        assert (config.sample_size, config.channels, config.num_downsamples) == (SIZE, 4, 1)
-        assert (config.num_residual_blocks, config.normalization) == (1, "none")
-        assert config.upsample == "resize"
-    for name in DISCRIMINATORS:
-        discriminator = task.networks[name]
-        assert type(discriminator) is PatchDiscriminator
-        config = discriminator.config
-        assert (config.channels, config.num_layers, config.num_residual_blocks) == (4, 2, 1)
-        assert (config.normalization, config.spectral_norm) == ("instance", True)
+    generator = ResnetGenerator(SIZE, 4, 1, 1, "none", "resize")
+    discriminator = PatchDiscriminator(4, 2, 1, "instance", spectral_norm=True)
+    for names, like in ((GENERATORS, generator), (DISCRIMINATORS, discriminator)):
+        for network in (task.networks[name] for name in names):
+            assert type(network) is type(like)
+            assert all(
+                network.config[key] == like.config[key] for key in like.config if key[0] != "_"
+            )
     for one, two in (GENERATORS, DISCRIMINATORS):
         pairs = zip(task.networks[one].parameters(), task.networks[two].parameters(), strict=True)
         assert any(not torch.equal(first, second) for first, second in pairs)
@@ -418,10 +343,8 @@ def test_the_networks_are_those_of_the_recipe_and_no_two_are_alike() -> None:
         (replace(TINY, generator_downsamples=3), 36, r"^resolution must .* got 36: try 32 or 40"),
         (replace(TINY, discriminator_layers=3), 16, r"at least 24x24 .*got 16x16: try larger"),
         (TINY, 8192, "^resolution must .*got 8192"),
-        (replace(TINY, generator_channels=0), 16, "channels must be .*got 0"),
         (replace(TINY, generator_residual_blocks=-1), 16, "num_residual_blocks must be .*got -1"),
         (replace(TINY, discriminator_channels=0), 16, "channels must be .*got 0"),
-        (replace(TINY, discriminator_layers=0), 16, "num_layers must be .*got 0"),
     ],
 )
 def test_networks_that_cannot_be_made_are_a_sentence(

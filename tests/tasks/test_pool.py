@@ -123,14 +123,6 @@ def test_a_batch_may_be_larger_than_the_pool(size: int) -> None:
         inside = Counter(after)
 
 
-def test_the_result_is_a_function_of_the_generator() -> None:
-    first, second, other = (
-        filled(20).exchange(numbered(100, 16), generator(seed)) for seed in (1, 1, 2)
-    )
-    assert torch.equal(first, second)
-    assert not torch.equal(first, other)
-
-
 def test_what_is_given_is_a_copy() -> None:
     pool = filled(8)
     given = pool.exchange(numbered(100, 8), generator(1))
