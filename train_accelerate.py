@@ -158,8 +158,8 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
     from hf_gen.metrics import formatted
     from hf_gen.runs.atomic import exclusive_lock, tidy
     from hf_gen.runs.folder import RunFolder
-    from hf_gen.training.compilation import compile_networks
-    from hf_gen.training.loop import decide_compiling, train
+    from hf_gen.training.compilation import compile_networks, decide_compiling
+    from hf_gen.training.loop import train
     from hf_gen.training.memory import keep_freed_memory
 
     keep_freed_memory()

@@ -21,7 +21,7 @@ from hf_gen.runs.atomic import atomic_dir, atomic_write_text
 from hf_gen.runs.folder import RunFolder
 from hf_gen.tasks.cyclegan import CycleGANTask
 from hf_gen.tasks.vae import VAETask
-from hf_gen.training.loop import Task
+from hf_gen.training.task import Task
 
 _CODES_FOR_THE_PRIOR = 20_000
 

@@ -40,8 +40,9 @@ from hf_gen.runs.folder import RunFolder
 from hf_gen.tasks.cyclegan import CycleGANTask
 from hf_gen.tasks.vae import VAETask
 from hf_gen.training.compilation import compile_networks
-from hf_gen.training.loop import Task, train
+from hf_gen.training.loop import train
 from hf_gen.training.state import TrainState
+from hf_gen.training.task import Task
 
 VALIDATION = 200
 SHARD = "15MB"
@@ -311,9 +312,7 @@ def _step(
     task = _task(recipe, device)
     loader = Loader(_random_domains(recipe, batch), 0, batch, 1, False, 0, 1, device)
     loader = loader.on_device(1 << 40)
-    state = TrainState.prepare(
-        task.networks, task.turns, task.averaged, task.state, task.optimisations, accelerator
-    )
+    state = TrainState.prepare(task, accelerator)
     place = 0
 
     def step() -> None:

@@ -1,5 +1,6 @@
 """Whether `torch.compile` pays for itself in a run, and how it is applied."""
 
+import logging
 import os
 import shutil
 import sys
@@ -9,11 +10,56 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from hf_gen.config import Optimisation
+from hf_gen.data.batches import Loader
+from hf_gen.errors import UserError
+from hf_gen.training.loop import evaluation_mode, total_steps
+from hf_gen.training.task import Task
+
 # Compiling takes half a minute to two minutes on two cores, and saves a tenth to a third of each
 # step afterwards (docs/speed.md): half an hour of training pays for it.
 LONG_ENOUGH = 1800.0
 # About what one core can do. Too high a guess finds a run too short, and leaves it uncompiled.
 _FLOPS_PER_SECOND_OF_A_THREAD = 1e11
+_log = logging.getLogger(__name__)
+
+
+def decide_compiling(
+    task: Task, loader: Loader, optimisation: Optimisation, resumed: bool | None
+) -> bool:
+    """Whether the networks are compiled, decided once in a run.
+
+    Args:
+        task: Not on its device yet.
+        loader: The images of this process.
+        optimisation: Whose `torch_compile` is "on", "off", or "auto".
+        resumed: What was decided when the run was started; None in a new run.
+
+    Raises:
+        UserError: If they must be compiled, and this machine cannot.
+    """
+    if resumed is False or (resumed is None and optimisation.torch_compile == "off"):
+        return False
+    must = resumed is True or optimisation.torch_compile == "on"
+    images = total_steps(optimisation, loader) * loader.total / loader.processes
+
+    def forward() -> None:
+        # As in evaluation: nothing of the task may change.
+        batch = loader.first_validation(1)
+        with evaluation_mode(task.networks):
+            next(task.losses(task.networks, batch))
+
+    if not must and not pays_off(forward, images, loader.device):
+        return False
+    error = compiler_error()
+    if error and must:
+        raise UserError(
+            f"torch.compile does not work here ({error}): install a C++ compiler, or train with "
+            "--torch-compile off in another --output-dir"
+        )
+    if error:
+        _log.warning("Training uncompiled, since torch.compile does not work here: %s", error)
+    return error is None
 
 
 def pays_off(forward: Callable[[], object], images: float, device: torch.device) -> bool:

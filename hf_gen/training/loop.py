@@ -1,11 +1,9 @@
-"""The one loop, over Accelerate: it knows no task, only the few names of `Task`."""
+"""The one loop, over Accelerate: it knows no task, only the few names of a `Task`."""
 
-import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
 
 import torch
 from accelerate import Accelerator
@@ -15,55 +13,18 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from hf_gen.config import Optimisation, Output
-from hf_gen.data.batches import Batch, Loader
+from hf_gen.data.batches import Loader
 from hf_gen.errors import UserError
 from hf_gen.images import grid
 from hf_gen.runs.atomic import atomic_dir
 from hf_gen.runs.folder import RunFolder
-from hf_gen.training.compilation import compiler_error, pays_off
 from hf_gen.training.kernels import fast_training
 from hf_gen.training.signals import Interrupted, stop_signals
-from hf_gen.training.state import Stateful, TrainState
+from hf_gen.training.state import TrainState
+from hf_gen.training.task import Task
 from hf_gen.training.tracking import MetricWindow, log_preview, start_tracker
 
 PREVIEWED = 16
-_log = logging.getLogger(__name__)
-
-
-class Task(Protocol):
-    """What one family of models trains.
-
-    Attributes:
-        networks: Everything trained, by name.
-        turns: For each optimiser, in the order of `losses`, the networks it updates.
-        averaged: The networks of which EMA weights are kept: what is evaluated and exported.
-        optimisations: How the weights of each turn are found.
-        preview_columns: Images in a row of `preview`.
-    """
-
-    networks: dict[str, nn.Module]
-    turns: dict[str, tuple[str, ...]]
-    averaged: tuple[str, ...]
-    optimisations: dict[str, Optimisation]
-    preview_columns: int
-
-    @property
-    def state(self) -> Mapping[str, Stateful]:
-        """What else a checkpoint holds."""
-
-    def losses(
-        self, nets: Mapping[str, nn.Module], batch: Batch
-    ) -> Iterator[tuple[str, dict[str, Tensor]]]:
-        """Yields once per turn its name and its named losses, means over the batch.
-
-        "objective" is optimised before the generator resumes; all of them are logged.
-        """
-
-    def preview(self, nets: Mapping[str, nn.Module], batch: Batch) -> Tensor:
-        """Images that show the progress of the training, in rows of `preview_columns`."""
-
-    def pipeline(self, nets: Mapping[str, nn.Module]) -> DiffusionPipeline:
-        """What a run exports."""
 
 
 def train(
@@ -100,24 +61,10 @@ def train(
     steps = total_steps(optimisation, loader)
     on_cpu = accelerator.device.type == "cpu"
     with fast_training(task.networks.values() if on_cpu else ()):
-        state = TrainState.prepare(
-            task.networks, task.turns, task.averaged, task.state, task.optimisations, accelerator
-        )
+        state = TrainState.prepare(task, accelerator)
         window = MetricWindow(accelerator.device)
-        first = state.restore(run.checkpoint_to_resume(output.resume_from_checkpoint), window)
-        _check_same_step(first, run)
-        if first > steps:
-            raise UserError(
-                f"{run.path} has taken {first:,} steps, and {steps:,} are wanted: give "
-                "--max-train-steps or --num-train-epochs for at least as many"
-            )
-        if accelerator.is_main_process:
-            run.roll_back(first)
-        lowest = min(
-            (line.get(f"validation/{best}", math.inf) for line in run.metrics()), default=math.inf
-        )
-        identity = run.identity() if accelerator.is_main_process else {}
-        start_tracker(accelerator, output.report_to, run.path.name, first, identity)
+        first = _resume(state, window, run, output, steps)
+        since = time.monotonic()
         bar = tqdm(
             initial=first * loader.total,
             total=steps * loader.total,
@@ -126,7 +73,6 @@ def train(
             unit_scale=True,
             disable=not accelerator.is_main_process,
         )
-        since = time.monotonic()
         with bar, stop_signals() as received:
             for step in range(first, steps):
                 rates = {
@@ -163,18 +109,10 @@ def train(
                     metrics |= evaluate(task, state.ema(), loader)
                     if accelerator.is_main_process:
                         pipeline = task.pipeline(state.ema())
-                        measured = {} if measure is None else measure(pipeline)
-                        metrics |= {f"validation/{name}": value for name, value in measured.items()}
-                        if best is not None and measured[best] < lowest:
-                            lowest = measured[best]
-                            bar.write(f"step {done:,}: lowest {best} so far, {lowest:.4g}")
-                            _export(pipeline, run)
+                        metrics |= _measure(pipeline, run, done, measure, best)
                         if share is not None:
                             share(pipeline, done)
-                        preview = task.preview(state.ema(), loader.first_validation(PREVIEWED))
-                        image = grid(preview, task.preview_columns, enlarge=2)
-                        run.save_progress(image, done)
-                        log_preview(accelerator, image, done)
+                        _show_progress(task, state, loader, run, done)
                 if metrics:
                     accelerator.log(metrics, step=done)
                     if accelerator.is_main_process:
@@ -201,46 +139,9 @@ def total_steps(optimisation: Optimisation, loader: Loader) -> int:
     return optimisation.max_train_steps or math.ceil(images / loader.total)
 
 
-def decide_compiling(
-    task: Task, loader: Loader, optimisation: Optimisation, resumed: bool | None
-) -> bool:
-    """Whether the networks are compiled, decided once in a run.
-
-    Args:
-        task: Not on its device yet.
-        loader: The images of this process.
-        optimisation: Whose `torch_compile` is "on", "off", or "auto".
-        resumed: What was decided when the run was started; None in a new run.
-
-    Raises:
-        UserError: If they must be compiled, and this machine cannot.
-    """
-    if resumed is False or (resumed is None and optimisation.torch_compile == "off"):
-        return False
-    must = resumed is True or optimisation.torch_compile == "on"
-    images = total_steps(optimisation, loader) * loader.total / loader.processes
-
-    def forward() -> None:
-        # As in evaluation: nothing of the task may change.
-        batch = loader.first_validation(1)
-        with _evaluating(task.networks):
-            next(task.losses(task.networks, batch))
-
-    if not must and not pays_off(forward, images, loader.device):
-        return False
-    error = compiler_error()
-    if error and must:
-        raise UserError(
-            f"torch.compile does not work here ({error}): install a C++ compiler, or train with "
-            "--torch-compile off in another --output-dir"
-        )
-    if error:
-        _log.warning("Training uncompiled, since torch.compile does not work here: %s", error)
-    return error is None
-
-
 @contextmanager
-def _evaluating(nets: Mapping[str, nn.Module]) -> Iterator[None]:
+def evaluation_mode(nets: Mapping[str, nn.Module]) -> Iterator[None]:
+    """Within it, `nets` are as in evaluation; those in training mode return to it."""
     training = [net for net in nets.values() if net.training]
     try:
         for net in training:
@@ -255,7 +156,7 @@ def _evaluating(nets: Mapping[str, nn.Module]) -> Iterator[None]:
 def evaluate(task: Task, nets: Mapping[str, nn.Module], loader: Loader) -> dict[str, float]:
     """The losses of `nets` on all validation images, as "validation/NAME"."""
     window = MetricWindow(loader.device)
-    with _evaluating(nets):
+    with evaluation_mode(nets):
         for batch in loader.validation_batches():
             for turn, losses in task.losses(nets, batch):
                 window.add(_named(turn, losses, task), step=0, weight=len(batch.images[0]))
@@ -284,17 +185,59 @@ def _named(turn: str, losses: dict[str, Tensor], task: Task) -> dict[str, Tensor
     return {f"{turn}/{name}": value for name, value in losses.items()}
 
 
-def _export(pipeline: DiffusionPipeline, run: RunFolder) -> None:
-    with atomic_dir(run.pipeline, marker="model_index.json") as partial:
-        pipeline.save_pretrained(partial, safe_serialization=True)
-
-
-def _check_same_step(first: int, run: RunFolder) -> None:
+def _resume(
+    state: TrainState, window: MetricWindow, run: RunFolder, output: Output, steps: int
+) -> int:
+    """Restores the last checkpoint and its log, and returns the steps it has taken."""
+    accelerator = state.accelerator
+    first = state.restore(run.checkpoint_to_resume(output.resume_from_checkpoint), window)
     if len(set(gather_object([first]))) > 1:
         raise UserError(
             f"the processes see different checkpoints in {run.path}: put it on a disk that all "
             "machines share, or copy the last checkpoint to each"
         )
+    if first > steps:
+        raise UserError(
+            f"{run.path} has taken {first:,} steps, and {steps:,} are wanted: give "
+            "--max-train-steps or --num-train-epochs for at least as many"
+        )
+    if accelerator.is_main_process:
+        run.roll_back(first)
+    identity = run.identity() if accelerator.is_main_process else {}
+    start_tracker(accelerator, output.report_to, run.path.name, first, identity)
+    return first
+
+
+def _measure(
+    pipeline: DiffusionPipeline,
+    run: RunFolder,
+    step: int,
+    measure: Callable[[DiffusionPipeline], dict[str, float]] | None,
+    best: str | None,
+) -> dict[str, float]:
+    """What is measured of the pipeline, which is exported if it is the best so far."""
+    measured = {} if measure is None else measure(pipeline)
+    if best is not None:
+        key = f"validation/{best}"
+        lowest = min((line.get(key, math.inf) for line in run.metrics()), default=math.inf)
+        if measured[best] < lowest:
+            tqdm.write(f"step {step:,}: lowest {best} so far, {measured[best]:.4g}")
+            _export(pipeline, run)
+    return {f"validation/{name}": value for name, value in measured.items()}
+
+
+def _show_progress(
+    task: Task, state: TrainState, loader: Loader, run: RunFolder, step: int
+) -> None:
+    preview = task.preview(state.ema(), loader.first_validation(PREVIEWED))
+    image = grid(preview, task.preview_columns, enlarge=2)
+    run.save_progress(image, step)
+    log_preview(state.accelerator, image, step)
+
+
+def _export(pipeline: DiffusionPipeline, run: RunFolder) -> None:
+    with atomic_dir(run.pipeline, marker="model_index.json") as partial:
+        pipeline.save_pretrained(partial, safe_serialization=True)
 
 
 def _check_finite(window: MetricWindow, modules: Mapping[str, nn.Module], run: RunFolder) -> None:

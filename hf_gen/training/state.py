@@ -5,26 +5,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from hf_gen.config import Optimisation
 from hf_gen.training.checkpoints import load_checkpoint, save_checkpoint
+from hf_gen.training.task import Stateful, Task
 from hf_gen.training.tracking import MetricWindow
-
-
-class Stateful(Protocol):
-    """State of one process that a resumed run needs, besides networks and optimisers."""
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """Its tensors by name."""
-
-    def load_state_dict(self, state: dict[str, Tensor]) -> object:
-        """Restores them."""
 
 
 @dataclass(frozen=True)
@@ -46,48 +36,31 @@ class TrainState:
     accelerator: Accelerator
 
     @classmethod
-    def prepare(
-        cls,
-        networks: Mapping[str, nn.Module],
-        turns: Mapping[str, tuple[str, ...]],
-        averaged: tuple[str, ...],
-        stateful: Mapping[str, Stateful],
-        optimisations: Mapping[str, Optimisation],
-        accelerator: Accelerator,
-    ) -> Self:
-        """Moves networks to the device and makes their EMA copies and optimisers.
-
-        Args:
-            networks: By name.
-            turns: For each optimiser the networks it updates.
-            averaged: The networks of which EMA weights are kept.
-            stateful: What else of this process a checkpoint holds.
-            optimisations: Of each turn.
-            accelerator: Which wraps.
-        """
+    def prepare(cls, task: Task, accelerator: Accelerator) -> Self:
+        """Moves the networks of a task to the device and makes their EMA copies and optimisers."""
         # Convolutions are faster with channels last, which is how images arrive.
         modules = {
             name: net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            for name, net in networks.items()
+            for name, net in task.networks.items()
         }
-        for name in averaged:
-            ema = copy.deepcopy(networks[name]).requires_grad_(False).eval()
+        for name in task.averaged:
+            ema = copy.deepcopy(task.networks[name]).requires_grad_(False).eval()
             modules[f"{name}.ema"] = ema.to(accelerator.device)
-        nets = {name: accelerator.prepare(net) for name, net in networks.items()}
+        nets = {name: accelerator.prepare(net) for name, net in task.networks.items()}
         # Not wrapped by Accelerate, which updates the gradient scaler after each optimiser: see
         # `step`.
-        optimisers: dict[str, torch.optim.Optimizer] = {
-            turn: torch.optim.AdamW(
+        optimisers: dict[str, torch.optim.Optimizer] = {}
+        for turn, names in task.turns.items():
+            own = task.optimisations[turn]
+            optimisers[turn] = torch.optim.AdamW(
                 [weight for name in names for weight in nets[name].parameters()],
-                lr=optimisations[turn].learning_rate,
-                betas=(optimisations[turn].adam_beta1, optimisations[turn].adam_beta2),
-                eps=optimisations[turn].adam_epsilon,
-                weight_decay=optimisations[turn].adam_weight_decay,
+                lr=own.learning_rate,
+                betas=(own.adam_beta1, own.adam_beta2),
+                eps=own.adam_epsilon,
+                weight_decay=own.adam_weight_decay,
                 fused=True,
             )
-            for turn, names in turns.items()
-        }
-        return cls(nets, modules, optimisers, dict(stateful), accelerator)
+        return cls(nets, modules, optimisers, dict(task.state), accelerator)
 
     def ema(self) -> dict[str, nn.Module]:
         """The networks to evaluate and export: with EMA weights where they are kept."""

@@ -16,7 +16,8 @@ from hf_gen.pipelines.kernels import use_fast_layers
 from hf_gen.runs.folder import RunFolder
 from hf_gen.training.compilation import compile_networks
 from hf_gen.training.kernels import TrainedConv2d, TrainedConvTranspose2d
-from hf_gen.training.loop import Task, train
+from hf_gen.training.loop import train
+from hf_gen.training.task import Task
 from tests.benchmarks.contest import Gate
 
 FOR_EVER = 10**9

@@ -49,9 +49,8 @@ def ours(steps: int, precision: str = "no", torch_compile: str = "on") -> None:
     task = CycleGANTask(recipe(), torch.device("cpu"))
     as_the_loop_does(task.networks.values(), torch_compile)
     accelerator = Accelerator(mixed_precision=precision)
-    trained = TrainState.prepare(
-        task.networks, task.turns, (), task.state, task.optimisations, accelerator
-    )
+    task.averaged = ()
+    trained = TrainState.prepare(task, accelerator)
     step, losses = 0, []
     while True:
         for turn, named in task.losses(trained.nets, batch_at(step)):

@@ -13,8 +13,7 @@ from hf_gen.errors import UserError
 from hf_gen.recipes import CONV_VAE
 from hf_gen.tasks.vae import VAETask
 from hf_gen.training import compilation
-from hf_gen.training.compilation import pays_off
-from hf_gen.training.loop import decide_compiling
+from hf_gen.training.compilation import decide_compiling, pays_off
 from tests.training.test_loop import some_loader
 
 CPU = torch.device("cpu")

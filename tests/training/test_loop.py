@@ -27,8 +27,9 @@ from hf_gen.recipes import CONV_VAE, CYCLEGAN_LAMBDA10
 from hf_gen.runs.folder import RunFolder
 from hf_gen.tasks.cyclegan import CycleGANTask
 from hf_gen.tasks.vae import VAETask
-from hf_gen.training.loop import Task, evaluate, learning_rate, train
-from hf_gen.training.state import ParamsAndBuffers, Stateful, move_average
+from hf_gen.training.loop import evaluate, learning_rate, train
+from hf_gen.training.state import ParamsAndBuffers, move_average
+from hf_gen.training.task import Stateful, Task
 
 SMALL_CYCLEGAN = replace(
     CYCLEGAN_LAMBDA10,
