@@ -86,20 +86,14 @@ def translate_os_errors(path: Path | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:
-        message = _OS_ERRORS.get(error.errno or 0)
-        if message is None:
-            raise
-        named = path or error.filename or "what the run writes to"
-        raise UserError(message.format(path=named)) from error
     except Exception as error:
         # safetensors reports a full disk by its own class, which keeps only the system's words.
-        number = re.search(r"os error (\d+)", str(error))
-        message = _OS_ERRORS.get(int(number[1])) if number else None
-        if message is None:
+        words = re.search(r"os error (\d+)", str(error))
+        number = int(words[1]) if words else getattr(error, "errno", None)
+        if number not in _OS_ERRORS:
             raise
-        named = path or "what the run writes to"
-        raise UserError(message.format(path=named)) from error
+        named = path or getattr(error, "filename", None) or "what the run writes to"
+        raise UserError(_OS_ERRORS[number].format(path=named)) from error
 
 
 @contextmanager
@@ -141,33 +135,24 @@ def translate_hub_errors(
 
 def _case(error: Exception) -> str | int | None:
     """A key of the messages; None if the error is not about the Hub."""
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        LocalTokenNotFoundError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
+    from huggingface_hub import errors
 
     match error:
-        case HFValidationError():
+        case errors.HFValidationError():
             return "name"
-        case LocalTokenNotFoundError():
+        case errors.LocalTokenNotFoundError():
             return "no token"
-        case OfflineModeIsEnabled():
+        case errors.OfflineModeIsEnabled():
             return "offline"
-        case LocalEntryNotFoundError() if isinstance(error.__cause__, OfflineModeIsEnabled | None):
+        case errors.LocalEntryNotFoundError(__cause__=errors.OfflineModeIsEnabled() | None):
             return "offline"
-        case GatedRepoError():
+        case errors.GatedRepoError():
             return "gated"
-        case RevisionNotFoundError():
+        case errors.RevisionNotFoundError():
             return "revision"
-        case RepositoryNotFoundError():
+        case errors.RepositoryNotFoundError():
             return 404  # to the anonymous it is 401
-        case HfHubHTTPError():
+        case errors.HfHubHTTPError():
             status = error.response.status_code
             return "broken" if status >= 500 else status
         # Xet raises RuntimeErrors, and a portal in between answers with no JSON.

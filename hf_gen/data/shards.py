@@ -1,9 +1,8 @@
 """A split decoded into shards, by every process that asks for it at the same time.
 
-A shard is the pixels of 1,024 images in order, `3.bin`, their hashes, `3.hashes`, and `3.json`,
-which is written when these are complete. Whoever finds a shard that is neither complete nor locked
-decodes it, so processes share the work, on one machine or on several with a common disk, and a
-killed build continues.
+A shard is the pixels of 256 images in order, `3.bin`, and `3.json`, which is written when these are
+complete. Whoever finds a shard that is neither complete nor locked decodes it, so processes share
+the work, on one machine or on several with a common disk, and a killed build continues.
 """
 
 import hashlib
@@ -11,13 +10,12 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 from PIL import Image
@@ -26,11 +24,10 @@ from tqdm.auto import tqdm
 from hf_gen.data.selection import Item, Split
 from hf_gen.errors import UserError
 from hf_gen.images import ImageError, open_image, square
-from hf_gen.runs.atomic import atomic_write, atomic_write_text
+from hf_gen.runs.atomic import atomic_write
 
 BAD_SHARE = 0.01
-_SHARD = 1024
-_CHUNK = 128
+_SHARD = 256
 
 
 @dataclass(frozen=True)
@@ -39,19 +36,15 @@ class Shard:
 
     Attributes:
         seen: Images read.
-        first: Name of the first of them, by which a dataset that has changed is noticed.
-        last: Name of the last.
+        names: A hash of their names, by which a dataset that has changed is noticed.
+        hashes: Of the pixels of those that can be used, 16 hexadecimal digits each.
         skipped: Names of those that cannot be used, and why.
     """
 
     seen: int
-    first: str
-    last: str
+    names: str
+    hashes: str
     skipped: list[str]
-
-
-class _Changed(Exception):
-    """A shard on the disk is of other images."""
 
 
 def decode_shards(
@@ -78,8 +71,6 @@ def decode_shards(
             if None in shards:
                 with FileLock(folder / f"{shards.index(None)}.lock"):
                     continue  # when another process has decoded it, or has ended
-        except _Changed:
-            continue
         except FileNotFoundError:
             if folder.exists():
                 raise
@@ -95,13 +86,11 @@ def decode_shards(
 
 def join_shards(shards: list[Shard], folder: Path, target: Path) -> bytes:
     """Writes the pixels of all shards to one file; returns the 8 bytes of each image's hash."""
-    hashes = bytearray()
     with target.open("wb") as file:
         for place in range(len(shards)):
             with (folder / f"{place}.bin").open("rb") as shard:
                 shutil.copyfileobj(shard, file, 1 << 20)
-            hashes += (folder / f"{place}.hashes").read_bytes()
-    return bytes(hashes)
+    return b"".join(bytes.fromhex(shard.hashes) for shard in shards)
 
 
 def _decode_free(
@@ -119,86 +108,59 @@ def _decode_free(
     ):
         # Images near the limit of our own check: Pillow's warning would say the same less clearly.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        while first := next(items, None):
-            shard, place = None, len(shards)
-            block = _Block(chain([first], islice(items, _SHARD - 1)), bar)
-            with suppress(Timeout), FileLock(folder / f"{place}.lock").acquire(timeout=0):
+        while batch := list(islice(items, _SHARD)):
+            shard, stem = None, folder / f"{len(shards)}"
+            with suppress(Timeout), FileLock(f"{stem}.lock").acquire(timeout=0):
                 if is_finished():
                     return []
-                shard = _read(folder, place, resolution)
-                if shard is None:
-                    shard = _decode(block, first[0], folder / f"{place}", resolution, pool)
-            for _ in block.items:
-                pass
-            if shard and (shard.seen, shard.first, shard.last) != (
-                block.seen,
-                first[0],
-                block.last,
-            ):
-                (folder / f"{place}.json").unlink(missing_ok=True)
-                raise _Changed
+                shard = _complete(stem, batch, resolution) or _decode(stem, batch, resolution, pool)
             shards.append(shard)
-            seen += block.seen
+            seen += len(batch)
+            bar.update(len(batch))
             if shard and shard.skipped and expected:
                 skipped += shard.skipped
                 _check(split.name, seen, skipped, expected, folder)
     return shards
 
 
-class _Block:
-    """The images of a shard, counted as they are read."""
-
-    def __init__(self, items: Iterable[Item], bar: Any) -> None:
-        self.seen, self.last = 0, ""
-        self.items = self._counted(items, bar)
-
-    def _counted(self, items: Iterable[Item], bar: Any) -> Iterator[Item]:
-        for item in items:
-            self.seen += 1
-            self.last = item[0]
-            bar.update()
-            yield item
+def _complete(stem: Path, batch: list[Item], resolution: int) -> Shard | None:
+    """The shard of these images, if it is complete."""
+    try:
+        shard = Shard(**json.loads(stem.with_suffix(".json").read_text(encoding="utf-8")))
+        size = stem.with_suffix(".bin").stat().st_size
+    except (OSError, ValueError, TypeError):
+        return None
+    is_complete = size == (shard.seen - len(shard.skipped)) * resolution**2 * 3
+    return shard if is_complete and shard.names == _hash_of_names(batch) else None
 
 
-def _decode(
-    block: _Block, first: str, stem: Path, resolution: int, pool: ThreadPoolExecutor
-) -> Shard:
-    def decode(item: Item) -> tuple[bytes, bytes] | str:
+def _decode(stem: Path, batch: list[Item], resolution: int, pool: ThreadPoolExecutor) -> Shard:
+    def decode(item: Item) -> tuple[bytes, str]:
+        """The pixels, and their hash; without pixels, why there are none."""
         name, source = item
         try:
             content = source() if callable(source) else source
             if content is None:
                 raise ImageError("there is no image")
             pixels = square(open_image(content), resolution).tobytes()
-            return pixels, hashlib.blake2b(pixels, digest_size=8).digest()
+            return pixels, hashlib.blake2b(pixels, digest_size=8).hexdigest()
         except ImageError as error:
-            return f"{name}: {error}"
+            return b"", f"{name}: {error}"
 
-    skipped, hashes = [], bytearray()
+    hashes, skipped = list[str](), list[str]()
     with stem.with_suffix(".bin").open("wb") as file:
-        while chunk := list(islice(block.items, _CHUNK)):
-            for row in pool.map(decode, chunk):
-                if isinstance(row, str):
-                    skipped.append(row)
-                else:
-                    file.write(row[0])
-                    hashes += row[1]
+        for pixels, words in pool.map(decode, batch):
+            file.write(pixels)
+            (hashes if pixels else skipped).append(words)
         file.flush()
         os.fsync(file.fileno())
-    atomic_write(stem.with_suffix(".hashes"), bytes(hashes))
-    shard = Shard(block.seen, first, block.last, skipped)
-    atomic_write_text(stem.with_suffix(".json"), json.dumps(asdict(shard)))
+    shard = Shard(len(batch), _hash_of_names(batch), "".join(hashes), skipped)
+    atomic_write(stem.with_suffix(".json"), json.dumps(asdict(shard)).encode())
     return shard
 
 
-def _read(folder: Path, place: int, resolution: int) -> Shard | None:
-    """A shard, if it is complete."""
-    try:
-        shard = Shard(**json.loads((folder / f"{place}.json").read_text(encoding="utf-8")))
-        size = (folder / f"{place}.bin").stat().st_size
-    except (OSError, ValueError, TypeError):
-        return None
-    return shard if size == (shard.seen - len(shard.skipped)) * resolution**2 * 3 else None
+def _hash_of_names(batch: list[Item]) -> str:
+    return hashlib.sha256(repr([name for name, _ in batch]).encode()).hexdigest()
 
 
 def _check(name: str, seen: int, skipped: list[str], expected: int, folder: Path) -> None:

@@ -70,7 +70,6 @@ def in_child(work: Callable[[], object]) -> int:
 @pytest.fixture
 def often_saved(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every 8 images."""
-    monkeypatch.setattr(shards, "_CHUNK", 4)
     monkeypatch.setattr(shards, "_SHARD", 8)
 
 
@@ -224,7 +223,7 @@ def test_a_full_disk_loses_no_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     write = shards.atomic_write
 
     def fails_late(target: Path, content: bytes) -> None:
-        if target.name == "5.hashes":
+        if target.name == "5.json":
             raise UserError("no space is left")
         write(target, content)
 
