@@ -45,34 +45,26 @@ class Listing:
     version: str = ""  # a hash of the names, sizes and times of change
 
     @cached_property
-    def _prefix(self) -> str:
-        """Folders around everything else, such as the one that a downloaded archive holds."""
-        prefix = ""
-        while True:
-            first = {name.removeprefix(prefix).partition("/")[:2] for name in self.images}
-            if len(first) != 1:
-                return prefix
-            ((name, slash),) = first
-            if not slash or split_and_side(name):
-                return prefix
-            prefix += f"{name}/"
+    def _places(self) -> dict[str, tuple[str, str | None, str]]:
+        """Split, side and label of each image by its folders; a side of None belongs to both.
 
-    @cached_property
-    def _groups(self) -> dict[str, list[str]]:
-        """The images by their folder of the first level; those in none by an empty string."""
-        groups: dict[str, list[str]] = {}
-        for image in self.images:
-            first, slash, _ = image.removeprefix(self._prefix).partition("/")
-            groups.setdefault(first if slash else "", []).append(image)
-        return groups
-
-    @cached_property
-    def _named(self) -> dict[str, tuple[str, str]]:
-        """Split and side of the folders that are splits: one has to be train, or all are some."""
-        found = {name: split_and_side(name) for name in self._groups if name}
-        splits = {name: one for name, one in found.items() if one}
-        has_train = any(split == "train" for split, _ in splits.values())
-        return splits if has_train or len(splits) == len(found) else {}
+        Folders are splits if one of them is train, or all are some.
+        """
+        folders = {image: image.split("/")[:-1] for image in self.images}
+        # Around everything else, such as the one that a downloaded archive holds.
+        around = os.path.commonprefix([*folders.values()])  # noqa: RUF071, of lists
+        depth = next((at for at, name in enumerate(around) if split_and_side(name)), len(around))
+        first = {parts[depth] for parts in folders.values() if len(parts) > depth}
+        named = {name: found for name in first if (found := split_and_side(name))}
+        has_train = any(split == "train" for split, _ in named.values())
+        places: dict[str, tuple[str, str | None, str]] = {}
+        for image, parts in folders.items():
+            name, inner = [*parts[depth:], "", ""][:2]
+            if name in named and (has_train or len(named) == len(first)):
+                places[image] = *named[name], inner
+            else:
+                places[image] = "" if has_train else "train", None, name
+        return places
 
     def splits(self, side: str = "") -> dict[str, list[str]]:
         """The images of each split; those that are outside of all have an empty string as split.
@@ -80,23 +72,20 @@ class Listing:
         Args:
             side: "a" or "b" for trainA, testA and so on; empty for both sides together.
         """
-        has_train = any(split == "train" for split, _ in self._named.values())
         splits: dict[str, list[str]] = {"train": [], "validation": [], "test": [], "": []}
-        for folder, images in self._groups.items():
-            split, of_side = self._named.get(folder, ("" if has_train else "train", side))
-            if side in ("", of_side):
-                splits[split] += images
+        for image, (split, of_side, _) in self._places.items():
+            if not side or of_side in (side, None):
+                splits[split].append(image)
         return {split: images for split, images in splits.items() if images}
 
     @property
     def sides(self) -> set[str]:
         """Which of "a" and "b" have a folder trainA or trainB."""
-        return {side for split, side in self._named.values() if side and split == "train"}
+        return {side for split, side, _ in self._places.values() if side and split == "train"}
 
     def label(self, image: str) -> str:
         """The first folder of an image below its split; empty if there is none."""
-        first, *more = image.removeprefix(self._prefix).split("/")[:-1] or [""]
-        return (more or [""])[0] if first in self._named else first
+        return self._places[image][2]
 
     def web_dataset(self) -> list[str]:
         """The extensions of the images of a sample in WebDataset tars; empty if it has only one."""

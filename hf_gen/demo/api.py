@@ -1,19 +1,21 @@
 """The API: four named endpoints, which are also the tools of the MCP server."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import inspect
+from collections.abc import Callable
+from typing import Any, Literal, get_args, get_origin
 
 import gradio as gr
+from gradio.utils import get_function_description
 
 from hf_gen.demo.latents import draw
 from hf_gen.demo.limits import MOST_FACES
-from hf_gen.demo.models import Family, ModelCache
+from hf_gen.demo.models import ModelCache
 from hf_gen.demo.pictures import enlarge
 from hf_gen.demo.reconstruct import STEPS, Method
 from hf_gen.demo.reconstruct import interpolate as interpolate_faces
 from hf_gen.demo.reconstruct import reconstruct as reconstruct_one
 from hf_gen.demo.requests import QUEUE, computes
-from hf_gen.demo.sample import MOST_SEED, PRIORS
+from hf_gen.demo.sample import MOST_SEED
 from hf_gen.demo.translate import translate as translate_all
 from hf_gen.demo.uploads import open_uploads
 from hf_gen.errors import UserError
@@ -119,71 +121,42 @@ def build(cache: ModelCache) -> None:
         return enlarge(one.output), enlarge(one.inset), one.metrics
 
     with gr.Row(visible=False):
-        _offer(
-            reconstruct,
-            [_image("A picture; its centre square is taken"), _model(cache, "VAEPipeline")],
-            [_output("Reconstruction"), gr.JSON(label="Measurements")],
+        measurements = gr.JSON(label="Measurements")
+        faces = gr.Gallery(label="Faces", format="png")
+        output, cycle = (
+            gr.Image(label=label, format="png") for label in ("Output", "Cycle reconstruction")
         )
-        _offer(
-            sample,
-            [
-                _model(cache, "VAEPipeline"),
-                gr.Number(4, label=f"Faces, 1 to {MOST_FACES}", precision=0),
-                gr.Number(0, label="Seed", precision=0),
-                _choice([name for _, name in PRIORS], "Prior"),
-                gr.Number(1.0, label="Temperature, 1 as the prior is"),
-            ],
-            [gr.Gallery(label="Faces", format="png")],
+        autoencoders, translators = (
+            cache.names(family) for family in ("VAEPipeline", "TranslationPipeline")
         )
-        _offer(
-            interpolate,
-            [
-                _image("The picture at the start"),
-                _image("The picture at the end"),
-                _model(cache, "VAEPipeline"),
-                gr.Number(STEPS, label=f"Faces, 2 to {_MOST_STEPS}", precision=0),
-                _choice(["linear", "spherical"], "Path"),
-                gr.JSON([], label="Latents that stay as in the first picture"),
-            ],
-            [gr.Gallery(label="Interpolation", format="png")],
-        )
-        _offer(
-            translate,
-            [
-                _image("A picture; its centre square is taken"),
-                _model(cache, "TranslationPipeline"),
-                _choice(["a_to_b", "b_to_a"], "Direction"),
-            ],
-            [
-                _output("Translation"),
-                _output("Cycle reconstruction"),
-                gr.JSON(label="Measurements"),
-            ],
-        )
+        _offer(reconstruct, autoencoders, [output, measurements])
+        _offer(sample, autoencoders, [faces])
+        _offer(interpolate, autoencoders, [faces])
+        _offer(translate, translators, [output, cycle, measurements])
 
 
-def _offer(function: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> None:
-    name = function.__name__
+def _offer(function: Callable[..., Any], models: list[str], outputs: list[Any]) -> None:
+    """Adds an endpoint, whose inputs are those of the function's signature and docstring."""
+    name, (_, labels, _) = function.__name__, get_function_description(function)
+    parameters = inspect.signature(function).parameters.values()
+    inputs = [_component(one, labels[one.name], models) for one in parameters]
     gr.Button().click(computes(function), inputs, outputs, api_name=name, **QUEUE)
 
 
-def _image(label: str) -> gr.File:
-    # An image component would decode the file before `open_uploads` can check it.
-    return gr.File(label=label, type="filepath")
-
-
-def _model(cache: ModelCache, family: Family) -> gr.Dropdown:
-    return _choice(cache.names(family), "Model")
-
-
-def _choice(names: Sequence[str], label: str) -> gr.Dropdown:
-    # Any value is accepted here: the functions report a wrong one with the right ones.
-    value = names[0] if names else None
-    return gr.Dropdown([*names], value=value, label=label, allow_custom_value=True)
-
-
-def _output(label: str) -> gr.Image:
-    return gr.Image(label=label, format="png")
+def _component(parameter: inspect.Parameter, label: str, models: list[str]) -> Any:
+    """A hidden input, which accepts any value: the functions report a wrong one themselves."""
+    kind = parameter.annotation
+    default = None if parameter.default is parameter.empty else parameter.default
+    if parameter.name in ("image", "first", "second"):
+        # An image component would decode the file before `open_uploads` can check it.
+        return gr.File(label=label, type="filepath")
+    if kind in (int, float):
+        return gr.Number(default, label=label, precision=0 if kind is int else None)
+    choices = models if parameter.name == "model" else [*get_args(kind)]
+    if get_origin(kind) is Literal or choices is models:
+        default = default or next(iter(models), None)
+        return gr.Dropdown(choices, value=default, label=label, allow_custom_value=True)
+    return gr.JSON(default or [], label=label)
 
 
 def _open(path: str | None) -> Any:

@@ -12,7 +12,6 @@ from hf_gen.demo.inputs import FaceInput, Faces, Shown, check_count, files
 from hf_gen.demo.limits import MOST_MODELS
 from hf_gen.demo.models import Family, ModelCache
 from hf_gen.demo.pictures import enlarge
-from hf_gen.demo.requests import QUEUE, computes, listen
 from hf_gen.demo.uploads import open_uploads
 
 # As many as are chosen when the page opens, so that nothing moves then.
@@ -98,7 +97,7 @@ def build_comparison(
     run: Callable[..., Sequence[Result]],
     summary: Callable[[Mapping[str, Sequence[Result]]], str],
 ) -> Shown:
-    """Lays out the results of a tab, and updates them when faces or models change.
+    """Lays out the results of a tab.
 
     Args:
         cache: The models.
@@ -107,12 +106,14 @@ def build_comparison(
         linked: The checkboxes of the models by the name of the tab, then other controls.
         run: Takes a pipeline, images and the values of the other controls.
         summary: HTML below the cards.
+
+    Returns:
+        What updates them when faces or models change.
     """
     tab, models = next(iter(linked.items()))
     cards = Cards(_slider, _AT_FIRST)
     below = gr.HTML(padding=False)
 
-    @computes
     def show(faces: Faces, names: list[str], *controls: Any) -> list[Any]:
         if not faces or not names:
             hint = pictures.note(f"Choose a face and a model to {tab}.")
@@ -123,17 +124,8 @@ def build_comparison(
         shown = [_card(name, each[0]) for name, each in results.items()]
         return [*cards.fill(shown), summary(results)]
 
-    shown = Shown(show, [choice.faces, *linked.values()], [*cards.outputs, below], linked)
-    listen(
-        [*choice.changes, models.change],
-        shown.show,
-        shown.inputs,
-        shown.outputs,
-        show_progress="minimal",
-        show_progress_on=cards.pictures[0],
-        **QUEUE,
-    )
-    return shown
+    changes, inputs = [*choice.changes, models.change], [choice.faces, *linked.values()]
+    return Shown(show, changes, inputs, [*cards.outputs, below], linked, cards.pictures[0])
 
 
 def sheet_of_all(results: Mapping[str, Sequence[Result]], names: Sequence[str]) -> str:

@@ -18,12 +18,14 @@ STYLES: dict[Direction, str] = {"a_to_b": "anime", "b_to_a": "cartoon"}
 
 
 class Shown(NamedTuple):
-    """The listener that fills a tab, and the controls that a link sets, by their names in it."""
+    """What fills a tab, after which events, and the controls that a link sets, by name."""
 
     show: Callable[..., Any]
+    changes: list[Any]
     inputs: list[Any]
     outputs: list[Any]
     linked: dict[str, Any]
+    progress_on: Any
 
 
 class FaceInput(NamedTuple):

@@ -10,7 +10,7 @@ from PIL import Image
 from hf_gen.demo import pictures
 from hf_gen.demo.limits import FORGET_AFTER
 from hf_gen.demo.models import ModelCache
-from hf_gen.demo.requests import QUEUE, computes, listen
+from hf_gen.demo.requests import compute
 from hf_gen.errors import UserError
 from hf_gen.metrics import PriorName
 
@@ -130,12 +130,10 @@ class Editor:
     def connect(self, galleries: Sequence[gr.Gallery], seed: gr.Number, prior: gr.Radio) -> None:
         """Registers the listeners; a click on a face of the galleries chooses it for editing."""
 
-        @computes
         def move(samples: Samples | None, *values: float) -> Any:
             return gr.skip() if samples is None else self._decoded(samples, values)
 
         def pick(number: int) -> Any:
-            @computes
             def picked(samples: Samples | None, event: gr.SelectData) -> Any:
                 if samples is None or number >= len(samples.latents):
                     return gr.skip()
@@ -143,7 +141,6 @@ class Editor:
 
             return picked
 
-        @computes
         def walk(samples: Samples | None, seed: float, prior: PriorName) -> str:
             if samples is None:
                 return pictures.note("Choose a model to see it walk.")
@@ -153,18 +150,11 @@ class Editor:
             return pictures.animation(frames, f"a random walk of {model}", file, closed=True)
 
         moves = [slider.input for slider in self._sliders]
-        listen(moves, move, [self._samples, *self._sliders], self._face, **QUEUE)
+        compute(moves, move, [self._samples, *self._sliders], self._face)
         for number, gallery in enumerate(galleries):
-            listen(gallery.select, pick(number), self._samples, self.outputs, **QUEUE)
-        listen(
-            self._walk.click,
-            walk,
-            [self._samples, seed, prior],
-            self._film,
-            trigger_mode="once",
-            show_progress="full",
-            **QUEUE,
-        )
+            compute(gallery.select, pick(number), self._samples, self.outputs)
+        once = {"trigger_mode": "once", "show_progress": "full"}
+        compute(self._walk.click, walk, [self._samples, seed, prior], self._film, **once)
 
     def _decoded(self, samples: Samples, values: Sequence[float] = ()) -> Image.Image:
         pipeline = self._cache.get(samples.model, "VAEPipeline")

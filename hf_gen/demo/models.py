@@ -33,7 +33,7 @@ class _Entry:
     """The folder or Hub id of a model, its family once known, and why it could not be loaded."""
 
     source: str | Path
-    family: Family | None = None
+    family: str | None = None
     failure: str = ""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -61,11 +61,7 @@ class ModelCache:
     least recently used pipelines are dropped.
     """
 
-    def __init__(
-        self,
-        places: Mapping[str, str | Path],
-        most_bytes: int | None = None,
-    ) -> None:
+    def __init__(self, places: Mapping[str, str | Path], most_bytes: int | None = None) -> None:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         self.most_bytes = most_bytes or int(memory * SHARE_OF_THE_MEMORY)
         self._places = {name: _Entry(source, _family_in(source)) for name, source in places.items()}
@@ -123,7 +119,7 @@ class ModelCache:
                     self._loaded.move_to_end(name)
             if pipeline is None:
                 pipeline = self._load(name, place)
-        place.family = _family_of(pipeline)
+        place.family = type(pipeline).__name__
         if family is not None and place.family != family:
             job = "translate" if family == "TranslationPipeline" else "reconstruct and sample"
             raise UserError(f"{name} does not {job}: choose another model")
@@ -146,18 +142,13 @@ class ModelCache:
         return pipeline
 
 
-def _family_of(pipeline: "DiffusionPipeline") -> Family:
-    translates = isinstance(pipeline, pipelines.TranslationPipeline)
-    return "TranslationPipeline" if translates else "VAEPipeline"
-
-
 def _family_in(source: str | Path) -> Family | None:
     """The family of a folder, from its index; a damaged model or one of the Hub is loaded first."""
     if isinstance(source, str):
         return None
     try:
-        name = str(read_json(source, INDEX)["_class_name"])
-    except (UserError, KeyError):
+        name = str(read_json(source, INDEX).get("_class_name"))
+    except UserError:
         return None
     return "TranslationPipeline" if "TranslationPipeline" in name else "VAEPipeline"
 

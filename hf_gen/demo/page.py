@@ -11,16 +11,10 @@ import gradio as gr
 
 from hf_gen.demo import api, reconstruct, sample, translate
 from hf_gen.demo.inputs import Shown
-from hf_gen.demo.limits import (
-    AT_ONCE,
-    FORGET_AFTER,
-    IN_THE_QUEUE,
-    MOST_BYTES_OF_A_FILE,
-    SESSIONS,
-)
+from hf_gen.demo.limits import AT_ONCE, FORGET_AFTER, IN_THE_QUEUE, MOST_BYTES_OF_A_FILE, SESSIONS
 from hf_gen.demo.links import on_copy_link, parse_link
 from hf_gen.demo.models import Family, ModelCache
-from hf_gen.demo.requests import QUEUE, listen
+from hf_gen.demo.requests import QUEUE, compute, computes, listen
 from hf_gen.demo.uploads import EXAMPLES
 from hf_gen.errors import UserError
 
@@ -36,10 +30,10 @@ _FRAME = """
 _ABOUT = (
     "# hf_gen\nAutoencoders and CycleGANs on anime faces, side by side. Choose a face and models."
 )
-_FAMILIES: dict[str, Family] = {
-    "reconstruct": "VAEPipeline",
-    "sample": "VAEPipeline",
-    "translate": "TranslationPipeline",
+_TABS: dict[str, tuple[Callable[[ModelCache], Shown], Family]] = {
+    "reconstruct": (reconstruct.build, "VAEPipeline"),
+    "sample": (sample.build, "VAEPipeline"),
+    "translate": (translate.build, "TranslationPipeline"),
 }
 
 
@@ -53,46 +47,43 @@ def build_page(cache: ModelCache) -> gr.Blocks:
         with gr.Row(elem_classes="top"):
             gr.Markdown(_ABOUT)
             link = gr.Button("Copy link", size="sm", scale=0, min_width=110)
+        shown: dict[gr.Tab, Shown] = {}
         with gr.Tabs() as tabs:
-            with gr.Tab("Reconstruct", id="reconstruct"):
-                first = reconstruct.build(cache)
-            with gr.Tab("Sample", id="sample") as sampling:
-                second = sample.build(cache)
-            with gr.Tab("Translate", id="translate") as translating:
-                third = translate.build(cache)
+            for name, (build, _) in _TABS.items():
+                with gr.Tab(name.capitalize(), id=name) as tab:
+                    shown[tab] = build(cache)
         api.build(cache)
-        linked = first.linked | second.linked | third.linked
+        linked = {name: one for each in shown.values() for name, one in each.linked.items()}
+        families = {name: family for name, (_, family) in _TABS.items()}
         on_copy_link(link, linked)
 
         def open_link(request: gr.Request) -> list[Any]:
             query = dict(request.query_params)
             selected = query.get("tab")
-            tab = gr.Tabs(selected=selected) if selected in _FAMILIES else gr.skip()
-            return [tab, *parse_link(query, linked, _FAMILIES, cache)]
+            tab = gr.Tabs(selected=selected) if selected in _TABS else gr.skip()
+            return [tab, *parse_link(query, linked, families, cache)]
 
-        loaded = listen(page.load, open_link, None, [tabs, *linked.values()], queue=False)
-        loaded.then(first.show, first.inputs, first.outputs, api_visibility="private", **QUEUE)
-        # The other tabs are computed when they are opened for the first time.
-        for tab, shown in ((sampling, second), (translating, third)):
-            _show_once(tab, shown)
+        opened = listen(page.load, open_link, None, [tabs, *linked.values()], queue=False)
+        first = next(iter(shown.values()))
+        for tab, one in shown.items():
+            progress = {"show_progress": "minimal", "show_progress_on": one.progress_on}
+            compute(one.changes, one.show, one.inputs, one.outputs, **progress)
+            # The other tabs are computed when they are opened for the first time.
+            is_shown = gr.State(one is first)
+            inputs, outputs = [is_shown, *one.inputs], [is_shown, *one.outputs]
+            compute(tab.select, _once(one), inputs, outputs, **progress)
+        show = computes(first.show)
+        opened.then(show, first.inputs, first.outputs, api_visibility="private", **QUEUE)
     return page
 
 
-def _show_once(tab: gr.Tab, shown: Shown) -> None:
-    is_shown = gr.State(False)
+def _once(shown: Shown) -> Callable[..., list[Any]]:
+    """Fills a tab that has not been shown before."""
 
     def show(is_shown: bool, *values: Any) -> list[Any]:
         return [gr.skip()] * (len(shown.outputs) + 1) if is_shown else [True, *shown.show(*values)]
 
-    listen(
-        tab.select,
-        show,
-        [is_shown, *shown.inputs],
-        [is_shown, *shown.outputs],
-        show_progress="minimal",
-        show_progress_on=shown.outputs[-1],
-        **QUEUE,
-    )
+    return show
 
 
 def _theme() -> gr.themes.Base:

@@ -12,7 +12,7 @@ from hf_gen.demo import pictures
 from hf_gen.demo.compare import Result, build_comparison, sheet_of_all
 from hf_gen.demo.inputs import FaceInput, Faces, Shown, check_count, face_input, files, model_input
 from hf_gen.demo.models import ModelCache
-from hf_gen.demo.requests import QUEUE, computes, listen
+from hf_gen.demo.requests import compute, listen
 from hf_gen.demo.uploads import open_uploads
 from hf_gen.images import square, to_tensor
 
@@ -148,7 +148,6 @@ def _build_interpolation(cache: ModelCache, choice: FaceInput, models: gr.Checkb
             )
     frames = gr.HTML(_NO_INTERPOLATION, padding=False)
 
-    @computes
     def show(
         faces: Faces, others: Faces, names: list[str], method: Method, frozen_dims: list[int]
     ) -> str:
@@ -156,17 +155,13 @@ def _build_interpolation(cache: ModelCache, choice: FaceInput, models: gr.Checkb
             return _NO_INTERPOLATION
         check_count(names)
         first, last = open_uploads([files(faces)[0], files(others)[0]])
-        return "".join(
-            _strip(
-                name,
-                interpolate(
-                    cache.get(name, "VAEPipeline"), first, last, STEPS, method, frozen_dims
-                ),
-            )
-            for name in names
-        )
+        strips = []
+        for name in names:
+            pipeline = cache.get(name, "VAEPipeline")
+            faces_between = interpolate(pipeline, first, last, STEPS, method, frozen_dims)
+            strips.append(_strip(name, faces_between))
+        return "".join(strips)
 
-    @computes
     def dimensions(names: list[str], frozen_dims: list[int]) -> gr.Dropdown:
         if not names:
             return gr.Dropdown([], value=[])
@@ -174,17 +169,12 @@ def _build_interpolation(cache: ModelCache, choice: FaceInput, models: gr.Checkb
         choices = [(f"latent {place}", place) for place in order]
         return gr.Dropdown(choices, value=[place for place in frozen_dims if place in order])
 
-    listen(
-        [*other.changes, *choice.changes, models.change, method.change, frozen_dims.change],
-        show,
-        [choice.faces, other.faces, models, method, frozen_dims],
-        frames,
-        show_progress="minimal",
-        **QUEUE,
-    )
-    listen(
-        [models.change, frozen_dims.focus], dimensions, [models, frozen_dims], frozen_dims, **QUEUE
-    )
+    changes = [control.change for control in (models, method, frozen_dims)]
+    inputs = [choice.faces, other.faces, models, method, frozen_dims]
+    changes += [*other.changes, *choice.changes]
+    compute(changes, show, inputs, frames, show_progress="minimal")
+    changes = [models.change, frozen_dims.focus]
+    compute(changes, dimensions, [models, frozen_dims], frozen_dims)
 
 
 def _by_influence(pipeline: "VAEPipeline") -> list[int]:

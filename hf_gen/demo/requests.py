@@ -32,6 +32,11 @@ def listen(triggers: Any, function: Any, inputs: Any, outputs: Any, **settings: 
     return gr.on(triggers, function, inputs, outputs, api_visibility="private", **options)
 
 
+def compute(triggers: Any, function: Any, inputs: Any, outputs: Any, **settings: Any) -> Any:
+    """As `listen`, for a function that `computes`."""
+    return listen(triggers, computes(function), inputs, outputs, **QUEUE | settings)
+
+
 def computes(function: Function) -> Function:
     """Decorates a listener that computes: it runs on a ZeroGPU Space's GPU and shows its errors.
 

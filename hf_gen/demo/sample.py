@@ -13,7 +13,7 @@ from hf_gen.demo.inputs import Shown, check_count, model_input
 from hf_gen.demo.latents import Editor, draw
 from hf_gen.demo.limits import MOST_FACES
 from hf_gen.demo.models import ModelCache
-from hf_gen.demo.requests import QUEUE, computes, listen
+from hf_gen.demo.requests import listen
 from hf_gen.metrics import PriorName
 
 FIRST = ("face-vae", "conv-vae")
@@ -36,7 +36,6 @@ def build(cache: ModelCache) -> Shown:
             save = gr.HTML(padding=False)
             editor = Editor(cache)
 
-    @computes
     def show(
         names: list[str], count: float, seed: float, prior: PriorName, temperature: float
     ) -> list[Any]:
@@ -53,18 +52,10 @@ def build(cache: ModelCache) -> Shown:
         return [*cards.fill(shown), below, *editor.show(latents)]
 
     outputs = [*cards.outputs, save, *editor.outputs]
-    shown = Shown(show, [*controls.values()], outputs, controls)
-    listen(
-        [control.change for control in controls.values()],
-        shown.show,
-        shown.inputs,
-        shown.outputs,
-        show_progress="minimal",
-        show_progress_on=cards.pictures[0],
-        **QUEUE,
-    )
     editor.connect(cards.pictures, controls["seed"], controls["prior"])
-    return shown
+    inputs = [*controls.values()]
+    changes = [control.change for control in inputs]
+    return Shown(show, changes, inputs, outputs, controls, cards.pictures[0])
 
 
 def _build_controls(cache: ModelCache) -> dict[str, Any]:

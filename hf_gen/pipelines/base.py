@@ -78,16 +78,16 @@ class ImagePipeline(DiffusionPipeline):
         """
         # By its name, since this text also runs where there is no hf_gen.
         loading = importlib.import_module("hf_gen.pipelines.loading")
-        made: Self = loading.load_as(
-            cls,
+        made: Self = loading.load(
             pretrained_model_name_or_path,
-            components,
             revision,
             variant,
             dtype,
             local_files_only,
             token,
             torch_dtype,
+            pipeline_class=cls,
+            components=components,
         )
         return made
 

@@ -36,6 +36,8 @@ def load(
     token: str | bool | None = None,
     torch_dtype: DType = None,
     max_bytes: int = MAX_BYTES,
+    pipeline_class: type[DiffusionPipeline] | None = None,
+    components: Mapping[str, ModelMixin | None] = MappingProxyType({}),
 ) -> DiffusionPipeline:
     """Loads a pipeline of hf_gen, or an autoencoder as a `VAEPipeline`.
 
@@ -54,35 +56,21 @@ def load(
         token: Of the Hub. Default: that of the environment or the login.
         torch_dtype: The older name of `dtype` in diffusers.
         max_bytes: The limit for a download.
+        pipeline_class: The class that the pipeline has to be of, or a subclass of that class, which
+            it becomes. Default: any.
+        components: Networks to use in place of the saved ones, by name.
 
     Raises:
-        UserError: If there is no such model, it is of a class that hf_gen does not know, its
-            weights are missing, damaged or of another network, it is too large, or the Hub cannot
-            be reached.
+        UserError: If there is no such model, it is of another class, its weights are missing,
+            damaged or of another network, it is too large, or the Hub cannot be reached.
     """
+    if dtype is not None and torch_dtype is not None:
+        raise UserError("dtype and torch_dtype are two names of one argument: give dtype alone")
+    dtype = torch_dtype if dtype is None else dtype
+    classes: Mapping[str, type[DiffusionPipeline]] = _CLASSES
+    if pipeline_class is not None:
+        classes = {parent.__name__: pipeline_class for parent in pipeline_class.__mro__}
     with _open_folder(name, revision, variant, local_files_only, token, max_bytes) as folder:
-        return _read_pipeline(folder, _CLASSES, variant, _only_one(dtype, torch_dtype))
-
-
-def load_as(
-    pipeline_class: type[DiffusionPipeline],
-    name: str | Path,
-    components: Mapping[str, ModelMixin | None],
-    revision: str | None = None,
-    variant: str | None = None,
-    dtype: DType = None,
-    local_files_only: bool = False,
-    token: str | bool | None = None,
-    torch_dtype: DType = None,
-) -> Any:
-    """As `load`, for one class or a subclass of it, with `components` in place of saved networks.
-
-    Raises:
-        UserError: As for `load`, and if the pipeline is of another class.
-    """
-    classes = {parent.__name__: pipeline_class for parent in pipeline_class.__mro__}
-    with _open_folder(name, revision, variant, local_files_only, token, MAX_BYTES) as folder:
-        dtype = _only_one(dtype, torch_dtype)
         return _read_pipeline(folder, classes, variant, dtype, components)
 
 
@@ -91,7 +79,7 @@ def _read_pipeline(
     classes: Mapping[str, type[DiffusionPipeline]],
     variant: str | None,
     dtype: DType,
-    components: Mapping[str, ModelMixin | None] = MappingProxyType({}),
+    components: Mapping[str, ModelMixin | None],
 ) -> DiffusionPipeline:
     class_name, arguments, subfolders = _read_index(folder)
     if class_name not in classes:
@@ -196,12 +184,6 @@ def _resolution_of(config: Mapping[str, Any]) -> int:
     widths = config.get("block_out_channels") or config.get("encoder_block_out_channels")
     factor = 2 ** (len(widths) - 1) if isinstance(widths, list) else 1
     return size // factor * factor or size
-
-
-def _only_one(dtype: DType, torch_dtype: DType) -> DType:
-    if dtype is not None and torch_dtype is not None:
-        raise UserError("dtype and torch_dtype are two names of one argument: give dtype alone")
-    return torch_dtype if dtype is None else dtype
 
 
 def _dtype_of(component: str, dtype: DType) -> torch.dtype | None:

@@ -1,5 +1,7 @@
 """One network from a folder: of an expected class, and with exactly its weights."""
 
+import inspect
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +10,14 @@ from diffusers import AutoencoderKL, AutoencoderTiny, ModelMixin
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from hf_gen.errors import UserError
 from hf_gen.models.cyclegan import ResnetGenerator
 from hf_gen.models.prior import LatentPrior
 from hf_gen.models.vae import ConvVAE, DenseVAE, PatchVAE
 from hf_gen.pipelines.files import check_no_symlink_escape, network_files, read_json
-from hf_gen.pipelines.limits import build_on_meta
 
 Networks = tuple[type[ModelMixin], ...]
 AUTOENCODERS: Networks = (ConvVAE, DenseVAE, PatchVAE, AutoencoderKL, AutoencoderTiny)
@@ -22,6 +25,8 @@ GENERATORS: Networks = (ResnetGenerator,)
 PRIORS: Networks = (LatentPrior,)
 COMPONENTS = {"vae": AUTOENCODERS, "prior": PRIORS, "a_to_b": GENERATORS, "b_to_a": GENERATORS}
 """The classes that each component of a pipeline may have."""
+_MAX_OPERATIONS = 5000  # Stable Diffusion's autoencoder takes 500
+_MAX_NUMBERS = 2**28  # a tensor; Stable Diffusion's autoencoder needs them for a 1024x1024 image
 
 
 def load_network(
@@ -42,7 +47,8 @@ def load_network(
         allowed: The classes that it may have.
         variant: Which weights, such as "fp16". Default: those without a name.
         dtype: What the weights become. Default: float32.
-        resolution: Height and width of the images that it has to take. Default: not checked.
+        resolution: Height and width of images that it has to return in that shape. Default: not
+            checked.
 
     Raises:
         UserError: If there is no network, it is of another class, or its weights are missing,
@@ -56,7 +62,7 @@ def load_network(
     if network_class is None:
         raise UserError(f"{shown} holds a {class_name}, and hf_gen loads {', '.join(by_name)} here")
     try:
-        network = build_on_meta(network_class, config, resolution)
+        network = _build_on_meta(network_class, config, resolution)
         weights = _read_weights(folder, network_files(subfolder, variant)[1:])
         network._fix_state_dict_keys_on_load(weights)  # as Stable Diffusion 1 named its attention
         _check_weights(dict([*network.named_parameters(), *network.named_buffers()]), weights)
@@ -67,6 +73,61 @@ def load_network(
     network.to_empty(device="cpu").load_state_dict(weights)
     # Not by its own `to`, which warns that no layers are kept in float32.
     return nn.Module.to(network, dtype or torch.float32)
+
+
+def _build_on_meta(
+    network_class: type[ModelMixin], config: Mapping[str, Any], resolution: int | None
+) -> ModelMixin:
+    """A network on the meta device, where tensors take no memory, tried on an image.
+
+    A config.json of a few lines can describe more layers, or wider ones, than any machine can hold.
+
+    Raises:
+        ValueError: If the config describes no network, one that is too large, or one that needs too
+            much memory for an image of this resolution or does not return it in its own shape.
+    """
+    known = inspect.signature(network_class.__init__).parameters
+    arguments = {key: value for key, value in config.items() if key in known}
+    try:
+        with _Limits(), torch.device("meta"), torch.no_grad():
+            network = network_class(**arguments).eval()
+    # With untrusted arguments a constructor raises anything, ZeroDivisionError for one.
+    except Exception as error:
+        raise ValueError(f"its config does not describe a network ({error})") from error
+    if resolution is None:
+        return network
+    image = torch.zeros(1, 3, resolution, resolution, device="meta")
+    try:
+        with _Limits(), torch.no_grad():
+            made = network(image).sample
+        if made.shape != image.shape:
+            raise ValueError(f"it makes {tuple(made.shape)} of {tuple(image.shape)}")
+    except Exception as error:  # as above
+        raise ValueError(f"it does not take images at resolution {resolution}: {error}") from error
+    return network
+
+
+class _Limits(TorchDispatchMode):
+    """Bounds the operations of this thread and the size of their results."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._operations = 0
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        made = function(*args, **(kwargs or {}))
+        self._operations += 1
+        if self._operations > _MAX_OPERATIONS:
+            raise ValueError(f"it takes more than {_MAX_OPERATIONS:,} operations")
+        for tensor in tree_leaves(made):
+            if isinstance(tensor, Tensor) and tensor.numel() > _MAX_NUMBERS:
+                raise ValueError(
+                    f"it has a tensor of {tensor.numel():,} numbers, and {_MAX_NUMBERS:,} are the "
+                    "limit"
+                )
+        return made
 
 
 def _read_weights(folder: Path, patterns: list[str]) -> dict[str, Tensor]:
