@@ -170,9 +170,7 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
         set_num_threads(recipe.optimisation.num_threads)
         identity = {"recipe": name, "processes": accelerator.num_processes}
         identity |= recipe_as_json(with_absolute_paths(recipe))
-        # A field that an older run lacks came later; it was then what the recipe says.
-        before = recipe_as_json(RECIPES[name][1])
-        run.check(identity, before)
+        run.check(identity)
         torch.manual_seed(recipe.optimisation.seed)
         task = task_of(recipe, accelerator.device)
         experiment = experiment_of(recipe)
@@ -195,7 +193,7 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
         uploads, compiled = None, False
         if accelerator.is_main_process:
             resources.enter_context(exclusive_lock(run.path))
-            run.check(identity, before)  # another run may have started here in the meantime
+            run.check(identity)  # another run may have started here in the meantime
             run.check_images(images)
             tidy(run.path)
             uploads = _uploads(recipe.output, run)

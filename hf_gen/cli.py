@@ -187,15 +187,15 @@ def push(
     from hf_gen.hub.faces import push_faces
     from hf_gen.hub.push import push_run
     from hf_gen.hub.space import push_space
-    from hf_gen.hub.upload import check_access
+    from hf_gen.hub.upload import Repository
 
     api = HfApi()
     if space is not None:
         print(push_space(space, models, private, api, overwrite))
         return
     if dataset is not None:
-        name = check_access(api, dataset, private, "dataset", overwrite)
-        print(push_faces(name, train, validation, test, api, overwrite))
+        repository = Repository.open(api, dataset, private, "dataset", overwrite)
+        print(push_faces(repository, train, validation, test))
         return
     assert run is not None
     from hf_gen.hub.cards import run_card
@@ -204,9 +204,9 @@ def push(
 
     finished = load_run(run)
     pipeline = load(run)
-    name = check_access(api, repo_id or finished.name, private, overwrite=overwrite)
-    card = run_card(finished.folder, name, component)
-    print(push_run(finished.folder, pipeline, card, name, api, component, overwrite))
+    repository = Repository.open(api, repo_id or finished.name, private, overwrite=overwrite)
+    card = run_card(finished.folder, repository.name, component)
+    print(push_run(finished.folder, pipeline, card, repository, component))
 
 
 def draw_faces(

@@ -24,7 +24,6 @@ from tqdm.auto import tqdm
 from hf_gen.data.selection import Item, Split
 from hf_gen.errors import UserError
 from hf_gen.images import ImageError, open_image, square
-from hf_gen.runs.atomic import atomic_write
 
 BAD_SHARE = 0.01
 _SHARD = 256
@@ -155,7 +154,8 @@ def _decode(stem: Path, batch: list[Item], resolution: int, pool: ThreadPoolExec
         file.flush()
         os.fsync(file.fileno())
     shard = Shard(len(batch), _hash_of_names(batch), "".join(hashes), skipped)
-    atomic_write(stem.with_suffix(".json"), json.dumps(asdict(shard)).encode())
+    # Half a note is no note, and nobody reads it without the lock.
+    stem.with_suffix(".json").write_text(json.dumps(asdict(shard)), encoding="utf-8")
     return shard
 
 

@@ -2,7 +2,8 @@
 
 import inspect
 from collections.abc import Callable
-from typing import Any, Literal, get_args, get_origin
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 import gradio as gr
 from gradio.utils import get_function_description
@@ -145,16 +146,17 @@ def _offer(function: Callable[..., Any], models: list[str], outputs: list[Any]) 
 
 def _component(parameter: inspect.Parameter, label: str, models: list[str]) -> Any:
     """A hidden input, which accepts any value: the functions report a wrong one themselves."""
-    kind = parameter.annotation
-    default = None if parameter.default is parameter.empty else parameter.default
+    kind, default = parameter.annotation, parameter.default
+    if get_origin(kind) in (Union, UnionType):  # with None
+        kind, _ = get_args(kind)
     if parameter.name in ("image", "first", "second"):
         # An image component would decode the file before `open_uploads` can check it.
         return gr.File(label=label, type="filepath")
     if kind in (int, float):
         return gr.Number(default, label=label, precision=0 if kind is int else None)
-    choices = models if parameter.name == "model" else [*get_args(kind)]
-    if get_origin(kind) is Literal or choices is models:
-        default = default or next(iter(models), None)
+    if parameter.name == "model" or get_origin(kind) is Literal:
+        choices = models if parameter.name == "model" else [*get_args(kind)]
+        default = next(iter(models), None) if parameter.name == "model" else default
         return gr.Dropdown(choices, value=default, label=label, allow_custom_value=True)
     return gr.JSON(default or [], label=label)
 

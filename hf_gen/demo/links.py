@@ -55,6 +55,8 @@ def parse_link(
 def _models(text: str | None, component: Any, names: list[str]) -> Any:
     chosen = [name for name in (text or "").split(",") if name in names][:MOST_MODELS]
     default = [name for name in component.value or [] if name in names]
+    if not chosen and default and default == component.value:
+        return gr.CheckboxGroup(names)  # what a visitor has ticked in the meantime stays
     return gr.CheckboxGroup(names, value=chosen or default or names[:1])
 
 

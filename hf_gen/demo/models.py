@@ -10,7 +10,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -20,7 +19,6 @@ from hf_gen.errors import UserError
 from hf_gen.pipelines.files import INDEX, read_json
 
 if TYPE_CHECKING:
-    import torch
     from diffusers import DiffusionPipeline
 
 Family = Literal["VAEPipeline", "TranslationPipeline"]
@@ -68,13 +66,6 @@ class ModelCache:
         self._loaded: OrderedDict[str, DiffusionPipeline] = OrderedDict()
         self._lock = threading.Lock()
 
-    @cached_property
-    def device(self) -> "torch.device":
-        """Where the models compute."""
-        import torch
-
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
     def names(self, family: Family) -> list[str]:
         """The models of one family; one of the Hub is among them once it has been loaded."""
         return [
@@ -92,7 +83,7 @@ class ModelCache:
     def bytes(self) -> int:
         """What the loaded weights take."""
         with self._lock:
-            return sum(map(_size, self._loaded.values()))
+            return self._size()
 
     def load_all(self) -> None:
         """Loads every model once, so that the first visitor need not wait."""
@@ -132,14 +123,21 @@ class ModelCache:
             pipeline = load(place.source, max_bytes=MOST_DOWNLOAD)
         except UserError as error:
             raise UserError(str(error).replace(str(place.source), name)) from error
-        pipeline.to(self.device)
+        import torch
+
+        pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
         pipeline.set_progress_bar_config(disable=True)
         with self._lock:
             self._loaded[name] = pipeline
-            sizes = {loaded: _size(each) for loaded, each in self._loaded.items()}
-            while len(self._loaded) > 1 and sum(sizes.values()) > self.most_bytes:
-                del sizes[self._loaded.popitem(last=False)[0]]
+            while len(self._loaded) > 1 and self._size() > self.most_bytes:
+                self._loaded.popitem(last=False)
         return pipeline
+
+    def _size(self) -> int:
+        networks = (part for one in self._loaded.values() for part in one.components.values())
+        known = (one for one in networks if one is not None)
+        weights = (one for part in known for one in (*part.parameters(), *part.buffers()))
+        return sum(weight.numel() * weight.element_size() for weight in weights)
 
 
 def _family_in(source: str | Path) -> Family | None:
@@ -151,12 +149,3 @@ def _family_in(source: str | Path) -> Family | None:
     except UserError:
         return None
     return "TranslationPipeline" if "TranslationPipeline" in name else "VAEPipeline"
-
-
-def _size(pipeline: "DiffusionPipeline") -> int:
-    networks = [part for part in pipeline.components.values() if part is not None]
-    return sum(
-        tensor.numel() * tensor.element_size()
-        for network in networks
-        for tensor in (*network.parameters(), *network.buffers())
-    )

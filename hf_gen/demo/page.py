@@ -14,7 +14,7 @@ from hf_gen.demo.inputs import Shown
 from hf_gen.demo.limits import AT_ONCE, FORGET_AFTER, IN_THE_QUEUE, MOST_BYTES_OF_A_FILE, SESSIONS
 from hf_gen.demo.links import on_copy_link, parse_link
 from hf_gen.demo.models import Family, ModelCache
-from hf_gen.demo.requests import QUEUE, compute, computes, listen
+from hf_gen.demo.requests import QUEUE, computes, listen
 from hf_gen.demo.uploads import EXAMPLES
 from hf_gen.errors import UserError
 
@@ -64,24 +64,23 @@ def build_page(cache: ModelCache) -> gr.Blocks:
             return [tab, *parse_link(query, linked, families, cache)]
 
         opened = listen(page.load, open_link, None, [tabs, *linked.values()], queue=False)
-        first = next(iter(shown.values()))
         for tab, one in shown.items():
+            last = gr.State(None)
+            show = computes(_unless_shown(one))
+            inputs, outputs = [last, *one.inputs], [last, *one.outputs]
+            # One listener for all events of a tab: no earlier result replaces a later one.
             progress = {"show_progress": "minimal", "show_progress_on": one.progress_on}
-            compute(one.changes, one.show, one.inputs, one.outputs, **progress)
-            # The other tabs are computed when they are opened for the first time.
-            is_shown = gr.State(one is first)
-            inputs, outputs = [is_shown, *one.inputs], [is_shown, *one.outputs]
-            compute(tab.select, _once(one), inputs, outputs, **progress)
-        show = computes(first.show)
-        opened.then(show, first.inputs, first.outputs, api_visibility="private", **QUEUE)
+            listen([tab.select, *one.changes], show, inputs, outputs, **progress, **QUEUE)
+            if tab.id == "reconstruct":
+                opened.then(show, inputs, outputs, api_visibility="private", **QUEUE)
     return page
 
 
-def _once(shown: Shown) -> Callable[..., list[Any]]:
-    """Fills a tab that has not been shown before."""
+def _unless_shown(shown: Shown) -> Callable[..., Any]:
+    """Fills a tab, unless it shows the results of these values already."""
 
-    def show(is_shown: bool, *values: Any) -> list[Any]:
-        return [gr.skip()] * (len(shown.outputs) + 1) if is_shown else [True, *shown.show(*values)]
+    def show(last: tuple[Any, ...] | None, *values: Any) -> Any:
+        return gr.skip() if values == last else [values, *shown.show(*values)]
 
     return show
 

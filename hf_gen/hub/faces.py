@@ -2,27 +2,23 @@
 
 from pathlib import Path
 
-from huggingface_hub import DatasetCard, DatasetCardData, HfApi
+from huggingface_hub import DatasetCard, DatasetCardData
 
 from hf_gen.faces import CONTINUOUS, FACTORS, IMAGE_SIZE, write_synthetic_faces
 from hf_gen.hub.cards import TEMPLATES
-from hf_gen.hub.upload import push
+from hf_gen.hub.upload import Repository
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
-def push_faces(
-    repo_id: str, train: int, validation: int, test: int, api: HfApi, overwrite: bool = False
-) -> str:
+def push_faces(repository: Repository, train: int, validation: int, test: int) -> str:
     """Draws faces and uploads them with their card; returns the address of the commit.
 
     Args:
-        repo_id: An existing dataset repository that can be written.
+        repository: A dataset.
         train: Training pairs.
         validation: Validation pairs.
         test: Test pairs.
-        api: The client.
-        overwrite: Replace files of the same names that hf_gen did not write.
 
     Raises:
         UserError: If a number is out of its range, the Hub refuses, or it cannot be reached.
@@ -32,8 +28,8 @@ def push_faces(
         write_synthetic_faces(folder, train, validation, test, IMAGE_SIZE, seed=0)
 
     message = f"{train + validation + test:,} pairs of synthetic faces"
-    card = faces_card(repo_id, train, validation, test)
-    return push(write, card, repo_id, api, message, overwrite)
+    card = faces_card(repository.name, train, validation, test)
+    return repository.push(write, card, message)
 
 
 def faces_card(repo_id: str, train: int, validation: int, test: int) -> DatasetCard:

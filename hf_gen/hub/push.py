@@ -12,7 +12,7 @@ from huggingface_hub import HfApi, ModelCard
 
 from hf_gen.errors import HubUnreachable, UserError
 from hf_gen.hub.cards import run_card
-from hf_gen.hub.upload import check_access, push, upload
+from hf_gen.hub.upload import Repository
 from hf_gen.pipelines import load
 from hf_gen.pipelines.files import check_no_symlink_escape
 from hf_gen.runs.folder import RunFolder
@@ -26,10 +26,8 @@ def push_run(
     run: RunFolder,
     pipeline: DiffusionPipeline,
     card: ModelCard,
-    repo_id: str,
-    api: HfApi,
+    repository: Repository,
     component: str | None = None,
-    overwrite: bool = False,
 ) -> str:
     """Uploads a finished run with its pipeline; returns the address of the commit.
 
@@ -40,10 +38,8 @@ def push_run(
         run: Whose figures and results.
         pipeline: In float32; its weights in half precision are uploaded beside them.
         card: The README of the repository.
-        repo_id: An existing repository.
-        api: The client.
+        repository: Where to.
         component: Upload this network of the pipeline alone, such as "vae", at the root.
-        overwrite: Replace files of the same names that hf_gen did not write.
 
     Raises:
         UserError: If there is no such component, a link leads out of the folder, the Hub refuses,
@@ -65,7 +61,7 @@ def push_run(
                 shutil.copytree(run.path / name, folder / name)
 
     message = f"{run.path.name}: {run.last_line()['step']:,} steps"
-    return push(write, card, repo_id, api, message, overwrite)
+    return repository.push(write, card, message)
 
 
 def stage(model: DiffusionPipeline | ModelMixin, folder: Path) -> None:
@@ -89,13 +85,14 @@ class HubUploads:
     def __init__(
         self, run: RunFolder, repo_id: str, private: bool, api: HfApi, overwrite: bool = False
     ) -> None:
-        self._run, self._repo_id, self._private, self._api = run, repo_id, private, api
-        self._overwrite = overwrite
+        self._run, self._asked = run, (api, repo_id, private, "model", overwrite)
+        # Where the Hub could not be reached yet, it is opened at the end.
+        self._repository = Repository(api, repo_id, overwrite=overwrite)
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hub-upload")
         self._running: Future[None] | None = None
         self.failures: list[str] = []
         try:
-            self._repo_id = check_access(api, repo_id, private, overwrite=overwrite)
+            self._repository = Repository.open(*self._asked)
         except HubUnreachable as error:
             self.failures.append(str(error))
 
@@ -124,15 +121,14 @@ class HubUploads:
         return None
 
     def _push(self) -> str:
-        api, overwrite = self._api, self._overwrite
-        repo_id = check_access(api, self._repo_id, self._private, overwrite=overwrite)
-        card, pipeline = run_card(self._run, repo_id), load(self._run.path)
-        return push_run(self._run, pipeline, card, repo_id, api, overwrite=overwrite)
+        repository = Repository.open(*self._asked)
+        card, pipeline = run_card(self._run, repository.name), load(self._run.path)
+        return push_run(self._run, pipeline, card, repository)
 
     def _upload(self, folder: "tempfile.TemporaryDirectory[str]", step: int) -> None:
-        message, overwrite = f"step {step:,}", self._overwrite
+        message = f"step {step:,}"
         with folder:
             try:
-                upload(Path(folder.name), self._repo_id, self._api, message, overwrite=overwrite)
+                self._repository.upload(Path(folder.name), message)
             except UserError as error:
                 self.failures.append(f"{message}: {error}")

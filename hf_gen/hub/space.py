@@ -17,15 +17,15 @@ from packaging.utils import canonicalize_name
 import hf_gen
 from hf_gen.errors import UserError, translate_hub_errors
 from hf_gen.hub.cards import TEMPLATES
-from hf_gen.hub.upload import SPACE_HARDWARE, check_access, push
-from hf_gen.pipelines.files import network_files
+from hf_gen.hub.upload import SPACE_HARDWARE, Repository
+from hf_gen.pipelines.files import INDEX, network_files
+from hf_gen.pipelines.networks import COMPONENTS
 
 # The newest torch on ZeroGPU's list, which ends before the one that hf_gen is developed with.
 _TORCH = "2.11.0"
 _APP, _PINS, _PROJECT, _LICENSE = "app.py", "requirements.txt", "pyproject.toml", "LICENSE"
-# Where `hf_gen.load` finds the networks of a repository; "" is its root.
-_PLACES = ("vae", "prior", "a_to_b", "b_to_a", "")
-_READ = ("model_index.json", *(file for place in _PLACES for file in network_files(place)))
+# What `hf_gen.load` reads of a repository, at its root too.
+_READ = (INDEX, *(file for place in (*COMPONENTS, "") for file in network_files(place)))
 _TIMEOUT = 5.0
 
 
@@ -60,13 +60,13 @@ def push_space(
     """
     source = checkout()
     shown = [look_up_model(name, api) for name in models]
-    name = check_access(api, repo_id, private, "space", overwrite)
+    repository = Repository.open(api, repo_id, private, "space", overwrite)
 
     def write(folder: Path) -> None:
         stage_space(folder, source, models)
 
-    card, message = space_card(name, source, shown), ", ".join(["The demo", *models])
-    return push(write, card, name, api, message, overwrite)
+    card = space_card(repository.name, source, shown)
+    return repository.push(write, card, ", ".join(["The demo", *models]))
 
 
 def checkout() -> Path:

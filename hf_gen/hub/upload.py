@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, Self
 
 from huggingface_hub import (
     CommitOperationAdd,
@@ -28,183 +29,173 @@ _OF_THE_HUB = {".gitattributes", MANIFEST}
 _LARGEST_MANIFEST = 10_000_000
 
 
-@dataclass(frozen=True)
-class _Contents:
+class _Contents(NamedTuple):
     """A repository at one commit."""
 
     commit: str
-    files: dict[str, str]  # the Hub's hash of each: git's, or the SHA-256 of a file in LFS
-    listed: Hashes | None  # in the manifest, None without one
-    is_new: bool  # holds only what the Hub itself puts into a new repository
+    written: Hashes  # the files that hf_gen wrote and nobody has changed since
+    others: set[str]  # those that somebody else wrote or changed
+    has_manifest: bool
 
-    @property
-    def written(self) -> Hashes:
-        """The files that hf_gen wrote and nobody has changed since."""
-        listed = self.listed or {}
-        own = listed.keys() - _OF_THE_HUB
-        return {path: listed[path] for path in own if self.files.get(path) in listed[path]}
 
-    def check_overwrite(self, repo_id: str, paths: set[str] | None = None) -> None:
-        """Raises `UserError` if a file at `paths` is not hf_gen's; without a manifest, any file."""
-        others = self.files.keys() - self.written.keys() - _OF_THE_HUB
-        if self.listed is not None:
-            others &= paths or set()
-        if others and not self.is_new:
+@dataclass(frozen=True)
+class Repository:
+    """A repository on the Hub that can be written.
+
+    Attributes:
+        api: The client.
+        name: Such as user/name.
+        kind: model, dataset or space.
+        overwrite: Whether files of the same names that hf_gen did not write are replaced.
+    """
+
+    api: HfApi
+    name: str
+    kind: str = "model"
+    overwrite: bool = False
+
+    @classmethod
+    def open(
+        cls, api: HfApi, name: str, private: bool, kind: str = "model", overwrite: bool = False
+    ) -> Self:
+        """Checks that a repository can be written, and creates it if it does not exist.
+
+        Args:
+            api: The client.
+            name: Such as user/name; a name alone is the user's own.
+            private: Whether a new repository is hidden; an existing one keeps its settings.
+            kind: model, dataset or space. A new Space gets ZeroGPU as its hardware.
+            overwrite: Accept a repository that hf_gen did not write.
+
+        Raises:
+            UserError: If it holds files that hf_gen did not write, the Hub refuses, or it cannot be
+                reached.
+        """
+        with translate_hub_errors(name):
+            user = api.whoami()["name"]
+            name = name if "/" in name else f"{user}/{name}"
+            is_space = kind == "space"
+            if api.repo_exists(name, repo_type=kind):
+                api.auth_check(name, repo_type=kind, write=True)
+            else:
+                # Spaces have addresses of their own: a model of the same name does not matter.
+                for other in () if is_space else ("model", "dataset", "space"):
+                    if api.repo_exists(name, repo_type=other):
+                        raise UserError(f"{name} is a {other} on the Hub: choose another name")
+                api.create_repo(
+                    name,
+                    repo_type=kind,
+                    private=private,
+                    exist_ok=True,
+                    space_sdk="gradio" if is_space else None,
+                    space_hardware=SPACE_HARDWARE if is_space else None,
+                )
+            repository = cls(api, name, kind, overwrite)
+            repository._check_overwrite(repository._read())
+        return repository
+
+    def push(self, write: Callable[[Path], object], card: RepoCard, message: str) -> str:
+        """Uploads a card and the files beside it in one commit; returns its address.
+
+        Files of earlier pushes that are no longer written are deleted in the same commit.
+
+        Args:
+            write: Writes the other files into a new folder.
+            card: The README; the Hub validates it before anything is written.
+            message: Of the commit.
+
+        Raises:
+            UserError: As `upload` does, and if the Hub refuses the card.
+        """
+        with translate_hub_errors(self.name):
+            try:
+                card.validate()
+            except ValueError as error:
+                raise UserError(f"the Hub refuses the card of {self.name}: {error}") from error
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place) / "repository"
+            write(folder)
+            card.save(folder / "README.md")
+            return self.upload(folder, message, delete_stale=True)
+
+    def upload(self, folder: Path, message: str, delete_stale: bool = False) -> str:
+        """Uploads a folder in one commit, based on the one that was checked; returns its address.
+
+        Files that the repository has already are not uploaded again. (`upload_folder` would do,
+        were it not for several commits where it uses Xet, between which a repository half loads.)
+
+        Args:
+            folder: What is uploaded.
+            message: Of the commit.
+            delete_stale: Delete the files of earlier uploads that the folder does not hold.
+
+        Raises:
+            UserError: If it would replace files that hf_gen did not write, the Hub refuses, or it
+                cannot be reached.
+        """
+        files = {
+            path.relative_to(folder).as_posix(): path
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
+        with translate_hub_errors(self.name):
+            contents = self._read()
+            self._check_overwrite(contents, {*files})
+            written = {name: _hashes(path) for name, path in sorted(files.items())}
+            stale = contents.written.keys() - files.keys() if delete_stale else set()
+            kept = {name: contents.written[name] for name in contents.written.keys() - stale}
+            listed = {"files": dict(sorted((kept | written).items()))}
+            commit = self.api.create_commit(
+                self.name,
+                operations=[
+                    *(CommitOperationAdd(name, path) for name, path in files.items()),
+                    CommitOperationAdd(MANIFEST, (json.dumps(listed, indent=1) + "\n").encode()),
+                    *(CommitOperationDelete(name) for name in sorted(stale)),
+                ],
+                commit_message=message,
+                repo_type=self.kind,
+                parent_commit=contents.commit,
+            )
+        return commit.commit_url
+
+    def _check_overwrite(self, contents: _Contents, paths: set[str] | None = None) -> None:
+        """Checks that all files at `paths` are hf_gen's; without a manifest, all files."""
+        others = contents.others
+        if contents.has_manifest:
+            others = others & (paths or set())
+        if others and not self.overwrite:
             raise UserError(
-                f"{repo_id} holds files that hf_gen did not write or that have changed since, such "
-                f"as {min(others)}: choose another repository, or pass --overwrite (when training: "
-                "--hub-overwrite) to replace files of the same names; other files are kept"
+                f"{self.name} holds files that hf_gen did not write or that have changed since, "
+                f"such as {min(others)}: choose another repository, or pass --overwrite (when "
+                "training: --hub-overwrite) to replace files of the same names; other files are "
+                "kept"
             )
 
-
-def check_access(
-    api: HfApi, repo_id: str, private: bool, repo_type: str = "model", overwrite: bool = False
-) -> str:
-    """Checks that a repository can be written, and creates it if it does not exist.
-
-    Args:
-        api: The client.
-        repo_id: Such as user/name; a name alone is the user's own.
-        private: Whether a new repository is hidden from others; an existing one keeps its settings.
-        repo_type: model, dataset or space. A new Space gets ZeroGPU as its hardware.
-        overwrite: Accept a repository that hf_gen did not write.
-
-    Returns:
-        The full name.
-
-    Raises:
-        UserError: If it holds files that hf_gen did not write, the Hub refuses, or it cannot be
-            reached.
-    """
-    with translate_hub_errors(repo_id):
-        user = api.whoami()["name"]
-        name = repo_id if "/" in repo_id else f"{user}/{repo_id}"
-        is_space = repo_type == "space"
-        if api.repo_exists(name, repo_type=repo_type):
-            api.auth_check(name, repo_type=repo_type, write=True)
-        else:
-            # Spaces have addresses of their own: a model of the same name does not matter.
-            for other in () if is_space else ("model", "dataset", "space"):
-                if api.repo_exists(name, repo_type=other):
-                    raise UserError(f"{name} is a {other} on the Hub: choose another name")
-            api.create_repo(
-                name,
-                repo_type=repo_type,
-                private=private,
-                exist_ok=True,
-                space_sdk="gradio" if is_space else None,
-                space_hardware=SPACE_HARDWARE if is_space else None,
-            )
-        if not overwrite:
-            _read(name, api, repo_type).check_overwrite(name)
-    return name
-
-
-def push(
-    write: Callable[[Path], object],
-    card: RepoCard,
-    repo_id: str,
-    api: HfApi,
-    message: str,
-    overwrite: bool = False,
-) -> str:
-    """Uploads a card and the files beside it in one commit; returns its address.
-
-    Files of earlier pushes that are no longer written are deleted in the same commit.
-
-    Args:
-        write: Writes the other files into a new folder.
-        card: The README; the Hub validates it before anything is written.
-        repo_id: An existing repository, of the card's type.
-        api: The client.
-        message: Of the commit.
-        overwrite: As for `upload`, which raises the same errors.
-    """
-    with translate_hub_errors(repo_id):
-        try:
-            card.validate()
-        except ValueError as error:
-            raise UserError(f"the Hub refuses the card of {repo_id}: {error}") from error
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place) / "repository"
-        write(folder)
-        card.save(folder / "README.md")
-        return upload(folder, repo_id, api, message, card.repo_type, True, overwrite)
-
-
-def upload(
-    folder: Path,
-    repo_id: str,
-    api: HfApi,
-    message: str,
-    repo_type: str = "model",
-    delete_stale: bool = False,
-    overwrite: bool = False,
-) -> str:
-    """Uploads a folder in one commit, based on the commit that was checked; returns its address.
-
-    Files that the repository has already are not uploaded again. (`upload_folder` would do, were it
-    not for several commits where it uses Xet, between which a repository half loads.)
-
-    Args:
-        folder: What is uploaded.
-        repo_id: An existing repository.
-        api: The client.
-        message: Of the commit.
-        repo_type: model, dataset or space.
-        delete_stale: Delete the files of earlier uploads that the folder does not hold.
-        overwrite: Replace files of the same names that hf_gen did not write.
-
-    Raises:
-        UserError: If it would replace files that hf_gen did not write, the Hub refuses, or it
-            cannot be reached.
-    """
-    files = {
-        path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()
-    }
-    with translate_hub_errors(repo_id):
-        contents = _read(repo_id, api, repo_type)
-        if not overwrite:
-            contents.check_overwrite(repo_id, {*files})
-        written = {name: _hashes(path) for name, path in sorted(files.items())}
-        stale = contents.written.keys() - files.keys() if delete_stale else set()
-        kept = {name: contents.written[name] for name in contents.written.keys() - stale}
-        manifest = json.dumps({"files": dict(sorted((kept | written).items()))}, indent=1) + "\n"
-        commit = api.create_commit(
-            repo_id,
-            operations=[
-                *(CommitOperationAdd(name, path) for name, path in files.items()),
-                CommitOperationAdd(MANIFEST, manifest.encode()),
-                *(CommitOperationDelete(name) for name in sorted(stale)),
-            ],
-            commit_message=message,
-            repo_type=repo_type,
-            parent_commit=contents.commit,
-        )
-    return commit.commit_url
-
-
-def _read(repo_id: str, api: HfApi, repo_type: str) -> _Contents:
-    info = api.repo_info(repo_id, repo_type=repo_type, files_metadata=True)
-    siblings = {file.rfilename: file for file in getattr(info, "siblings", None) or []}
-    files = {
-        name: str(file.lfs.sha256 if file.lfs else file.blob_id) for name, file in siblings.items()
-    }
-    if info.sha is None:
-        raise UserError(f"the Hub does not say at which commit {repo_id} is: try again later")
-    listed = None
-    if MANIFEST in siblings:
-        if (siblings[MANIFEST].size or 0) > _LARGEST_MANIFEST:
-            raise UserError(f"{MANIFEST} of {repo_id} is too large: choose another repository")
-        path = api.hf_hub_download(repo_id, MANIFEST, repo_type=repo_type, revision=info.sha)
-        listed = read_manifest(Path(path), f"{MANIFEST} of {repo_id}")
-    # The Hub itself writes the README of a Space, and of what is created with a licence.
-    is_new = (
-        listed is None
-        and files.keys() <= {".gitattributes", "README.md"}
-        and len(api.list_repo_commits(repo_id, repo_type=repo_type)) == 1
-    )
-    return _Contents(info.sha, files, listed, is_new)
+    def _read(self) -> _Contents:
+        api, name, kind = self.api, self.name, self.kind
+        info = api.repo_info(name, repo_type=kind, files_metadata=True)
+        siblings = {file.rfilename: file for file in getattr(info, "siblings", None) or []}
+        if info.sha is None:
+            raise UserError(f"the Hub does not say at which commit {name} is: try again later")
+        listed: Hashes = {}
+        if MANIFEST in siblings:
+            if (siblings[MANIFEST].size or 0) > _LARGEST_MANIFEST:
+                raise UserError(f"{MANIFEST} of {name} is too large: choose another repository")
+            path = api.hf_hub_download(name, MANIFEST, repo_type=kind, revision=info.sha)
+            listed = read_manifest(Path(path), f"{MANIFEST} of {name}")
+        # The Hub's hash of each file: git's, or the SHA-256 of a file in LFS.
+        hashes = {
+            path: str(file.lfs.sha256 if file.lfs else file.blob_id)
+            for path, file in siblings.items()
+        }
+        own = listed.keys() - _OF_THE_HUB
+        written = {path: listed[path] for path in own if hashes.get(path) in listed[path]}
+        others = hashes.keys() - written.keys() - _OF_THE_HUB
+        # The Hub itself writes the README of a Space, and of what is created with a licence.
+        if others == {"README.md"} and MANIFEST not in siblings:
+            is_new = len(api.list_repo_commits(name, repo_type=kind)) == 1
+            others = set() if is_new else others
+        return _Contents(info.sha, written, others, MANIFEST in siblings)
 
 
 def _hashes(file: Path) -> list[str]:

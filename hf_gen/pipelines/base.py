@@ -169,11 +169,9 @@ def _checked(images: Tensor, size: int) -> Tensor:
 
 def _picture(pixels: np.ndarray[Any, Any]) -> Image.Image:
     """An array of one image: uint8, or floats in [0, 1] as `output_type="np"` of diffusers has."""
-    if pixels.ndim == 3 and pixels.shape[2] == 1:
+    if pixels.shape[2:] == (1,):
         pixels = pixels[:, :, 0]
-    if not pixels.size or (
-        pixels.ndim != 2 and (pixels.ndim != 3 or pixels.shape[2] not in (3, 4))
-    ):
+    if not pixels.size or pixels.ndim < 2 or pixels.shape[2:] not in ((), (3,), (4,)):
         raise ValueError(
             "an array must be (height, width) or (height, width, channels) with 1, 3 or 4 "
             f"channels, or a batch of such images, got {pixels.shape}"

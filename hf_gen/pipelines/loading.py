@@ -2,8 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -70,8 +69,15 @@ def load(
     classes: Mapping[str, type[DiffusionPipeline]] = _CLASSES
     if pipeline_class is not None:
         classes = {parent.__name__: pipeline_class for parent in pipeline_class.__mro__}
-    with _open_folder(name, revision, variant, local_files_only, token, max_bytes) as folder:
+    folder = _local_folder(name)
+    if folder is not None:
         return _read_pipeline(folder, classes, variant, dtype, components)
+    name = str(name)
+    folder = download(name, COMPONENTS, revision, variant, local_files_only, token, max_bytes)
+    try:
+        return _read_pipeline(folder, classes, variant, dtype, components)
+    except UserError as error:  # who gave an id does not know the folder of the cache
+        raise UserError(str(error).replace(str(folder), name)) from error
 
 
 def _read_pipeline(
@@ -115,16 +121,8 @@ def _read_pipeline(
         raise UserError(f"{folder} does not hold a complete {class_name}: {error}") from error
 
 
-@contextmanager
-def _open_folder(
-    name: str | Path,
-    revision: str | None,
-    variant: str | None,
-    local_files_only: bool,
-    token: str | bool | None,
-    max_bytes: int,
-) -> Iterator[Path]:
-    """The folder of a model: a bundled one, one on this disk, or one that is downloaded."""
+def _local_folder(name: str | Path) -> Path | None:
+    """The folder of a bundled model or of one on this disk; None for a Hub id."""
     path = Path(name)
     if path.exists() or isinstance(name, Path) or name.startswith(("/", ".", "~")):
         if not path.is_dir():
@@ -132,15 +130,9 @@ def _open_folder(
                 f"{str(name)!r} is no folder: name a run folder, a pipeline or a Hub id"
             )
         in_a_run = not (path / INDEX).exists() and (path / "pipeline").is_dir()
-        yield path / "pipeline" if in_a_run else path
-    elif re.fullmatch(r"[\w-]+", name) and (WEIGHTS / name).is_dir():
-        yield WEIGHTS / name
-    else:
-        folder = download(name, COMPONENTS, revision, variant, local_files_only, token, max_bytes)
-        try:
-            yield folder
-        except UserError as error:  # who gave an id does not know the folder of the cache
-            raise UserError(str(error).replace(str(folder), name)) from error
+        return path / "pipeline" if in_a_run else path
+    is_bundled = re.fullmatch(r"[\w-]+", name) and (WEIGHTS / name).is_dir()
+    return WEIGHTS / name if is_bundled else None
 
 
 def _read_index(folder: Path) -> tuple[str, dict[str, Any], dict[str, str]]:

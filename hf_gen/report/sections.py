@@ -24,7 +24,7 @@ from hf_gen.report.run import (
 from hf_gen.report.style import save
 from hf_gen.report.translation import mode_collapse, translations
 from hf_gen.report.vae import (
-    frozen_walks,
+    frozen_interpolations,
     interpolations,
     prior_distances,
     reconstructions,
@@ -153,7 +153,7 @@ def _latent_sections(runs: Runs, draw: Callable[..., str]) -> list[str]:
                 parts.append(f"**{as_text(run.name)}**:")
                 name = re.sub(r"[^\w.-]", "-", run.name)
                 if run.latent_channels > 1:
-                    parts.append(draw(f"held-{name}", frozen_walks, run))
+                    parts.append(draw(f"frozen-dims-{name}", frozen_interpolations, run))
                 parts.append(draw(f"traversal-{name}", traversal, run))
     return parts
 

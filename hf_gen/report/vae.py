@@ -30,7 +30,7 @@ def draw_vae_figures(run: EvaluatedRun, folder: Path) -> None:
     """Writes the figures of a run as PNGs, each also for a dark page with "-dark" after its stem.
 
     They are learning_curve, reconstructions, samples, interpolation, for latents of several
-    channels held (walks with frozen dimensions), and for vector latents traversal.
+    channels frozen_dims (interpolations with frozen dimensions), and for vector latents traversal.
 
     Args:
         run: The run.
@@ -44,7 +44,7 @@ def draw_vae_figures(run: EvaluatedRun, folder: Path) -> None:
     save(folder / "interpolation.png", lambda: interpolations([run], _PAIRS))
     channels, height, width = run.pipeline.latent_shape
     if channels > 1:
-        save(folder / "held.png", lambda: frozen_walks(run))
+        save(folder / "frozen_dims.png", lambda: frozen_interpolations(run))
     if height == width == 1:
         save(folder / "traversal.png", lambda: traversal(run))
 
@@ -135,7 +135,7 @@ def interpolation_rows(runs: Sequence[EvaluatedRun], count: int) -> list[Row]:
     return rows
 
 
-def frozen_walks(run: EvaluatedRun) -> Figure:
+def frozen_interpolations(run: EvaluatedRun) -> Figure:
     """Interpolations in which all dimensions change, some are frozen, or only those change.
 
     Of 5 dimensions 2 to 4 are frozen, otherwise 0, 2 and 4.

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -57,20 +58,17 @@ class RunFolder:
     def _record(self) -> Record | None:
         return self.record() if (self.path / "run.json").exists() else None
 
-    def check(self, identity: dict[str, Any], before: dict[str, Any] | None = None) -> None:
+    def check(self, identity: dict[str, Any]) -> None:
         """Makes sure that the folder can be written and holds this run or nothing. Writes nothing.
 
         Args:
             identity: Nested plain values: the name of the recipe, its fields, the processes.
-            before: What fields are taken to have been that an older run does not have.
 
         Raises:
             UserError: If the run in the folder differs (the fields are listed), or if the folder
                 holds files but no run, or is not writable.
         """
-        existing = self.path
-        while not existing.exists():
-            existing = existing.parent
+        existing = next(path for path in (self.path, *self.path.parents) if path.exists())
         if not existing.is_dir():
             raise UserError(f"{existing} is a file: choose another --output-dir")
         if not os.access(existing, os.W_OK | os.X_OK):
@@ -78,7 +76,7 @@ class RunFolder:
                 f"{existing} is not writable for this user: choose another --output-dir"
             )
         if record := self._record():
-            check_same_run(self.path, flat(before or {}) | flat(record.identity), flat(identity))
+            check_same_run(self.path, flat(record.identity), flat(identity))
             return
         found = self.path.iterdir() if self.path.exists() else ()
         others = [one.name for one in found if one.name != LOCK and not is_leftover(one)]
@@ -100,7 +98,7 @@ class RunFolder:
         record = self._record()
         differing = [
             f"{key} was {old.get(key)} and is now {new.get(key)}"
-            for old, new in zip((record and record.images) or (), images, strict=False)
+            for old, new in zip(record.images if record else (), images, strict=False)
             for key in sorted(old.keys() | new.keys())
             if old.get(key) != new.get(key)
         ]
@@ -116,10 +114,10 @@ class RunFolder:
         command: str,
         device: str,
         versions: dict[str, str],
-        images: list[dict[str, Any]] | None = None,
+        images: Sequence[dict[str, Any]] = (),
         compiled: bool = False,
     ) -> None:
-        """Creates the folder with its run.json, or notes there what of a run's identity is new.
+        """Creates the folder with its run.json, or notes there what else may differ in it.
 
         Args:
             identity: As for `check`.
@@ -134,7 +132,7 @@ class RunFolder:
         saved = self._record()
         if saved is not None and saved.identity == identity:
             return
-        record = Record(FORMAT, command, compiled, identity, versions, device, images)
+        record = Record(FORMAT, command, compiled, identity, versions, device, [*images])
         if saved is not None:
             record = replace(saved, command=command, identity=identity)
         text = json.dumps(asdict(record), indent=2)
@@ -189,19 +187,19 @@ class RunFolder:
         steps = (match[1] for name in names if (match := re.fullmatch(r"checkpoint-(\d+)", name)))
         return [self.path / f"checkpoint-{step}" for step in sorted(steps, key=int)]
 
-    def checkpoint_to_resume(self, wish: str) -> Path | None:
+    def checkpoint_to_resume(self, wanted: str) -> Path | None:
         """The checkpoint of that name, or the last one for "latest"; None if there is none yet.
 
         Raises:
             UserError: If a checkpoint is named that does not exist.
         """
         named = {path.name: path for path in self.checkpoints()}
-        if wish == "latest":
+        if wanted == "latest":
             return next(reversed(named.values()), None)
-        if wish not in named:
+        if wanted not in named:
             present = ", ".join(named) or "none"
-            raise UserError(f"{self.path} has no {wish!r}: its checkpoints are {present}")
-        return named[wish]
+            raise UserError(f"{self.path} has no {wanted!r}: its checkpoints are {present}")
+        return named[wanted]
 
     def keep_last_checkpoints(self, limit: int) -> None:
         """Keeps the last `limit` checkpoints, and folders of that name that hold no checkpoint."""

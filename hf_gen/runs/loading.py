@@ -16,7 +16,6 @@ class LoadedRun:
     """A run that has been trained and measured."""
 
     folder: RunFolder
-    recipe_name: str
     recipe: Recipe  # with the run's own values
 
     @property
@@ -63,7 +62,7 @@ def load_run(path: Path) -> LoadedRun:
         raise UserError(f"{run_file} cannot be read by this version: {error}") from error
     if not (path / "results.json").is_file():
         raise UserError(f"{path} has not ended: {record.command} resumes it")
-    return LoadedRun(folder, name, recipe)
+    return LoadedRun(folder, recipe)
 
 
 def _in_full(name: str | Path) -> str:

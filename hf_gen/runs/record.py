@@ -22,15 +22,15 @@ _END = {"optimisation.num_train_epochs", "optimisation.max_train_steps"}
 
 @dataclass(frozen=True)
 class Record:
-    """What run.json says; what an older version did not note has a default."""
+    """What run.json says."""
 
     format: int
     command: str  # that started the run, for people
     compiled: bool  # whether the networks are compiled, which a resumed run repeats
     identity: dict[str, Any]  # nested plain values: the recipe's name, its fields, the processes
     versions: dict[str, str]  # of the libraries, for people
-    device: str = "a machine that was not noted"  # what trained it, such as "1 x cpu", for people
-    images: list[dict[str, Any]] | None = None  # what each domain's images are, as flat values
+    device: str  # what trained it, such as "1 x cpu", for people
+    images: list[dict[str, Any]]  # what each domain's images are, as flat values
 
 
 def read_record(file: Path) -> Record:
@@ -59,7 +59,7 @@ def check_same_run(folder: Path, saved: dict[str, Any], identity: dict[str, Any]
 
     Args:
         folder: Of the saved run.
-        saved: Flat values, as all that is new since then was.
+        saved: Flat values.
         identity: Flat values.
 
     Raises:
@@ -136,7 +136,6 @@ def flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested values by the path to each, such as "data.resolution"."""
     found: dict[str, Any] = {}
     for key, value in nested.items():
-        found |= (
-            flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-        )
+        path = prefix + key
+        found |= flat(value, f"{path}.") if isinstance(value, dict) else {path: value}
     return found

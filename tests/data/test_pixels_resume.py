@@ -1,5 +1,6 @@
 """A killed build of the pixel cache continues where it was, and ends as if undisturbed."""
 
+import errno
 import hashlib
 import json
 import os
@@ -220,15 +221,16 @@ def test_processes_share_the_work_and_make_the_same_bytes(tmp_path: Path) -> Non
 
 @pytest.mark.usefixtures("often_saved")
 def test_a_full_disk_loses_no_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = shards.atomic_write
+    flushed, fsync = list[int](), os.fsync
 
-    def fails_late(target: Path, content: bytes) -> None:
-        if target.name == "5.json":
-            raise UserError("no space is left")
-        write(target, content)
+    def fails_late(descriptor: int) -> None:
+        if len(flushed) == 5:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        flushed.append(descriptor)
+        fsync(descriptor)
 
     with monkeypatch.context() as patch:
-        patch.setattr(shards, "atomic_write", fails_late)
+        patch.setattr(os, "fsync", fails_late)
         with pytest.raises(UserError, match="no space is left"):
             cached_pixels(split(90), SIZE, tmp_path)
     assert saved(tmp_path) == 40

@@ -155,7 +155,7 @@ def test_the_interpolation_leads_to_a_second_face(
     panel.get_by_label("Frozen latents").click()
     panel.get_by_role("option").first.click()
     expect(strips.first).not_to_have_attribute("src", spherical[0])
-    _look(page, f"walk-held-{size[0]}", tmp_path)
+    _look(page, f"interpolation-frozen-{size[0]}", tmp_path)
 
 
 def _payload(name: str, content: bytes) -> FilePayload:

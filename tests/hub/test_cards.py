@@ -14,7 +14,7 @@ from hf_gen.config import Data, Recipe, VAERecipe, recipe_as_json
 from hf_gen.data.batches import ONE_SET
 from hf_gen.hub.cards import run_card
 from hf_gen.hub.push import push_run
-from hf_gen.hub.upload import check_access
+from hf_gen.hub.upload import Repository
 from hf_gen.models.cyclegan import ResnetGenerator
 from hf_gen.models.vae import ConvVAE
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline
@@ -184,10 +184,11 @@ def test_the_snippets_of_pushed_cards_run_as_they_are(
     for name, pipeline in pipelines.items():
         recipe = CYCLEGAN_LAMBDA10 if name == "cyclegan" else CONV_VAE
         component = "vae" if name == "vae" else None
-        repo_id = check_access(api, f"tester/{name}", private=False)
+        repository = Repository.open(api, f"tester/{name}", private=False)
         run = run_of(tmp_path / name, recipe)
-        push_run(run, pipeline, run_card(run, repo_id, component), repo_id, api, component)
-        snippets += SNIPPET.findall(loopback_hub.files(repo_id)["README.md"].decode())
+        card = run_card(run, repository.name, component)
+        push_run(run, pipeline, card, repository, component)
+        snippets += SNIPPET.findall(loopback_hub.files(repository.name)["README.md"].decode())
 
     with_hf_gen = [snippet for snippet in snippets if "import hf_gen" in snippet]
     without = [snippet for snippet in snippets if "import hf_gen" not in snippet]

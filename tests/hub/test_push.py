@@ -10,7 +10,7 @@ from huggingface_hub import HfApi
 from hf_gen.cli import push as push_command
 from hf_gen.errors import HubUnreachable, UserError
 from hf_gen.hub import push as pushing
-from hf_gen.hub.upload import check_access
+from hf_gen.hub.upload import Repository
 from tests.hub.conftest import PUSH, Run
 from tests.loopback_hub import LoopbackHub
 
@@ -90,29 +90,29 @@ def test_what_the_hub_refuses_is_a_clear_error(loopback_hub: LoopbackHub, api: H
     for client, name, message in (
         (reader, "tester/new", "no write access to tester/new"),
         (reader, "tester/old", "no write access to tester/old"),
-        (api, "stranger/new", "no write access to stranger/new"),
+        (api, "other-user/new", "no write access to other-user/new"),
         (api, "tester/pictures", "tester/pictures is a dataset on the Hub"),
         (api, "tester/no good name", "not a repository id"),
     ):
         with pytest.raises(UserError, match=message):
-            check_access(client, name, private=False)
-    assert check_access(api, "short", private=True) == "tester/short"
+            Repository.open(client, name, private=False)
+    assert Repository.open(api, "short", private=True).name == "tester/short"
     assert loopback_hub.repository("tester/short").private
     loopback_hub.faults.fail("GET", "whoami", status=429)
     with pytest.raises(HubUnreachable, match="too many requests"):
-        check_access(api, "tester/new", private=False)
+        Repository.open(api, "tester/new", private=False)
     loopback_hub.stop()
     with pytest.raises(HubUnreachable, match="cannot be reached"):
-        check_access(api, "tester/new", private=False)
+        Repository.open(api, "tester/new", private=False)
 
 
 def test_a_new_space_has_its_hardware_and_any_name(loopback_hub: LoopbackHub, api: HfApi) -> None:
     loopback_hub.create("tester/demo", "dataset")
     loopback_hub.faults.fail("POST", "create", status=402)
     with pytest.raises(UserError, match=r"hosts demo for subscribers only \(402\)"):
-        check_access(api, "demo", False, "space")
+        Repository.open(api, "demo", False, "space")
     for _ in range(2):
-        assert check_access(api, "demo", True, "space") == "tester/demo"
+        assert Repository.open(api, "demo", True, "space").name == "tester/demo"
     assert api.space_info("tester/demo").runtime.requested_hardware == "zero-a10g"
 
 

@@ -10,7 +10,7 @@ import pytest
 from huggingface_hub import CommitInfo, HfApi
 
 from hf_gen.errors import HubUnreachable, UserError
-from hf_gen.hub.upload import MANIFEST, upload
+from hf_gen.hub.upload import MANIFEST, Repository
 from tests.hub.conftest import Run
 from tests.loopback_hub import LoopbackHub
 from tests.loopback_hub.store import RepoType
@@ -84,14 +84,19 @@ def test_a_second_push_keeps_files_that_were_added_or_edited_on_the_hub(
 
 
 def uploaded(
-    tmp_path: Path, hub: LoopbackHub, *names: str, api: HfApi | None = None, **options: bool
+    tmp_path: Path,
+    hub: LoopbackHub,
+    *names: str,
+    api: HfApi | None = None,
+    overwrite: bool = False,
+    delete_stale: bool = False,
 ) -> None:
     folder = tmp_path / "-".join(names)
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(name)
     api = api or HfApi(endpoint=hub.url, token=hub.write_token)
-    upload(folder, NAME, api, "message", **options)
+    Repository(api, NAME, overwrite=overwrite).upload(folder, "message", delete_stale)
 
 
 def test_stale_files_of_an_earlier_push_are_deleted(

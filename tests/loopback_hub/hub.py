@@ -25,7 +25,7 @@ class LoopbackHub:
         url: What HF_ENDPOINT has to be, before huggingface_hub is imported.
         write_token: A token of the user `tester` with all rights.
         read_token: A token of `tester` that may only read.
-        stranger_token: A token with all rights of another user.
+        other_user_token: A token with all rights of another user.
         faults: Injects errors.
     """
 
@@ -38,7 +38,7 @@ class LoopbackHub:
         access = Access(self.store)
         self.write_token = access.add(Account("tester", "write"))
         self.read_token = access.add(Account("tester", "read"))
-        self.stranger_token = access.add(Account("stranger", "write"))
+        self.other_user_token = access.add(Account("other-user", "write"))
         self._app = App(Reading(access), Writing(access, self.url))
         self.faults = self._app.faults
         self._server = uvicorn.Server(

@@ -47,7 +47,7 @@ def test_each_token_does_what_it_may(hub: LoopbackHub) -> None:
     hub.create("tester/closed", files={"a.txt": b"1"}, private=True)
     write, read, other, anonymous, wrong = (
         HfApi(endpoint=hub.url, token=token)
-        for token in (hub.write_token, hub.read_token, hub.stranger_token, False, "hf_wrong")
+        for token in (hub.write_token, hub.read_token, hub.other_user_token, False, "hf_wrong")
     )
     assert read.whoami()["name"] == "tester"
     for api in (write, read, other, anonymous):

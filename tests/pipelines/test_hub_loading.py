@@ -411,7 +411,7 @@ def test_a_hub_that_does_not_give_a_model_is_a_clear_error(
         ("a/b", {}, "'tester/a/b' is neither a folder nor the id"),
         ("faces", {"token": "hf_wrong"}, "the token has no read access to tester/faces"),
         ("hidden", {}, "'tester/hidden' is not a folder, and the Hub has no model"),
-        ("hidden", {"token": loopback_hub.stranger_token}, "or log in with `hf auth login`"),
+        ("hidden", {"token": loopback_hub.other_user_token}, "or log in with `hf auth login`"),
         ("hidden", {"token": loopback_hub.read_token}, ""),
         ("gated", {}, "tester/gated is gated: ask for access"),
         ("broken", {}, "the Hub failed to serve tester/broken"),

@@ -161,16 +161,6 @@ def test_a_damaged_record_is_refused(tmp_path: Path, content: bytes, words: str)
         run.check(identity())
 
 
-def test_a_record_of_before_devices_and_images_were_noted_is_read(tmp_path: Path) -> None:
-    run = started(tmp_path)
-    content = json.loads((run.path / "run.json").read_text())
-    del content["device"], content["images"]
-    (run.path / "run.json").write_text(json.dumps(content))
-    run.check(identity())
-    run.check_images([{"images": 2}])
-    assert "not noted" in run.record().device
-
-
 def test_a_run_is_not_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("text")
     for path in (tmp_path / "file", tmp_path / "file" / "runs" / "conv-vae"):

@@ -25,6 +25,7 @@ from hf_gen.demo.models import ModelCache
 from hf_gen.demo.translate import summary
 from hf_gen.errors import UserError
 from hf_gen.hub.push import push_run
+from hf_gen.hub.upload import Repository
 from hf_gen.models.vae import ConvVAE
 from hf_gen.pipelines import VAEPipeline, load
 from hf_gen.runs.folder import RunFolder
@@ -197,7 +198,7 @@ def test_a_run_is_not_pushed_with_files_from_outside(folder: Path, tmp_path: Pat
     (tmp_path / "key").write_text("private")
     (run.figures / "progress" / "step.png").symlink_to(tmp_path / "key")
     with pytest.raises(UserError, match=r"step\.png is a link that leads out of"):
-        push_run(run, load(folder), ModelCard("---\n---\n"), "user/name", HfApi())
+        push_run(run, load(folder), ModelCard("---\n---\n"), Repository(HfApi(), "user/name"))
 
 
 def test_the_zip_of_translations_holds_plain_names() -> None:
