@@ -131,7 +131,9 @@ def _autoencoding(recipe: VAERecipe, domains: tuple[Domain, ...]) -> Experiment:
 
 
 def _translation(recipe: CycleGANRecipe, domains: tuple[Domain, ...]) -> Experiment:
+    from hf_gen.evaluation.agreement import evaluate_agreement
     from hf_gen.evaluation.translation import (
+        MAX_TRAIN_FACES,
         TranslationEvaluator,
         evaluate_against_ground_truth,
     )
@@ -144,11 +146,13 @@ def _translation(recipe: CycleGANRecipe, domains: tuple[Domain, ...]) -> Experim
     def evaluate(pipeline: TranslationPipeline) -> dict[str, Any]:
         pipeline.set_progress_bar_config(disable=True)
         results = {"images": measure_test.images} | measure_test(pipeline)
+        train_faces = MAX_TRAIN_FACES
         if are_synthetic(recipe.data, recipe.domains):
+            train_faces = min(train_faces, recipe.data.max_train_samples or train_faces)
             results |= evaluate_against_ground_truth(
-                pipeline, a.test, b.test, cache_dir, len(a.train)
+                pipeline, a.test, b.test, cache_dir, train_faces
             )
-        return results
+        return results | evaluate_agreement(pipeline, a.test, b.test, cache_dir, train_faces)
 
     def draw(run: RunFolder, pipeline: TranslationPipeline) -> None:
         from hf_gen.report import EvaluatedRun, draw_translation_figures

@@ -136,8 +136,10 @@ def formatted(value: float | None) -> str:
 
 
 def _factor(name: str) -> Metric:
+    kind, _, factor = name.rpartition("/")
+    prefix, unit = ("agreement of ", "0 to 1") if kind else ("", "accuracy or correlation")
     for ending, meaning in (("_chance", "chance level"), ("_ceiling", "on ground-truth images")):
-        if name.endswith(ending):
-            words = name.removesuffix(ending).replace("_", " ")
-            return Metric(f"{words}, {meaning}", "accuracy or correlation")
-    return Metric(name.replace("_", " "), "accuracy or correlation", "higher")
+        if factor.endswith(ending):
+            words = factor.removesuffix(ending).replace("_", " ")
+            return Metric(f"{prefix}{words}, {meaning}", unit)
+    return Metric(prefix + factor.replace("_", " "), unit, "higher")

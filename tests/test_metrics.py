@@ -26,6 +26,18 @@ from hf_gen.metrics import formatted, metric_info
             "accuracy or correlation",
             "",
         ),
+        (
+            "a_to_b/agreement/hair_colour",
+            "anime to cartoon: agreement of hair colour",
+            "0 to 1",
+            "higher",
+        ),
+        (
+            "b_to_a/agreement/skin_tone_chance",
+            "cartoon to anime: agreement of skin tone, chance level",
+            "0 to 1",
+            "",
+        ),
         ("kernel_distance", "kernel distance", "", ""),
     ],
 )

@@ -29,7 +29,7 @@ from hf_gen.faces import (
 from hf_gen.images import open_image, square, to_tensor
 
 # Part of the cache's key: raise it when the training changes.
-FORMAT = 4
+FORMAT = 5
 _CHANNELS = (3, 32, 64, 128, 128)
 _BATCH_SIZE = 50
 _EVAL_BATCH_SIZE = 250
@@ -38,19 +38,25 @@ _LEARNING_RATE = 3e-3
 _NOISE = 0.05
 # Another seed than that of the faces that are trained on and translated.
 _FACES_SEED = 1
-_NAMES = (*FACTORS, *CONTINUOUS)
+PREDICTED = (*FACTORS, *CONTINUOUS)
+"""The names of what a `FactorPredictor` predicts, in its order."""
 
 
 class FactorPredictor(nn.Module):
     """Predicts every factor of a face: four strided convolutions and one linear head a factor.
 
-    The buffer `ceilings` holds the score of each factor on ground-truth images, (factors,): an
+    The buffer `predictions` holds what it predicts for ground-truth images of new faces, the same
+    for every style, (factors, faces); `ceilings` the score of each factor on them, (factors,): an
     upper bound for translations.
+
+    Args:
+        new_faces: How many of them.
     """
 
     ceilings: Tensor
+    predictions: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, new_faces: int) -> None:
         super().__init__()
         self.trunk = nn.Sequential(
             *(_block(before, after) for before, after in pairwise(_CHANNELS)),
@@ -61,9 +67,13 @@ class FactorPredictor(nn.Module):
             nn.ReLU(),
         )
         self.heads = nn.ModuleDict(
-            {name: nn.Linear(256, len(FACTORS[name]) if name in FACTORS else 1) for name in _NAMES}
+            {
+                name: nn.Linear(256, len(FACTORS[name]) if name in FACTORS else 1)
+                for name in PREDICTED
+            }
         )
-        self.register_buffer("ceilings", torch.zeros(len(_NAMES), dtype=torch.float64))
+        self.register_buffer("ceilings", torch.zeros(len(PREDICTED), dtype=torch.float64))
+        self.register_buffer("predictions", torch.zeros(len(PREDICTED), new_faces))
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Returns logits, (batch, values), or a number, (batch, 1), for each factor.
@@ -140,7 +150,7 @@ def train_factor_predictor(
     # A fork leaves the global generator, and with it the training of a run, undisturbed.
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(seed)
-        predictor = FactorPredictor()
+        predictor = FactorPredictor(max(count // 8, _BATCH_SIZE))
 
         def train() -> dict[str, Tensor]:
             _train(predictor, style, size, count, epochs)
@@ -149,6 +159,23 @@ def train_factor_predictor(
         weights = cached(cache_dir, f"factor-predictor-{style}-{size}-{version}", train)
     predictor.load_state_dict(weights)
     return predictor.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def predict_factors(predictor: FactorPredictor, images: Tensor) -> dict[str, Tensor]:
+    """Predicts the factors of images, (images, 3, height, width) in [-1, 1].
+
+    Returns:
+        Index of the value of each categorical factor, or the continuous number scaled from its
+        range to [-1, 1], (images,).
+    """
+    device = next(predictor.parameters()).device
+    batches = [predictor(batch.to(device)) for batch in images.split(_EVAL_BATCH_SIZE)]
+    outputs = {name: torch.cat([batch[name] for batch in batches]).cpu() for name in PREDICTED}
+    return {
+        name: output[:, 0] if name in CONTINUOUS else output.argmax(1)
+        for name, output in outputs.items()
+    }
 
 
 def factor_scores(
@@ -166,8 +193,9 @@ def factor_scores(
         `factor_score`; "NAME_ceiling": the same for ground-truth images. The chance level is one
         over the number of values, or 0.
     """
-    ceilings = [f"{name}_ceiling" for name in _NAMES]
-    scores = _predict(predictor, translations, factors)
+    ceilings = [f"{name}_ceiling" for name in PREDICTED]
+    predicted = predict_factors(predictor, translations)
+    scores = {name: factor_score(name, predicted[name], factors[name]) for name in PREDICTED}
     return scores | dict(zip(ceilings, predictor.ceilings.tolist(), strict=True))
 
 
@@ -193,10 +221,13 @@ def _train(predictor: FactorPredictor, style: str, size: int, count: int, epochs
             _loss(outputs, {name: truth[indices] for name, truth in factors.items()}).backward()
             optimizer.step()
             schedule.step()
-    held_out = range(TEST_START, TEST_START + max(count // 8, _BATCH_SIZE))
-    faces = [face_at(index, seed=_FACES_SEED) for index in held_out]
-    scores = _predict(predictor.eval(), render_faces(faces, style, size), factor_values(faces))
-    predictor.ceilings = torch.tensor([scores[name] for name in _NAMES], dtype=torch.float64)
+    new = range(TEST_START, TEST_START + predictor.predictions.shape[1])
+    faces = [face_at(index, seed=_FACES_SEED) for index in new]
+    truth = factor_values(faces)
+    predicted = predict_factors(predictor.eval(), render_faces(faces, style, size))
+    scores = [factor_score(name, predicted[name], truth[name]) for name in PREDICTED]
+    predictor.ceilings = torch.tensor(scores, dtype=torch.float64)
+    predictor.predictions = torch.stack([predicted[name].float() for name in PREDICTED])
 
 
 def _loss(outputs: dict[str, Tensor], factors: dict[str, Tensor]) -> Tensor:
@@ -205,18 +236,3 @@ def _loss(outputs: dict[str, Tensor], factors: dict[str, Tensor]) -> Tensor:
         scaled = (2 * factors[name] - low - high) / (high - low)
         losses.append(functional.mse_loss(outputs[name][:, 0], scaled))
     return torch.stack(losses).sum()
-
-
-@torch.no_grad()
-def _predict(
-    predictor: FactorPredictor, images: Tensor, factors: dict[str, Tensor]
-) -> dict[str, float]:
-    device = next(predictor.parameters()).device
-    batches = [predictor(batch.to(device)) for batch in images.split(_EVAL_BATCH_SIZE)]
-    outputs = {name: torch.cat([batch[name] for batch in batches]).cpu() for name in factors}
-    return {
-        name: factor_score(
-            name, output[:, 0] if name in CONTINUOUS else output.argmax(1), factors[name]
-        )
-        for name, output in outputs.items()
-    }

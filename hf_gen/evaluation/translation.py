@@ -22,7 +22,7 @@ MAX_NEAR_DUPLICATES = 0.5
 # A fifth of the mean pairwise distance of the real images. Of 50 to 900 real faces at most 6 % have
 # another one so near; a percentile of their nearest distances would depend on how many there are.
 _NEAR = 0.2
-_MAX_TRAIN_FACES = 4_000
+MAX_TRAIN_FACES = 4_000
 
 
 class TranslationEvaluator:
@@ -124,7 +124,11 @@ def mode_collapse_detected(scores: dict[str, float]) -> bool:
 
 
 def evaluate_against_ground_truth(
-    pipeline: TranslationPipeline, a: Pixels, b: Pixels, cache_dir: Path, train_faces: int
+    pipeline: TranslationPipeline,
+    a: Pixels,
+    b: Pixels,
+    cache_dir: Path,
+    train_faces: int = MAX_TRAIN_FACES,
 ) -> dict[str, float]:
     """Compares translations of synthetic faces with the same faces drawn in the target style.
 
@@ -133,7 +137,7 @@ def evaluate_against_ground_truth(
         a: Synthetic faces of the test split in the anime style.
         b: The same faces in the cartoon style.
         cache_dir: Where the networks that predict factors are kept.
-        train_faces: How many faces these networks are trained on, at most 4,000.
+        train_faces: How many synthetic faces of each style they are trained on.
 
     Returns:
         As "DIRECTION/NAME": "paired_l1", mean absolute error of images in [-1, 1];
@@ -141,7 +145,6 @@ def evaluate_against_ground_truth(
     """
     anime, cartoon = _first(a), _first(b)
     factors = factor_values([face_at(TEST_START + index) for index in range(len(anime))])
-    train_faces = min(_MAX_TRAIN_FACES, train_faces)
     results: dict[str, float] = {}
     for direction, style, inputs, counterparts in zip(
         DIRECTIONS, ("cartoon", "anime"), (anime, cartoon), (cartoon, anime), strict=True

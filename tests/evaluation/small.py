@@ -1,15 +1,17 @@
-"""Small autoencoders and sets of images, shared by the tests of evaluation."""
+"""Small networks and sets of images, shared by the tests of evaluation."""
 
 from functools import cache
 
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny
+from diffusers import AutoencoderKL, AutoencoderTiny, ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
 from hf_gen.data.pixels import Pixels
 from hf_gen.evaluation.factors import render_faces
 from hf_gen.faces import face_at
 from hf_gen.images import to_pixels
+from hf_gen.models.cyclegan import ResnetGeneratorOutput
 
 
 @cache
@@ -60,3 +62,32 @@ def autoencoder_tiny() -> AutoencoderTiny:
         num_decoder_blocks=(1, 1),
         latent_channels=2,
     )
+
+
+class Affine(ModelMixin, ConfigMixin):
+    """Every image times `scale`, plus `offset`."""
+
+    @register_to_config
+    def __init__(self, scale: float = 1.0, offset: float = 0.0) -> None:
+        super().__init__()
+        self.factor = torch.nn.Parameter(torch.tensor(scale))
+        self.added = torch.nn.Parameter(torch.tensor(offset))
+
+    def forward(self, sample: Tensor) -> ResnetGeneratorOutput:
+        return ResnetGeneratorOutput(sample=sample * self.factor + self.added)
+
+
+class Counterparts(ModelMixin, ConfigMixin):
+    """Maps each of some images to its counterpart."""
+
+    @register_to_config
+    def __init__(self) -> None:
+        super().__init__()
+
+    def pair(self, images: Tensor, counterparts: Tensor) -> "Counterparts":
+        self.images, self.counterparts = torch.nn.Parameter(images), counterparts
+        return self
+
+    def forward(self, sample: Tensor) -> ResnetGeneratorOutput:
+        nearest = torch.cdist(sample.flatten(1), self.images.flatten(1)).argmin(1)
+        return ResnetGeneratorOutput(sample=self.counterparts[nearest])

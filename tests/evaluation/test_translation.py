@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
+from diffusers import ModelMixin
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
@@ -24,9 +23,8 @@ from hf_gen.evaluation.translation import (
 from hf_gen.faces import TEST_START, face_at
 from hf_gen.features import feature_extractor
 from hf_gen.metrics import DIRECTIONS
-from hf_gen.models.cyclegan import ResnetGeneratorOutput
 from hf_gen.pipelines import TranslationPipeline
-from tests.evaluation.small import all_of, face_pixels, faces
+from tests.evaluation.small import Affine, Counterparts, all_of, face_pixels, faces
 
 COUNT = 50
 SET_SCORES = {
@@ -106,35 +104,6 @@ def test_scores_are_deterministic_and_silent(
 
 SIZE, FEW = 16, 24
 NAMES = SET_SCORES | {"mode_collapse", "cycle_l1"}
-
-
-class Affine(ModelMixin, ConfigMixin):
-    """Every image times `scale`, plus `offset`."""
-
-    @register_to_config
-    def __init__(self, scale: float = 1.0, offset: float = 0.0) -> None:
-        super().__init__()
-        self.factor = torch.nn.Parameter(torch.tensor(scale))
-        self.added = torch.nn.Parameter(torch.tensor(offset))
-
-    def forward(self, sample: Tensor) -> ResnetGeneratorOutput:
-        return ResnetGeneratorOutput(sample=sample * self.factor + self.added)
-
-
-class Counterparts(ModelMixin, ConfigMixin):
-    """Maps each of some images to its counterpart."""
-
-    @register_to_config
-    def __init__(self) -> None:
-        super().__init__()
-
-    def pair(self, images: Tensor, counterparts: Tensor) -> "Counterparts":
-        self.images, self.counterparts = torch.nn.Parameter(images), counterparts
-        return self
-
-    def forward(self, sample: Tensor) -> ResnetGeneratorOutput:
-        nearest = torch.cdist(sample.flatten(1), self.images.flatten(1)).argmin(1)
-        return ResnetGeneratorOutput(sample=self.counterparts[nearest])
 
 
 def patches(count: int = FEW, seed: int = 0) -> Pixels:
