@@ -4,10 +4,11 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 
+from hf_gen import image_commands
 from hf_gen.errors import UserError, translate_os_errors
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 def main() -> None:
     """The command line; exits with code 2 after an error of the user's input or machine."""
     commands: dict[str, Callable[..., None]] = {
-        "sample": sample,
+        "sample": image_commands.sample,
+        "reconstruct": image_commands.reconstruct,
+        "translate": image_commands.translate,
         "evaluate": evaluate,
         "report": report,
         "reproduce": reproduce,
@@ -29,7 +32,7 @@ def main() -> None:
             tyro.extras.subcommand_cli_from_dict(
                 commands,
                 prog="hf-gen",
-                description="Sample, evaluate, compare and push models; draw synthetic faces.",
+                description="Use, evaluate, compare and push models; draw synthetic faces.",
             )
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -38,45 +41,6 @@ def main() -> None:
         remedy = "pip install 'hf_gen[train]'"
         print(f"error: this needs {error.name}, which is not installed: {remedy}", file=sys.stderr)
         sys.exit(2)
-
-
-def sample(
-    model: tyro.conf.Positional[str],
-    output: Path = Path("samples.png"),
-    count: int = 32,
-    prior: str | None = None,
-    temperature: float = 1.0,
-    seed: int = 0,
-) -> None:
-    """Sample new images from an autoencoder into one PNG.
-
-    Args:
-        model: A bundled model such as conv-vae, a run folder, or a Hub id.
-        output: The PNG to write; only one that hf-gen wrote is replaced.
-        count: Number of images, 8 in a row.
-        prior: standard, gaussian or mixture. Default: the last that the model has.
-        temperature: Multiplies the prior's standard deviations; below 1 for more typical images.
-        seed: Of the random numbers.
-    """
-    import torch
-
-    from hf_gen.images import grid, write_png
-    from hf_gen.pipelines import VAEPipeline, load
-
-    pipeline = load(model)
-    if not isinstance(pipeline, VAEPipeline):
-        raise UserError(f"{model} translates images and cannot sample: name an autoencoder")
-    chosen: Any = prior or pipeline.priors[-1]
-    generator = torch.Generator().manual_seed(seed)
-    try:
-        faces = pipeline.sample(count, generator, "pt", chosen, temperature)
-    except ValueError as error:
-        raise UserError(str(error)) from error
-    with translate_os_errors(output):
-        output.parent.mkdir(parents=True, exist_ok=True)
-        enlarge = -(-96 // faces.shape[-1])
-        write_png(grid(faces, columns=min(count, 8), enlarge=enlarge), output)
-    print(f"{output}: {count} faces of {model}, {chosen} prior, seed {seed}")
 
 
 def evaluate(run: tyro.conf.Positional[Path]) -> None:

@@ -11,10 +11,11 @@ import datasets
 import pytest
 from PIL import Image
 
-from hf_gen.cli import main, sample
+from hf_gen.cli import main
 from hf_gen.config import recipe_as_json
 from hf_gen.errors import UserError
 from hf_gen.faces import FACTORS, STYLES
+from hf_gen.image_commands import sample
 from hf_gen.recipes import RECIPES
 from hf_gen.runs.folder import RunFolder
 from tests.launching import ROOT
@@ -71,7 +72,11 @@ def test_what_cannot_be_sampled_is_a_clear_error(tmp_path: Path) -> None:
     assert not picture.exists()
 
 
-READERS = ("sample {}", "evaluate {}", "report {}", "report {} {}", "push {} --repo-id user/name")
+READERS = (
+    *("sample {}", "sample {} --output-dir new", "reconstruct {} faces --output-dir new"),
+    *("translate {} faces --output-dir new", "evaluate {}", "report {}", "report {} {}"),
+    "push {} --repo-id user/name",
+)
 NO_MODEL = "holds no (run|pipeline)"
 INPUTS = {
     "./nowhere": "no folder",
@@ -93,6 +98,15 @@ COMMANDS = {
     "sample conv-vae --count 1 --output empty": "empty is a folder",
     "sample conv-vae --count 1 --output empty/": "empty is a folder",
     "sample conv-vae --count 1 --output file/x.png": "is a file",
+    "sample conv-vae --count 1 --output-dir empty": "empty exists already",
+    "sample conv-vae --count 0 --output-dir new": "batch_size must be at least 1, got 0",
+    "sample conv-vae --output new.png --output-dir new": "give one of the two",
+    "reconstruct conv-vae faces --count 1 --output-dir file": "file exists already",
+    "reconstruct conv-vae file --output-dir new": "name the folder of images",
+    "reconstruct conv-vae ./nowhere --output-dir new": "there is no folder nowhere",
+    "reconstruct cyclegan faces --output-dir new": "cyclegan translates images",
+    "translate conv-vae faces --output-dir new": "conv-vae is an autoencoder",
+    "translate cyclegan empty --output-dir new": "empty holds no images",
     "report unfinished --output-dir file": "nothing to compare|is a file",
     "report unfinished --output-dir empty/": "nothing to compare",
     "reproduce --output-dir file": "is a file",

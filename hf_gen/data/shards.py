@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from PIL import Image
 from tqdm.auto import tqdm
 
-from hf_gen.data.selection import Item, Split
+from hf_gen.data.selection import Item, Split, Stored
 from hf_gen.errors import UserError
 from hf_gen.images import ImageError, open_image, square
 
@@ -122,6 +122,14 @@ def _decode_free(
     return shards
 
 
+def open_item(source: Stored | Callable[[], Stored]) -> Image.Image:
+    """Opens an image of a split as RGB; see `open_image` for the errors."""
+    content = source() if callable(source) else source
+    if content is None:
+        raise ImageError("there is no image")
+    return open_image(content)
+
+
 def _complete(stem: Path, batch: list[Item], resolution: int) -> Shard | None:
     """The shard of these images, if it is complete."""
     try:
@@ -138,10 +146,7 @@ def _decode(stem: Path, batch: list[Item], resolution: int, pool: ThreadPoolExec
         """The pixels, and their hash; without pixels, why there are none."""
         name, source = item
         try:
-            content = source() if callable(source) else source
-            if content is None:
-                raise ImageError("there is no image")
-            pixels = square(open_image(content), resolution).tobytes()
+            pixels = square(open_item(source), resolution).tobytes()
             return pixels, hashlib.blake2b(pixels, digest_size=8).hexdigest()
         except ImageError as error:
             return b"", f"{name}: {error}"
