@@ -54,6 +54,7 @@ def image_grid(
     subtitle: str = "",
     column_labels: Sequence[str] = (),
     cell: int = CELL,
+    gap_before: int = 0,
 ) -> Figure:
     """Draws rows of images with their labels.
 
@@ -63,12 +64,17 @@ def image_grid(
         subtitle: What else a reader needs to know.
         column_labels: Above the columns.
         cell: Height and width of each image in pixels; multiples of the images' sizes look best.
+        gap_before: A column with a wider gap at its left. Default: there is none.
     """
-    pitch = cell + _GAP
+
+    def start(column: int) -> int:
+        """The left edge of a column."""
+        return left + column * (cell + _GAP) + _MARGIN * (0 < gap_before <= column)
+
     columns = max(1, *(len(row.images) for row in rows))
     widths = [_text_width(text, size) for row in rows for text, size, _ in row.lines]
     left = _MARGIN + max(widths, default=0) + 16
-    width = max(left + columns * pitch - _GAP + _MARGIN, _LEAST_WIDTH)
+    width = max(start(columns) - _GAP + _MARGIN, _LEAST_WIDTH)
     figure = Figure()
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
@@ -87,7 +93,7 @@ def image_grid(
     y += 10
     if column_labels:
         for column, label in enumerate(column_labels):
-            write(left + column * pitch, y, label, _DETAIL, MUTED)
+            write(start(column), y, label, _DETAIL, MUTED)
         y += _line(_DETAIL)
     cells: list[tuple[int, int, np.ndarray]] = []
     for row in rows:
@@ -102,11 +108,11 @@ def image_grid(
             below = write(_MARGIN, below, text, size, alpha)
         top = round(y + (height - cell) / 2)
         pictures = enumerate(_enlarged(row.images, cell))
-        cells += [(top, left + column * pitch, picture) for column, picture in pictures]
+        cells += [(top, start(column), picture) for column, picture in pictures]
         y += height + _GAP
     canvas = np.zeros((round(y) - _GAP + _MARGIN, width, 4), dtype=np.uint8)  # clear between images
-    for top, start, picture in cells:
-        canvas[top : top + cell, start : start + cell] = picture
+    for top, edge, picture in cells:
+        canvas[top : top + cell, edge : edge + cell] = picture
     extent = (0, width, len(canvas), 0)
     axes.imshow(canvas, interpolation="nearest", aspect="auto", extent=extent)
     figure.set_size_inches(width / DPI, len(canvas) / DPI)

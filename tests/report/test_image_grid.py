@@ -45,6 +45,18 @@ def test_each_pixel_of_a_small_image_becomes_a_square(cell: int) -> None:
     assert np.array_equal(rendered(figure)[opaque], canvas[opaque][:, :3])
 
 
+def test_a_group_of_columns_has_a_wider_gap_at_its_left() -> None:
+    rows = [Row("red", plain(RED, 4))]
+    edges = []
+    for gap_before in (0, 2):
+        drawn = rendered(image_grid("title", rows, gap_before=gap_before))
+        columns = where(drawn, RED).any(axis=0).nonzero()[0]
+        starts = columns[np.diff(columns, prepend=-2) > 1]
+        assert len(columns) == 4 * CELL
+        edges.append(starts)
+    assert (edges[1] - edges[0]).tolist() == [0, 0, 24, 24]
+
+
 def test_a_row_may_be_empty() -> None:
     drawn = rendered(image_grid("title", [Row("none", torch.zeros(0, 3, 16, 16))]))
     assert min(drawn.shape[:2]) > CELL
