@@ -77,8 +77,11 @@ def open_source(
         side: "a" or "b": which domain of a folder with trainA and trainB.
 
     Raises:
-        UserError: If there is no such dataset, or it has no such split or column.
+        UserError: If there is no such dataset, it has no such split or column, or the count is less
+            than 1.
     """
+    if count is not None and count < 1:
+        raise UserError(f"count must be at least 1, got {count}: leave it out for all images")
     path = Path(os.path.expanduser(name))  # noqa: PTH111, since Path fails for unknown users
     if path.is_file() and path.suffix.lower() in EXTENSIONS:
         return Split(str(path.parent), path.name, name, lambda: (1, iter([(path.name, path)])))
@@ -117,8 +120,13 @@ def write_outputs(
         How many images were written, and how many were skipped.
 
     Raises:
-        UserError: If a folder exists, no image can be used, or the disk cannot be written.
+        UserError: If a folder exists or is in the other one, no image can be used, or the disk
+            cannot be written.
     """
+    if inputs_folder is not None:
+        places = folder.resolve(), inputs_folder.resolve()
+        if any(one.is_relative_to(other) for one, other in (places, places[::-1])):
+            raise UserError(f"{inputs_folder} and {folder} must be apart: name two folders")
     total, items = split.read()
     items, taken = islice(items, count), dict[str, int]()
     known = total if total is None or count is None else min(total, count)
