@@ -162,6 +162,12 @@ def test_where_no_image_can_be_used_no_folder_is_left(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["bad.png"]
 
 
+def test_a_split_that_is_missing_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="has no split 'test': its splits are train"):
+        reconstruct(MODEL, in_a_folder(tmp_path), tmp_path / "made", split="test")
+    assert not (tmp_path / "made").exists()
+
+
 @pytest.mark.parametrize("taken", ["made", "inputs"])
 def test_a_folder_that_exists_is_left_alone(taken: str, tmp_path: Path) -> None:
     source = one_file(tmp_path)
