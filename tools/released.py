@@ -1,6 +1,6 @@
 """Evaluates the bundled models and writes their cards: `python -m tools.released [NAMES]`.
 
-Each is evaluated on held-out synthetic faces, which need no data, and on the held-out images of
+Each is evaluated on synthetic test faces, which need no data, and on the test images of
 datasets of real faces that are named. Results go to model_cards/results.json, and from there to the
 cards and to the README's tables. Figures show synthetic faces only: real ones may not be
 redistributed.
@@ -55,7 +55,7 @@ FEW = 16
 """Synthetic faces on which a test evaluates each model again."""
 FEW_SPLIT = f"first {FEW} of test"
 BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
-# As many as a run on the synthetic faces holds out.
+# As many as the test split of a run on the synthetic faces.
 _SYNTHETIC = 1_000
 _SETS = ("real", "synthetic")
 _AUTOENCODER_COLUMNS = (
@@ -117,7 +117,7 @@ def open_released(name: str) -> Released:
 
 
 def evaluate_few(model: Released) -> dict[str, Any]:
-    """Evaluates a model on the first 16 held-out synthetic faces, in about a second.
+    """Evaluates a model on the first 16 synthetic test faces, in about a second.
 
     Returns:
         Of an autoencoder the results of `evaluate_reconstruction`, and those of `evaluate_samples`
@@ -140,7 +140,7 @@ def evaluate_few(model: Released) -> dict[str, Any]:
 
 @cache
 def _synthetic_faces(style: str, size: int, count: int) -> Pixels:
-    """The first held-out faces, the same as those of a run on the synthetic faces."""
+    """The first test faces, the same as those of a run on the synthetic faces."""
     faces = [face_at(TEST_START + index) for index in range(count)]
     rows = torch.from_numpy(to_pixels(render_faces(faces, style, size))).reshape(count, -1)
     return Pixels(rows, torch.arange(count), size)
@@ -221,7 +221,7 @@ def _evaluate(
 
 
 def _on_synthetic_faces(model: Released, cache_dir: Path | None) -> Experiment:
-    """The evaluation of the model's recipe on held-out synthetic faces."""
+    """The evaluation of the model's recipe on synthetic test faces."""
     size = model.pipeline.config.resolution
     faces = [_synthetic_faces(style, size, _SYNTHETIC) for style in STYLES]
     domains = tuple(Domain(pixels, pixels, pixels) for pixels in faces)
@@ -232,7 +232,7 @@ def _on_synthetic_faces(model: Released, cache_dir: Path | None) -> Experiment:
 def _on_real_faces(
     model: Released, a: str | None, b: str | None, cache_dir: Path | None
 ) -> Experiment | None:
-    """The same on the held-out images of datasets; None where one is missing."""
+    """The same on the test images of datasets; None where one is missing."""
     if a is None or (model.is_translation and b is None):
         return None
     data = Data(dataset_name=a, resolution=model.pipeline.config.resolution, cache_dir=cache_dir)

@@ -1,1 +1,1 @@
-"""What was learned, in numbers measured on held-out images."""
+"""What was learned, in numbers measured on test images."""

@@ -24,49 +24,49 @@ _BATCH_SIZE = 256
 def evaluate_autoencoder(
     pipeline: VAEPipeline,
     objective: Objective,
-    held_out: Pixels,
+    pixels: Pixels,
     factors: dict[str, Tensor] | None,
     seed: int = 0,
     cache_dir: Path | None = None,
 ) -> dict[str, float | list[float]]:
-    """Evaluates an autoencoder on held-out images.
+    """Evaluates an autoencoder on test images.
 
     Args:
         pipeline: On any device; features are computed on the CPU, so that results compare.
         objective: Holds the likelihood.
-        held_out: At least one image.
+        pixels: At least one image.
         factors: Of synthetic faces, from `factor_values`; else None.
         seed: Of the samples of posteriors and priors, and of the probes.
-        cache_dir: Where the statistics of the held-out images are kept for other runs.
+        cache_dir: Where the statistics of the test images are kept for other runs.
 
     Returns:
         Those of `evaluate_reconstruction` and `evaluate_likelihood`;
         with a posterior and 2 images or more those of `evaluate_latents`;
         with 8 images or more "samples/PRIOR/NAME", those of `evaluate_samples` for each prior of
-            the pipeline, of as many samples as there are held-out images, at most 2,000;
+            the pipeline, of as many samples as there are test images, at most 2,000;
         with factors and 40 images or more those of `evaluate_disentanglement`, for one sample of
             the posterior of each image. Posterior means would flatter a collapsed posterior: they
             still hold traces of the factors, which no decoder sees under the noise.
     """
     results: dict[str, float | list[float]] = {}
-    results |= evaluate_reconstruction(pipeline, held_out)
-    results |= evaluate_likelihood(pipeline, objective, held_out, seed=seed)
-    mean, logvar = _posteriors(pipeline, held_out)
+    results |= evaluate_reconstruction(pipeline, pixels)
+    results |= evaluate_likelihood(pipeline, objective, pixels, seed=seed)
+    mean, logvar = _posteriors(pipeline, pixels)
     if logvar is not None and len(mean) > 1:
         results |= evaluate_latents(mean, logvar, seed)
-    if len(held_out) >= MIN_IMAGES:
-        results |= _evaluate_priors(pipeline, held_out, seed, cache_dir)
+    if len(pixels) >= MIN_IMAGES:
+        results |= _evaluate_priors(pipeline, pixels, seed, cache_dir)
     if factors is not None and len(mean) >= MIN_IMAGES_OF_DISENTANGLEMENT:
         results |= evaluate_disentanglement(_sample(mean, logvar, seed), factors, seed)
     return results
 
 
-def _posteriors(pipeline: VAEPipeline, held_out: Pixels) -> tuple[Tensor, Tensor | None]:
+def _posteriors(pipeline: VAEPipeline, pixels: Pixels) -> tuple[Tensor, Tensor | None]:
     """Means and log variances, (images, latents), float32; without a posterior latents and None."""
     vae = pipeline.vae
     means, logvars = [], []
-    for indices in torch.arange(len(held_out)).split(_BATCH_SIZE):
-        encoded = vae.encode(held_out.images(indices).to(vae.device, vae.dtype))
+    for indices in torch.arange(len(pixels)).split(_BATCH_SIZE):
+        encoded = vae.encode(pixels.images(indices).to(vae.device, vae.dtype))
         if not hasattr(encoded, "latent_dist"):
             means.append(encoded.latents.flatten(1).float().cpu())
             continue
@@ -83,10 +83,10 @@ def _sample(mean: Tensor, logvar: Tensor | None, seed: int) -> Tensor:
 
 
 def _evaluate_priors(
-    pipeline: VAEPipeline, held_out: Pixels, seed: int, cache_dir: Path | None
+    pipeline: VAEPipeline, pixels: Pixels, seed: int, cache_dir: Path | None
 ) -> dict[str, float]:
-    count, extractor = min(len(held_out), _MAX_SAMPLES), feature_extractor()
-    real = reference(held_out.images(torch.arange(count)), extractor, cache_dir)
+    count, extractor = min(len(pixels), _MAX_SAMPLES), feature_extractor()
+    real = reference(pixels.images(torch.arange(count)), extractor, cache_dir)
     results: dict[str, float] = {}
     for prior in pipeline.priors:
         generator = torch.Generator().manual_seed(seed)

@@ -1,7 +1,7 @@
 """Which factors of a synthetic face are preserved by its translation.
 
 A small network is trained to predict every factor from synthetic faces in the target style. Its
-predictions for translations of held-out faces are compared with the true factors.
+predictions for translations of test faces are compared with the true factors.
 """
 
 import os
@@ -221,8 +221,8 @@ def _train(predictor: FactorPredictor, style: str, size: int, count: int, epochs
             _loss(outputs, {name: truth[indices] for name, truth in factors.items()}).backward()
             optimizer.step()
             schedule.step()
-    new = range(TEST_START, TEST_START + predictor.predictions.shape[1])
-    faces = [face_at(index, seed=_FACES_SEED) for index in new]
+    test = range(TEST_START, TEST_START + predictor.predictions.shape[1])
+    faces = [face_at(index, seed=_FACES_SEED) for index in test]
     truth = factor_values(faces)
     predicted = predict_factors(predictor.eval(), render_faces(faces, style, size))
     scores = [factor_score(name, predicted[name], truth[name]) for name in PREDICTED]

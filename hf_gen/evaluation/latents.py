@@ -22,7 +22,7 @@ _MAX_IMAGES_OF_MANY_LATENTS = 1_000
 
 @torch.no_grad()
 def evaluate_latents(mean: Tensor, logvar: Tensor, seed: int = 0) -> dict[str, float | list[float]]:
-    """Evaluates the posteriors of held-out images.
+    """Evaluates the posteriors of test images.
 
     The aggregate posterior q(z) is the mixture of these posteriors, one an image. Expectations are
     over 4 samples of each posterior, of the first 2,000 images, or of the first 1,000 for more than

@@ -1,4 +1,4 @@
-"""Bounds on the log likelihood of held-out images.
+"""Bounds on the log likelihood of test images.
 
 Source: Kingma and Welling, Auto-Encoding Variational Bayes, 2013 (the evidence lower bound); Burda,
 Grosse and Salakhutdinov, Importance weighted autoencoders, 2015, equation 8.
@@ -20,7 +20,7 @@ _PIXELS_OF_A_BATCH = 2**18
 
 @torch.no_grad()
 def evaluate_likelihood(
-    pipeline: VAEPipeline, objective: Objective, held_out: Pixels, samples: int = 64, seed: int = 0
+    pipeline: VAEPipeline, objective: Objective, pixels: Pixels, samples: int = 64, seed: int = 0
 ) -> dict[str, float]:
     """Estimates the negative ELBO and the importance-weighted bound, averaged over images.
 
@@ -30,7 +30,7 @@ def evaluate_likelihood(
     Args:
         pipeline: Of the autoencoder.
         objective: Holds the likelihood.
-        held_out: The images.
+        pixels: The images.
         samples: Of the posterior of each image.
         seed: Of the samples.
 
@@ -41,14 +41,14 @@ def evaluate_likelihood(
         "bits_per_dimension" is the negative ELBO by `losses.bits_per_dimension`.
     """
     generator = torch.Generator().manual_seed(seed)
-    batch_size = max(1, _PIXELS_OF_A_BATCH // held_out.resolution**2)
+    batch_size = max(1, _PIXELS_OF_A_BATCH // pixels.resolution**2)
     terms = [
-        _terms(pipeline, objective, held_out.images(indices), samples, generator)
-        for indices in torch.arange(len(held_out)).split(batch_size)
+        _terms(pipeline, objective, pixels.images(indices), samples, generator)
+        for indices in torch.arange(len(pixels)).split(batch_size)
     ]
     means = {name: torch.cat([part[name] for part in terms]).mean().item() for name in terms[0]}
     means["negative_elbo"] = means["reconstruction"] + means["kl"]
-    bits = bits_per_dimension(means["negative_elbo"], held_out.resolution, objective.likelihood)
+    bits = bits_per_dimension(means["negative_elbo"], pixels.resolution, objective.likelihood)
     return means | {"bits_per_dimension": bits}
 
 

@@ -11,8 +11,8 @@ _BATCH_SIZE = 256
 
 
 @torch.no_grad()
-def evaluate_reconstruction(pipeline: VAEPipeline, held_out: Pixels) -> dict[str, float]:
-    """Compares held-out images with their reconstructions from the posterior means.
+def evaluate_reconstruction(pipeline: VAEPipeline, pixels: Pixels) -> dict[str, float]:
+    """Compares test images with their reconstructions from the posterior means.
 
     Returns:
         "psnr" in decibels; "ssim", at most 1; "mae", mean absolute error of images in [-1, 1];
@@ -29,15 +29,15 @@ def evaluate_reconstruction(pipeline: VAEPipeline, held_out: Pixels) -> dict[str
     ssim = StructuralSimilarityIndexMeasure(data_range=1.0, sync_on_compute=False)
     extractor = feature_extractor()
     errors, distances = [], []
-    for indices in torch.arange(len(held_out)).split(_BATCH_SIZE):
-        images = held_out.images(indices)
+    for indices in torch.arange(len(pixels)).split(_BATCH_SIZE):
+        images = pixels.images(indices)
         reconstructions = pipeline.reconstruct(images, output_type="pt").cpu()
         for metric in (psnr, ssim):
             metric.update((reconstructions + 1) / 2, (images + 1) / 2)
         errors.append((reconstructions - images).abs().mean((1, 2, 3)))
         distances.append(extractor.perceptual_distance(images, reconstructions))
     return {
-        "images": len(held_out),
+        "images": len(pixels),
         "psnr": psnr.compute().item(),
         "ssim": ssim.compute().item(),
         "mae": torch.cat(errors).mean().item(),

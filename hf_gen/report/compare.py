@@ -1,4 +1,4 @@
-"""Several runs as one report; only metrics of the same held-out images are compared."""
+"""Several runs as one report; only metrics of the same test images are compared."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Curves along a training: training images thin, held-out images thick, a colour a run."""
+"""Curves along a training: training images thin, validation images thick, a colour a run."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -55,7 +55,7 @@ def learning_curves(runs: Sequence[EvaluatedRun], panels: Panels) -> Figure:
     if not shown:
         names = ", ".join(run.name for run in runs)
         raise UserError(f"metrics.jsonl of {names} has no losses to draw: train again")
-    labels = [run.name for run in runs] + ["thin: training images", "thick: held-out images"]
+    labels = [run.name for run in runs] + ["thin: training images", "thick: validation images"]
     handles = [Line2D([], [], linewidth=1.8, **look(place)) for place in range(len(runs))]
     handles += [Line2D([], [], color="#808890", linewidth=width) for width in (0.8, 2.0)]
     height = 3.0 + legend_height(labels)

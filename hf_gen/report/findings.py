@@ -48,7 +48,7 @@ def posteriors(runs: Sequence[EvaluatedRun]) -> list[str]:
 
 def saturated_information(runs: Sequence[EvaluatedRun]) -> list[str]:
     """Whose mutual information is at the maximum that its number of images allows."""
-    limits = {run.name: math.log(min(len(run.held_out[0]), MAX_IMAGES)) for run in runs}
+    limits = {run.name: math.log(min(len(run.test[0]), MAX_IMAGES)) for run in runs}
     names = [
         f"**{run.name}**"
         for run in runs
@@ -64,7 +64,7 @@ def saturated_information(runs: Sequence[EvaluatedRun]) -> list[str]:
 
 
 def best_priors(runs: Sequence[EvaluatedRun]) -> list[str]:
-    """From which prior the samples of each run are closest to the held-out images."""
+    """From which prior the samples of each run are closest to the test images."""
     lines = []
     for run in runs:
         keys = {PRIORS[name]: f"samples/{name}/frechet_distance" for name in PRIORS}

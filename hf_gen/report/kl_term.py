@@ -64,9 +64,9 @@ def kl_term(runs: Sequence[EvaluatedRun]) -> Figure:
     ordered = sorted(runs, key=lambda run: run.kl_weight)
     named = [replace(run, name=f"KL x{run.kl_weight:g}") for run in ordered]
     blocks = {
-        "The same held-out images, reconstructed": reconstruction_rows(named),
+        "The same test images, reconstructed": reconstruction_rows(named),
         "Samples from the same latents": sample_rows(named, ("standard",)),
-        "Interpolations between two held-out images": interpolation_rows(named, 1),
+        "Interpolations between two test images": interpolation_rows(named, 1),
     }
     rows: list[Row] = []
     for heading, (first, *others) in blocks.items():

@@ -1,4 +1,4 @@
-"""A run with its log, results, model and held-out images, and which runs are comparable."""
+"""A run with its log, results, model and test images, and which runs are comparable."""
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -42,7 +42,7 @@ class EvaluatedRun:
         metrics: The lines of its log.
         results: What was measured after training.
         pipeline: What it exported.
-        held_out: The held-out images of each domain.
+        test: The test images of each domain.
     """
 
     name: str
@@ -50,7 +50,7 @@ class EvaluatedRun:
     metrics: list[dict[str, float]]
     results: dict[str, Any]
     pipeline: VAEPipeline | TranslationPipeline
-    held_out: tuple[Pixels, ...]
+    test: tuple[Pixels, ...]
 
     @classmethod
     def of(
@@ -65,13 +65,13 @@ class EvaluatedRun:
         Raises:
             UserError: If one of them is damaged.
         """
-        held_out = tuple(domain.test for domain in domains)
+        test = tuple(domain.test for domain in domains)
         metrics, results = folder.metrics(), folder.results()
-        return cls(folder.path.name, recipe, metrics, results, pipeline, held_out)
+        return cls(folder.path.name, recipe, metrics, results, pipeline, test)
 
     def images(self, count: int, domain: int = 0) -> Tensor:
-        """The first held-out images, (at most `count`, 3, height, width)."""
-        return self.held_out[domain].images(torch.arange(min(len(self.held_out[domain]), count)))
+        """The first test images, (at most `count`, 3, height, width)."""
+        return self.test[domain].images(torch.arange(min(len(self.test[domain]), count)))
 
     def fact(self, key: str, words: str) -> str:
         """A result in words such as "PSNR {:.1f} dB"; empty if it was not measured."""
@@ -144,7 +144,7 @@ def data_of(run: EvaluatedRun) -> str:
     if isinstance(recipe, CycleGANRecipe):
         other = recipe.domains.train_data_dir_b or recipe.domains.dataset_name_b
         names += [] if other is None else [Path(other).name]
-    count = " and ".join(f"{len(pixels):,}" for pixels in run.held_out)
+    count = " and ".join(f"{len(pixels):,}" for pixels in run.test)
     column = f" ({recipe.data.image_column})" if recipe.data.image_column else ""
     return f"{' and '.join(names)}{column}, {size}x{size}, {count} test images"
 

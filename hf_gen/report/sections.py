@@ -63,7 +63,7 @@ def overview(runs: Runs, left_out: dict[str, str]) -> list[str]:
     parts = ["## The runs", table(("run", "data", "objective", "steps", "epochs"), rows)]
     if len({data_of(run) for run in runs}) > 1:
         parts.append(
-            "The runs were measured on different held-out images, so each set of images has a "
+            "The runs were measured on different test images, so each set of images has a "
             "section and tables of its own: numbers of different sections cannot be compared."
         )
     if left_out:

@@ -1,4 +1,4 @@
-"""Figures of CycleGAN: of one run, or of several on the same held-out images."""
+"""Figures of CycleGAN: of one run, or of several on the same test images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,7 +68,7 @@ def draw_translations(run: EvaluatedRun, folder: Path) -> None:
 
 
 def translations(runs: Sequence[EvaluatedRun], direction: Direction, count: int = _SHOWN) -> Figure:
-    """The first held-out images, and their translations and cycle reconstructions by each run."""
+    """The first test images, and their translations and cycle reconstructions by each run."""
     source, target = runs[0].domain_names(direction)
     real = runs[0].images(count, DIRECTIONS.index(direction))
     rows = [Row(f"real {source}", real)]
@@ -77,7 +77,7 @@ def translations(runs: Sequence[EvaluatedRun], direction: Direction, count: int 
         detail = run.fact(f"{direction}/kernel_distance", "kernel distance {:.3g}")
         rows.append(Row(f"as {target}", translated, detail, heading=run.name))
         rows.append(Row("cycle reconstruction", cycled))
-    return image_grid(f"Held-out images from {source} to {target} and back", rows)
+    return image_grid(f"Test images from {source} to {target} and back", rows)
 
 
 def mode_collapse(runs: Sequence[EvaluatedRun]) -> Figure:
@@ -152,7 +152,7 @@ def factor_bars(run: EvaluatedRun) -> Figure:
 
 
 def training_progress(run: EvaluatedRun, folder: Path) -> Figure:
-    """The same held-out images through the training, in both directions.
+    """The same validation images through the training, in both directions.
 
     Args:
         run: Whose domains are named.
@@ -167,7 +167,7 @@ def training_progress(run: EvaluatedRun, folder: Path) -> Figure:
         rows.append(Row(f"step {step:,}", torch.cat((as_b, as_a))))
     ways = [" to ".join(run.domain_names(direction)) for direction in DIRECTIONS]
     labels = [ways[0], *[""] * (len(strips[-1][0]) - 1), ways[1]]
-    title = "The same held-out images through the training"
+    title = "The same validation images through the training"
     return image_grid(title, rows, column_labels=labels, cell=96)
 
 

@@ -1,4 +1,4 @@
-"""Figures of variational autoencoders: of one run, or of several on the same held-out images."""
+"""Figures of variational autoencoders: of one run, or of several on the same test images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,10 +62,10 @@ def draw_vae_pictures(run: EvaluatedRun, folder: Path) -> None:
 
 
 def reconstructions(runs: Sequence[EvaluatedRun], count: int = COLUMNS) -> Figure:
-    """The first held-out images, and below them their reconstructions by each run."""
+    """The first test images, and below them their reconstructions by each run."""
     subtitle = "Each reconstruction is decoded from the mean of its image's posterior."
     rows = reconstruction_rows(runs, count)
-    return image_grid("Held-out images and their reconstructions", rows, subtitle)
+    return image_grid("Test images and their reconstructions", rows, subtitle)
 
 
 def samples(
@@ -86,10 +86,10 @@ def samples(
 
 
 def interpolations(runs: Sequence[EvaluatedRun], count: int) -> Figure:
-    """Linear and spherical interpolations between `count` pairs of held-out images, by each run."""
+    """Linear and spherical interpolations between `count` pairs of test images, by each run."""
     subtitle = "Decoded latents along a straight line, and along an arc that keeps their length."
     rows = interpolation_rows(runs, count)
-    return image_grid("From one held-out image to another", rows, subtitle, _WALK_LABELS)
+    return image_grid("From one test image to another", rows, subtitle, _WALK_LABELS)
 
 
 def reconstruction_rows(runs: Sequence[EvaluatedRun], count: int = COLUMNS) -> list[Row]:
@@ -156,7 +156,7 @@ def frozen_interpolations(run: EvaluatedRun) -> Figure:
             rows.append(Row(label, walk(run, first, second, frozen=still), heading=heading))
             heading = ""
     subtitle = (
-        f"Linear interpolations between the latents of two held-out images, {channels} dimensions "
+        f"Linear interpolations between the latents of two test images, {channels} dimensions "
         "each, counted from 0. Frozen dimensions stay as in the left image."
     )
     return image_grid("Interpolations with frozen dimensions", rows, subtitle, _WALK_LABELS)
@@ -191,13 +191,13 @@ def traversal(run: EvaluatedRun) -> Figure:
 
 
 def prior_distances(runs: Sequence[EvaluatedRun]) -> Figure:
-    """Distances of the samples of each prior of each run to held-out images, as bars.
+    """Distances of the samples of each prior of each run to test images, as bars.
 
     Args:
         runs: Of autoencoders whose samples have been measured.
     """
     height = 1.3 + (0.16 * len(PRIORS) + 0.12) * len(runs)
-    title = f"Distance of samples to held-out images (features: {FEATURES})"
+    title = f"Distance of samples to test images (features: {FEATURES})"
     figure, panels = charts(title, 1, len(_SCORES), height)
     names = [legible(run.name)[0] for run in runs]
     for axes, (score, label) in zip(panels, _SCORES.items(), strict=True):
@@ -219,9 +219,9 @@ def prior_distances(runs: Sequence[EvaluatedRun]) -> Figure:
 
 
 def image_pairs(run: EvaluatedRun, count: int) -> list[tuple[Tensor, Tensor]]:
-    """Pairs of held-out images, (1, 3, height, width) each; of few images some twice."""
-    held_out = run.held_out[0]
-    ends = held_out.images(torch.arange(2 * count) % len(held_out)).split(1)
+    """Pairs of test images, (1, 3, height, width) each; of few images some twice."""
+    test = run.test[0]
+    ends = test.images(torch.arange(2 * count) % len(test)).split(1)
     return list(zip(ends[0::2], ends[1::2], strict=True))
 
 

@@ -161,7 +161,7 @@ class RunFolder:
         return results
 
     def save_results(self, results: dict[str, float]) -> None:
-        """Writes the numbers that were measured on the held-out images after training."""
+        """Writes the numbers that were measured on the test images after training."""
         atomic_write_text(self.path / "results.json", json.dumps(results, indent=2) + "\n")
 
     def add_seconds(self, seconds: float) -> None:

@@ -121,11 +121,11 @@ def test_factors_are_predicted_from_what_the_decoder_sees_not_from_traces_in_the
     last.weight.data[0, 0] = 1e-5
     glasses = torch.arange(count) % 2
     rows = torch.where(glasses == 1, 255, 0).to(torch.uint8)
-    held_out = Pixels(rows[:, None].expand(-1, 3 * SIZE**2).clone(), torch.arange(count), SIZE)
+    pixels = Pixels(rows[:, None].expand(-1, 3 * SIZE**2).clone(), torch.arange(count), SIZE)
     pipeline = VAEPipeline(vae, resolution=SIZE)
-    means = pipeline.encode(held_out.images(torch.arange(count)))[:, 0, 0, 0]
+    means = pipeline.encode(pixels.images(torch.arange(count)))[:, 0, 0, 0]
     assert (means[1::2] > means[::2]).all()
-    results = evaluate_autoencoder(pipeline, Objective(), held_out, {"glasses": glasses})
+    results = evaluate_autoencoder(pipeline, Objective(), pixels, {"glasses": glasses})
     assert results["active_units"] == 0
     assert results["factors/glasses"] < 0.65
 

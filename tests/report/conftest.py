@@ -101,8 +101,8 @@ def translation_run() -> Callable[..., EvaluatedRun]:
                     alarm if direction == "a_to_b" else 0.0
                 )
             metrics.append(line)
-        held_out = (_noise(images, seed=1), _noise(images, seed=2))
+        test = (_noise(images, seed=1), _noise(images, seed=2))
         results = {"a_to_b/kernel_distance": 1.25, "b_to_a/kernel_distance": 2.5}
-        return EvaluatedRun(name, CYCLEGAN_LAMBDA10, metrics, results, pipeline, held_out)
+        return EvaluatedRun(name, CYCLEGAN_LAMBDA10, metrics, results, pipeline, test)
 
     return make

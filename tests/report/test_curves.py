@@ -107,14 +107,14 @@ def test_a_constant_has_an_axis_of_some_height() -> None:
 
 @pytest.mark.parametrize("epoch", [0.0123, 1 / 3, 12345.67])
 @pytest.mark.parametrize(
-    ("train", "held_out"), [(1682.3, 1682.31), (1234567.9, 1234567.8), (3e4, 1e3)]
+    ("train", "validation"), [(1682.3, 1682.31), (1234567.9, 1234567.8), (3e4, 1e3)]
 )
 def test_labels_of_one_evaluation_do_not_collide(
-    vae_run: Make, epoch: float, train: float, held_out: float
+    vae_run: Make, epoch: float, train: float, validation: float
 ) -> None:
     lines = [{"epoch": epoch}]
     for term in ("negative_elbo", "reconstruction", "kl"):
-        lines[0] |= {f"train/{term}": train, f"validation/{term}": held_out}
+        lines[0] |= {f"train/{term}": train, f"validation/{term}": validation}
     figure = learning_curves([dataclasses.replace(vae_run(), metrics=lines)], ELBO)
     rendered(figure)
     for axes in figure.axes:

@@ -79,8 +79,8 @@ def test_latents_are_compared_from_few_to_many() -> None:
 
 def test_information_at_its_limit_is_named() -> None:
     pixels = Pixels(torch.zeros(100, 192, dtype=torch.uint8), torch.arange(100), 8)
-    full = replace(run("full", mutual_information=4.59), held_out=(pixels,))
-    less = replace(run("less", mutual_information=3.0), held_out=(pixels,))
+    full = replace(run("full", mutual_information=4.59), test=(pixels,))
+    less = replace(run("less", mutual_information=3.0), test=(pixels,))
     (text,) = findings.saturated_information([full, less])
     assert text.startswith("The mutual information of **full** is at the limit")
     assert "(4.605 nats)" in text

@@ -43,7 +43,7 @@ def test_all_figures_are_written_in_both_themes_and_are_deterministic(
 
 
 @pytest.mark.parametrize("images", [1, 3])
-def test_few_held_out_images_are_enough(tmp_path: Path, vae_run: Make, images: int) -> None:
+def test_few_test_images_are_enough(tmp_path: Path, vae_run: Make, images: int) -> None:
     assert len(drawn(vae_run(images=images), tmp_path)) == 2 * len(FIGURES)
 
 
