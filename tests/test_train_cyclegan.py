@@ -3,9 +3,11 @@
 import io
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -61,6 +63,27 @@ def test_results_measure_what_of_a_face_is_kept(translated: Path) -> None:
             assert f"{direction}/{factor}_ceiling" in results
     card = (translated / "README.md").read_text()
     assert f"| {results['a_to_b/kernel_distance']:,.4g} |" in card
+
+
+def test_fifteen_pictures_a_domain_train_and_choose_nothing(
+    image_folder: Callable[..., Path],
+    cache: tuple[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for seed, name in enumerate(("trainA", "TrainB")):
+        image_folder(tmp_path / "set" / name, 15, seed=seed)
+    data = ("--train-data-dir", str(tmp_path / "set"), *cache)
+    steps = ("--max-train-steps", "3", "--validation-steps", "1", "--train-batch-size", "2")
+    run = tmp_path / "run"
+    assert main(["cyclegan-lambda10", *SMALL, *data, *steps, "--output-dir", str(run)]) == 0
+    output = capsys.readouterr().out
+    for side in "AB":
+        assert f"set: train 7 (train, {side}); validation and test 8 (by hash), one set" in output
+    exported = load_file(run / "pipeline/a_to_b/diffusion_pytorch_model.safetensors")
+    last = load_file(run / "checkpoint-3" / "a_to_b.ema.safetensors")
+    assert all(torch.equal(weights, last[name]) for name, weights in exported.items())
+    assert "Nothing was chosen on it" in (run / "README.md").read_text()
 
 
 def test_two_processes_train_as_one(cache: tuple[str, str], tmp_path: Path) -> None:
