@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hf_gen.data.splits import FEW, split_by_hash
-from tests.data.pictures import expected, fill, noise, shown, write_parquet
+from tests.data.pictures import check, expected, fill, noise, shown, write_parquet
 
 HASHES = np.random.default_rng(0).integers(0, 2**64, 2000, dtype=np.uint64)
 BOTH = ("validation", "test")
@@ -97,6 +97,20 @@ def test_own_splits_are_used_and_missing_ones_split_off(
     assert sorted(trained) == sorted(expected(given))
     assert (domain.test is domain.validation) == (test == ONE)
     assert domain.can_choose == (test != ONE)
+
+
+def test_a_dataset_may_say_in_its_card_which_file_is_which_split(tmp_path: Path, load: Any) -> None:
+    files = {"Train": "a", "VAL": "b", "dev": "c", "Test": "d", "unlabelled": "e"}
+    listed = "".join(
+        f"  - split: {split}\n    path: {name}.parquet\n" for split, name in files.items()
+    )
+    for seed, name in enumerate(files.values()):
+        write_parquet(tmp_path / "set" / f"{name}.parquet", image=noise(6, seed))
+    card = f"---\nconfigs:\n- config_name: default\n  data_files:\n{listed}---\n"
+    (tmp_path / "set" / "README.md").write_text(card)
+    domain = load(tmp_path / "set")
+    check(domain, noise(6), noise(6, 3), noise(6, 1))
+    assert domain.summary.endswith("not used: the split dev; not used: the split unlabelled")
 
 
 @pytest.mark.parametrize(
