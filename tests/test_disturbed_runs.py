@@ -187,7 +187,7 @@ def test_a_clock_that_jumps_changes_nothing(
     [
         ("one more", "number of training images was 30 and is now 31. Restore"),
         ("one less", "number of training images was 30 and is now 29"),
-        ("other pixels", "have changed: hash of the validation pixels was"),
+        ("other pixels", "have changed: hash of the test pixels was"),
         ("only touched", None),
     ],
 )
@@ -268,5 +268,5 @@ def test_one_image_is_too_few(
 ) -> None:
     folder = image_folder(tmp_path / "images", 1)
     assert main(command(VAE, tmp_path, folder)) == 2
-    assert "give it more or a test split" in capsys.readouterr().err
+    assert "give it more or splits of its own" in capsys.readouterr().err
     injected("a dataset of one image", 1)

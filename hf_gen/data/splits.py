@@ -48,8 +48,8 @@ def decode(selection: Selection, resolution: int, cache_dir: Path) -> Domain:
         found[name] = replace(pixels, selection=places)
         if not len(places):
             raise UserError(
-                f"{selection.train.name} has too few different images to split a test set off, got "
-                f"{len(pixels)}: give it more or a test split"
+                f"{selection.train.name} has too few different images to split some off for "
+                f"validation and test, got {len(pixels)}: give it more or splits of its own"
             )
     train = found.pop("train")
     (one, *_) = found.values()
