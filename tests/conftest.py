@@ -1,4 +1,4 @@
-"""What several tests share: small random images, folders of them, and fresh Python processes."""
+"""What several tests share: folders of small random images, a Hub, fresh Python processes."""
 
 import os
 import subprocess
@@ -12,13 +12,11 @@ import torch
 from accelerate.state import AcceleratorState, GradientState
 from PIL import Image
 
-import hf_gen
-from tests.loopback_hub.fixture import loopback_hub as loopback_hub
+from tests.launching import ROOT
+from tests.loopback_hub import LoopbackHub
 from tests.reliability import injected as injected
 from tests.reliability import keep_only_these
 from tests.reliability import pytest_runtest_makereport as pytest_runtest_makereport
-
-ROOT = Path(hf_gen.__file__).parents[1]
 
 
 def pytest_configure() -> None:
@@ -40,28 +38,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.path.name.startswith("test_train"))
 
 
-def _random_images(count: int, size: int = 16, seed: int = 0) -> list[Image.Image]:
-    numbers = np.random.default_rng(seed)
-    return [
-        Image.fromarray(numbers.integers(0, 256, (size, size, 3), dtype=np.uint8))
-        for _ in range(count)
-    ]
-
-
-@pytest.fixture(scope="session")
-def random_images() -> Callable[..., list[Image.Image]]:
-    """Makes `count` RGB images of noise; the same ones for the same arguments."""
-    return _random_images
-
-
 @pytest.fixture(scope="session")
 def image_folder() -> Callable[..., Path]:
     """Fills a folder with `count` PNGs of noise and returns it."""
 
     def fill(folder: Path, count: int, size: int = 16, seed: int = 0) -> Path:
         folder.mkdir(parents=True)
-        for index, image in enumerate(_random_images(count, size, seed)):
-            image.save(folder / f"{index:03d}.png")
+        numbers = np.random.default_rng(seed)
+        for index in range(count):
+            rows = numbers.integers(0, 256, (size, size, 3), dtype=np.uint8)
+            Image.fromarray(rows).save(folder / f"{index:03d}.png")
         return folder
 
     return fill
@@ -72,13 +58,16 @@ def start_python(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]
     """Starts a program in a fresh process that sees this hf_gen and caches in `tmp_path`."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(program: str, *arguments: object, **environment: str) -> subprocess.Popen[str]:
+    def start(
+        program: str, *arguments: object, cwd: Path | None = None, **environment: str
+    ) -> subprocess.Popen[str]:
         caches = {"HF_HOME": str(tmp_path / "hf_home"), "PYTHONPATH": str(ROOT)}
         process = subprocess.Popen(
             [sys.executable, "-c", program, *map(str, arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            cwd=cwd,
             env={**os.environ, **caches, **environment},
         )
         started.append(process)
@@ -88,6 +77,13 @@ def start_python(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]
     for process in started:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def loopback_hub() -> Iterator[LoopbackHub]:
+    """A fresh, empty Hub of the user "tester"."""
+    with LoopbackHub() as hub:
+        yield hub
 
 
 @pytest.fixture(scope="session")

@@ -51,9 +51,8 @@ def test_samples_of_a_bundled_model_are_one_picture(tmp_path: Path) -> None:
         assert picture.size == (3 * 98 + 2, 98 + 2)
 
 
-@pytest.mark.parametrize("content", [b"text", b"\x89PNG of another program"])
-def test_only_a_picture_of_hf_gen_is_replaced(tmp_path: Path, content: bytes) -> None:
-    picture = tmp_path / "mine.png"
+def test_only_a_picture_of_hf_gen_is_replaced(tmp_path: Path) -> None:
+    picture, content = tmp_path / "mine.png", b"\x89PNG of another program"
     picture.write_bytes(content)
     with pytest.raises(UserError, match=f"{picture} was not written by hf_gen"):
         sample("conv-vae", picture, count=1)
@@ -80,14 +79,10 @@ READERS = (
 NO_MODEL = "holds no (run|pipeline)"
 INPUTS = {
     "./nowhere": "no folder",
-    "./nowhere/": "no folder",
     "/nowhere/at/all": "no folder",
     "empty": NO_MODEL,
-    "empty/": NO_MODEL,
-    "file": "no folder",
     "file/": "no folder",
     "unfinished": f"has not ended|{NO_MODEL}",
-    "unfinished/": f"has not ended|{NO_MODEL}",
     "./damaged": f"is damaged|{NO_MODEL}",
     "folder-of-runs": NO_MODEL,
     "./dangling": "no folder",
@@ -96,7 +91,6 @@ INPUTS = {
 }
 COMMANDS = {
     "sample conv-vae --count 1 --output empty": "empty is a folder",
-    "sample conv-vae --count 1 --output empty/": "empty is a folder",
     "sample conv-vae --count 1 --output file/x.png": "is a file",
     "sample conv-vae --count 1 --output-dir empty": "empty exists already",
     "sample conv-vae --count 0 --output-dir new": "batch_size must be at least 1, got 0",
@@ -111,11 +105,8 @@ COMMANDS = {
     "translate conv-vae faces --output-dir new": "conv-vae is an autoencoder",
     "translate cyclegan empty --output-dir new": "empty holds no images",
     "report unfinished --output-dir file": "nothing to compare|is a file",
-    "report unfinished --output-dir empty/": "nothing to compare",
-    "reproduce --output-dir file": "is a file",
     "reproduce --output-dir file/x": "is a file",
     "draw-faces file/ --train 1": "exists",
-    "draw-faces empty/ --train 1": "exists",
     "draw-faces new --size 2": "size must be 8 to 1024 pixels, got 2",
     **{
         f"sample {name}": f"'{name}' is neither a folder nor the id of a Hub model"

@@ -1,6 +1,5 @@
 """Opening what people have, refusing what is none, and the round trip of pixels and tensors."""
 
-import io
 import struct
 import zlib
 from pathlib import Path
@@ -21,29 +20,13 @@ from hf_gen.images import (
     to_pixels,
     to_tensor,
 )
+from tests.untrusted.pictures import encoded, png
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
 
 def noise(height: int = 12, width: int = 16) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
-def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
-
-
-def png_of(width: int, height: int, bits: int = 8, colours: int = 2, pixels: bytes = b"") -> bytes:
-    """A PNG of these compressed pixels; by default it claims a size and holds not one."""
-
-    def chunk(name: bytes, content: bytes) -> bytes:
-        checksum = struct.pack(">I", zlib.crc32(name + content))
-        return struct.pack(">I", len(content)) + name + content + checksum
-
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colours, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
 def stored(upright: np.ndarray, orientation: int) -> np.ndarray:
@@ -96,10 +79,8 @@ FRAMES: dict[str, Any] = {"save_all": True, "append_images": [flat("RGB", BLUE)]
 # What is stored, and the pixel that is shown; the tolerance is of lossy formats.
 SHOWN: list[tuple[Image.Image, str, dict[str, Any], tuple[int, int, int], int]] = [
     (flat("RGBA", (255, 0, 0, 0)), "PNG", {}, WHITE, 0),
-    (flat("RGBA", (*RED, 255)), "PNG", {}, RED, 0),
     (flat("RGBA", (200, 0, 0, 128)), "PNG", {}, (227, 127, 127), 1),
     (flat("LA", (0, 0)), "PNG", {}, WHITE, 0),
-    (flat("LA", (7, 255)), "PNG", {}, (7, 7, 7), 0),
     (flat("L", 77), "PNG", {}, (77, 77, 77), 0),
     (flat("1", 1), "PNG", {}, WHITE, 0),
     (flat("RGB", RED), "PNG", {"transparency": RED}, WHITE, 0),
@@ -141,22 +122,16 @@ def test_any_mode_and_format_becomes_rgb_over_white(
 # Lowest and highest value, and what a viewer shows of them; None for an error.
 DEPTHS = [
     (np.uint16, 0, 255, (0, 255)),
-    (np.uint16, 0, 4095, (0, 255)),
     (np.uint16, 256, 4096, (1, 16)),
     (np.uint16, 0x7FFF, 0xFFFF, (127, 255)),
-    (np.uint16, 0, 0, (0, 0)),
     (np.uint16, 0, 1, None),
     (np.uint16, 40_000, 40_100, None),
-    (np.int32, -5, 255, (0, 255)),
     (np.int32, 16, 4095, (1, 255)),
-    (np.int32, 0, 0xFFFF, (0, 255)),
     (np.int32, 0, 2**31 - 1, (0, 127)),
     (np.int32, 20_000, 70_000, None),
     (np.float32, 0, 1, (0, 255)),
     (np.float32, 0.2, 0.4, (51, 102)),
-    (np.float32, 0, 255, (0, 255)),
     (np.float32, -0.5, 51, (0, 51)),
-    (np.float32, 0, 65535, (0, 255)),
     (np.float32, 0, np.inf, None),
     (np.float32, np.nan, np.nan, None),
 ]
@@ -183,30 +158,20 @@ def deep_colours(values: np.ndarray, kind: str) -> bytes:
     height, width, channels = values.shape
     if kind == "PNG":
         rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
-        return png_of(width, height, 16, 2 if channels == 3 else 6, zlib.compress(rows))
-    endian = "<" if kind == "TIFF little" else ">"
+        return png((width, height), [(b"IDAT", zlib.compress(rows))], 16, 2 if channels == 3 else 6)
     shorts, longs = 3, 4
     entries = [
         *((256, longs, 1, width), (257, longs, 1, height), (258, shorts, 3, 122)),
         *((259, shorts, 1, 1), (262, shorts, 1, 2), (273, longs, 1, 128), (277, shorts, 1, 3)),
         *((278, longs, 1, height), (279, longs, 1, values.size * 2)),
     ]
-    directory = b"".join(
-        struct.pack(f"{endian}HHI", tag, size, count)
-        + (
-            struct.pack(f"{endian}HH", value, 0)
-            if (size, count) == (shorts, 1)
-            else struct.pack(f"{endian}I", value)
-        )
-        for tag, size, count, value in entries
-    )
-    start = (b"II*\0" if endian == "<" else b"MM\0*") + struct.pack(f"{endian}I", 8)
-    directory = struct.pack(f"{endian}H", len(entries)) + directory + bytes(4)
-    bits = struct.pack(f"{endian}3H", 16, 16, 16)
-    return start + directory + bits + values.astype(f"{endian}u2").tobytes()
+    # A value of less than four bytes is padded behind it, as little endian does by itself.
+    directory = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    head = b"II*\0" + struct.pack("<IH", 8, len(entries)) + directory + bytes(4)
+    return head + struct.pack("<3H", 16, 16, 16) + values.astype("<u2").tobytes()
 
 
-@pytest.mark.parametrize("kind", ["PNG", "TIFF little", "TIFF big"])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 @pytest.mark.parametrize("top", [255, 4095, 65535])
 def test_colours_of_16_bits_are_not_turned_black(kind: str, top: int) -> None:
     colours = noise().astype(np.uint16)
@@ -252,21 +217,15 @@ NO_IMAGE = "not an image of a known format"
 LARGE = "at most 50 megapixels"
 REFUSED = {
     "nothing": (b"", NO_IMAGE),
-    "zeros": (b"\0" * 64, NO_IMAGE),
-    "html": (b"<!DOCTYPE html><html><body>404 Not Found</body></html>", NO_IMAGE),
-    "svg": (b'<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64"/>', NO_IMAGE),
-    "eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\nshowpage\n%%EOF\n", NO_IMAGE),
-    "pdf": (b"%PDF-1.4\n%%EOF\n", NO_IMAGE),
     "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", NO_IMAGE),
     "1x1": (encoded(Image.new("RGB", (1, 1))), "1x1 pixels, and at least 8x8"),
     "narrow": (encoded(Image.new("RGB", (7, 64))), "7x64 pixels, and at least 8x8"),
     "low": (encoded(Image.new("RGB", (64, 7))), "64x7 pixels, and at least 8x8"),
     # The files hold no pixels: decoding one would say "damaged".
-    "large": (png_of(7072, 7072), LARGE),
-    "larger": (png_of(10_000, 10_000), LARGE),
-    "huge": (png_of(60_000, 60_000), LARGE),
-    "no pixels": (png_of(64, 64), "damaged"),
-    "icon": (icon_of(png_of(10_000, 10_000)), f"{LARGE}|{NO_IMAGE}"),
+    "large": (png((7072, 7072), [(b"IDAT", b"")]), LARGE),
+    "huge": (png((60_000, 60_000), [(b"IDAT", b"")]), LARGE),
+    "no pixels": (png((64, 64), [(b"IDAT", b"")]), "damaged"),
+    "icon": (icon_of(png((10_000, 10_000), [(b"IDAT", b"")])), f"{LARGE}|{NO_IMAGE}"),
 }
 
 
@@ -288,18 +247,11 @@ def test_square_takes_the_centre(height: int, width: int) -> None:
     assert np.array_equal(cut, pixels[top : top + 12, left : left + 12])
 
 
-@pytest.mark.parametrize("size", [8, 64, 100])
-def test_square_shrinks_and_enlarges(size: int) -> None:
-    image = Image.new("RGB", (40, 32), (10, 20, 30))
-    resized = square(image, size)
-    assert resized.size == (size, size)
-    assert np.asarray(resized).reshape(-1, 3).tolist() == [[10, 20, 30]] * size * size
-
-
-def test_shrinking_averages_and_does_not_skip_pixels() -> None:
+def test_square_averages_and_does_not_skip_pixels() -> None:
     checks = np.indices((64, 64)).sum(axis=0) % 2 * 255
-    small = np.asarray(square(Image.fromarray(checks.astype(np.uint8)).convert("RGB"), 16))
-    assert np.abs(small.astype(int) - 127).max() <= 16
+    image = Image.fromarray(checks.astype(np.uint8)).convert("RGB")
+    assert np.abs(np.asarray(square(image, 16)).astype(int) - 127).max() <= 16
+    assert square(image, 100).size == (100, 100)
 
 
 def test_every_byte_survives_the_way_to_a_tensor_and_back() -> None:
@@ -308,12 +260,8 @@ def test_every_byte_survives_the_way_to_a_tensor_and_back() -> None:
     assert (images.shape, images.dtype) == ((1, 3, 16, 16), torch.float32)
     assert (images.min(), images.max()) == (-1, 1)
     assert np.array_equal(to_pixels(images), pixels.numpy())
-
-
-def test_to_pixels_rounds_and_keeps_within_the_range() -> None:
-    images = torch.tensor([-3.0, -1.0, 0.0, 0.001, 1.0, 7.0]).reshape(1, 3, 1, 2)
-    expected = [[[[0, 128, 255], [0, 128, 255]]]]
-    assert to_pixels(images).tolist() == expected
+    between = torch.tensor([-3.0, -1.0, 0.0, 0.001, 1.0, 7.0]).reshape(1, 3, 1, 2)
+    assert to_pixels(between).tolist() == [[[[0, 128, 255], [0, 128, 255]]]]
 
 
 def test_to_tensor_puts_channels_first() -> None:

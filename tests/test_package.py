@@ -4,15 +4,14 @@ import re
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 import yaml
 
 import hf_gen
+from tests.launching import ROOT
 from tools.file_map import BEGIN, END, PAGE, file_map
 
-ROOT = Path(__file__).parents[1]
 DEMO_PAGE = """
 from pathlib import Path
 from hf_gen.demo.page import build_page

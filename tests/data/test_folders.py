@@ -52,11 +52,6 @@ def unrelated_metadata(root: Path) -> None:
     (root / "metadata.csv").write_text("id,name\n1,2\n")
 
 
-def empty_metadata(root: Path) -> None:
-    fill(root)
-    (root / "metadata.jsonl").write_text("")
-
-
 def damaged_metadata(root: Path) -> None:
     fill(root)
     (root / "metadata.jsonl").write_bytes(b'{"file_name": "000.png"\n\xff\xfe[')
@@ -94,16 +89,12 @@ def no_extensions(root: Path) -> None:
     (root / "README").write_text("no image")
 
 
-def archive(root: Path, kind: str = "zip") -> None:
+def archive(root: Path) -> None:
     (fill(root) / "000.txt").write_text("a face")
-    made = shutil.make_archive(str(root.with_name("made")), kind, root)
+    made = shutil.make_archive(str(root.with_name("made")), "gztar", root)
     shutil.rmtree(root)
     root.mkdir()
     shutil.move(made, root)
-
-
-def tar_archive(root: Path) -> None:
-    archive(root, "gztar")
 
 
 def archive_beside_images(root: Path) -> None:
@@ -127,7 +118,6 @@ def saved_to_disk(root: Path) -> None:
         (companions, ["20 .txt", "20 .json", "20 .xml", "20 .mov", "20 .npy", "20 .csv"]),
         (system_files, ["1 .db"]),
         (unrelated_metadata, []),
-        (empty_metadata, []),
         (damaged_metadata, []),
         (
             partial_metadata,
@@ -140,7 +130,6 @@ def saved_to_disk(root: Path) -> None:
         (links, ["1 broken link"]),
         (no_extensions, ["1 without an extension"]),
         (archive, ["1 .txt"]),
-        (tar_archive, ["1 .txt"]),
         (archive_beside_images, ["1 .zip"]),
         (saved_to_disk, []),
     ],
@@ -158,29 +147,27 @@ def test_all_images_of_a_folder_and_no_others_are_taken(
         assert words in domain.summary
 
 
-@pytest.mark.parametrize("spelling", [".", "./", "../set", "a::b"])
 @pytest.mark.parametrize("make", [fill, saved_to_disk])
 def test_any_spelling_of_a_path_will_do(
-    tmp_path: Path, load: Any, monkeypatch: pytest.MonkeyPatch, make: Make, spelling: str
+    tmp_path: Path, load: Any, monkeypatch: pytest.MonkeyPatch, make: Make
 ) -> None:
     make(tmp_path / "set")
     monkeypatch.chdir(tmp_path / "set")
-    if spelling == "a::b":
-        shutil.move(tmp_path / "set", tmp_path / "a::b")
-        monkeypatch.chdir(tmp_path)
-    if (make, spelling) == (saved_to_disk, "a::b"):
-        with pytest.raises(UserError, match="a path with '::': rename it"):
-            load(spelling)
-    else:
+    for spelling in (".", "../set"):
         check_hash_split(load(spelling), noise(20))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "set").rename("a::b")
+    if make is saved_to_disk:
+        with pytest.raises(UserError, match="a path with '::': rename it"):
+            load("a::b")
+    else:
+        check_hash_split(load("a::b"), noise(20))
 
 
 @pytest.mark.parametrize(
     ("train", "others", "test"),
     [
-        (["train"], ["test"], "test"),
         (["Train"], ["TEST"], "TEST"),
-        (["train"], ["val"], "val"),
         (["train"], ["Valid"], "Valid"),
         (["train"], ["validation", "extra"], "validation"),
         (["trainA", "trainB"], ["testA"], "testA"),
@@ -240,12 +227,6 @@ def damaged_archive(root: Path) -> None:
     (root / "faces.zip").write_bytes(b"PK\x03\x04 and no more")
 
 
-def damaged_tar(root: Path) -> None:
-    tar_archive(root)
-    (made,) = root.iterdir()
-    made.write_bytes(made.read_bytes()[:3000])
-
-
 def pairs(root: Path) -> None:
     fill(root, names="a{:02d}.png")
     fill(root, seed=1, names="b{:02d}.png")
@@ -278,7 +259,6 @@ def web_dataset(root: Path) -> None:
         (no_images, {}, "holds no images or parquet files .it holds 1 .cr2, 1 .mov"),
         (only_tests, {}, "has no split 'train': its splits are test"),
         (damaged_archive, {}, "faces.zip cannot be read"),
-        (damaged_tar, {}, "made.tar.gz cannot be read"),
         (pairs, {}, "left, right.*--image-column"),
         (web_dataset, {}, "mask.png, png.*--image-column"),
         (fill, {"data_files": ("gone/*.png",)}, "--data-files gone/.*no such image"),
@@ -350,28 +330,8 @@ def test_labels_from_the_metadata_may_miss_one_in_a_hundred(
     assert "without a row in the metadata: 1 image (119.png)" in a.summary
 
 
-@pytest.mark.parametrize("names", [("trainA", "trainB", "testA"), ("TRAINA", "trainb", "TestA")])
-def test_two_domains_in_one_folder_in_any_case(
-    tmp_path: Path, load: Any, names: tuple[str, ...]
-) -> None:
-    for seed, name in enumerate(names):
-        fill(tmp_path / "set" / name, 20, seed)
-    a, b = load(tmp_path / "set", two=True)
-    check(a, noise(20), noise(20, 2))
-    check_hash_split(b, noise(20, 1))
-
-
 def test_an_archive_can_be_named_itself(tmp_path: Path, load: Any) -> None:
     archive(tmp_path / "set")
     (made,) = (tmp_path / "set").iterdir()
     fill(tmp_path / "set", seed=OTHERS)
     check_hash_split(load(made), noise(20))
-
-
-def test_another_path_of_the_same_images_gives_the_same_fingerprint(
-    tmp_path: Path, load: Any
-) -> None:
-    fill(tmp_path / "set" / "train")
-    first = load(tmp_path / "set").fingerprint()
-    (tmp_path / "set").rename(tmp_path / "renamed")
-    assert load(tmp_path / "renamed").fingerprint() == first

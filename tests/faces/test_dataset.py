@@ -2,11 +2,8 @@
 
 import hashlib
 import io
-import subprocess
-import sys
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import datasets
 import numpy as np
@@ -48,31 +45,14 @@ def difference(first: Face, second: Face, style: str) -> float:
     return float(np.abs(pixels(first, style) - pixels(second, style)).mean())
 
 
-def digest() -> str:
+def test_the_drawing_is_the_same_on_every_machine():
     texts = [
         face_svg(face_at(index, seed), style)
         for seed in (0, 7)
         for index in (*range(20), TEST_START)
         for style in STYLES
     ]
-    return hashlib.sha256("".join(texts).encode()).hexdigest()
-
-
-def test_the_drawing_is_the_same_on_every_machine():
-    assert digest() == PINNED
-
-
-def test_the_drawing_is_the_same_in_another_process():
-    program = "import test_dataset; print(test_dataset.digest())"
-    path = [str(Path(__file__).parent), str(Path(faces.__file__).parents[2])]
-    finished = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path[:0] = {path}; {program}"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"PYTHONHASHSEED": "99"},
-    )
-    assert finished.stdout.strip() == digest()
+    assert hashlib.sha256("".join(texts).encode()).hexdigest() == PINNED
 
 
 def test_another_seed_and_another_index_give_another_face():
@@ -106,10 +86,6 @@ def test_factors_are_independent_in_pairs():
     columns.append([face.variation for face in drawn])
     correlation = np.corrcoef(np.array(columns, dtype=np.float64)) - np.eye(len(columns))
     assert np.abs(correlation).max() < 5 / 2000**0.5
-    # Chi-squared of one contingency table: 9 x 9 degrees of freedom, six standard deviations.
-    table = Counter((face.hair_style, face.hair_colour) for face in drawn)
-    chi_squared = sum((table[key] - 20) ** 2 / 20 for key in table) + 20 * (100 - len(table))
-    assert chi_squared < 81 + 6 * (2 * 81) ** 0.5
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -138,13 +114,6 @@ def test_no_two_faces_look_the_same(style):
         assert np.abs(drawings[:index] - drawings[index]).mean(axis=1).min() > 8
 
 
-@pytest.mark.parametrize("size", [8, 64, 100])
-@pytest.mark.parametrize("style", STYLES)
-def test_a_png_is_rgb_and_square(style, size):
-    image = Image.open(io.BytesIO(faces.face_png(face_at(3), style, size)))
-    assert (image.format, image.mode, image.size) == ("PNG", "RGB", (size, size))
-
-
 def test_a_dataset_holds_exact_pairs_with_their_factors(tmp_path):
     rows = synthetic_faces(12, start=TEST_START, seed=3, size=32, cache_dir=str(tmp_path))
     assert rows.column_names == [*STYLES, "index", *FACTORS, *faces.CONTINUOUS]
@@ -153,6 +122,7 @@ def test_a_dataset_holds_exact_pairs_with_their_factors(tmp_path):
         assert rows.features[factor] == datasets.ClassLabel(names=list(values))
     for style in STYLES:
         assert isinstance(rows.features[style], datasets.Image)
+        assert rows[0][style].size == (32, 32)
     stored = rows.cast_column("anime", datasets.Image(decode=False))
     stored = stored.cast_column("cartoon", datasets.Image(decode=False))
     for row in stored:
@@ -183,11 +153,6 @@ def test_the_number_of_processes_changes_no_row(tmp_path, monkeypatch):
     assert len(shared.cache_files) == 2
     assert alone._fingerprint == shared._fingerprint
     assert alone.data.to_pydict() == shared.data.to_pydict()
-
-
-def test_the_version_follows_the_drawing():
-    assert len(faces.drawing_version()) == 16
-    assert set(faces.drawing_version()) <= set("0123456789abcdef")
 
 
 def test_errors_name_the_value_and_the_rule():

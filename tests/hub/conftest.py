@@ -1,6 +1,5 @@
 """A small trained run, and `hf-gen` on the loopback Hub."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -38,22 +37,16 @@ def api(loopback_hub: LoopbackHub) -> HfApi:
 
 
 @pytest.fixture
-def fresh(loopback_hub: LoopbackHub, tmp_path: Path) -> Run:
+def fresh(
+    loopback_hub: LoopbackHub, tmp_path: Path, start_python: Callable[..., subprocess.Popen[str]]
+) -> Run:
     """A program in a fresh process that knows the loopback Hub only."""
 
     def run(program: str, *arguments: str, source: Path = ROOT) -> tuple[int, str]:
-        environment = loopback_hub.environment(tmp_path)
-        finished = subprocess.run(
-            [sys.executable, "-c", program, *arguments],
-            env={**os.environ, **environment, "PYTHONPATH": str(source)},
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=240,
-            check=False,
-        )
-        return finished.returncode, finished.stdout
+        environment = loopback_hub.environment(tmp_path) | {"PYTHONPATH": str(source)}
+        process = start_python(program, *arguments, cwd=tmp_path, **environment)
+        output, errors = process.communicate(timeout=240)
+        return process.returncode, errors + output
 
     return run
 

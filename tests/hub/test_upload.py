@@ -25,25 +25,23 @@ class Push(NamedTuple):
 
     repo_type: RepoType
     run: Callable[..., tuple[int, str]]
-    overwrite: str = "--overwrite"
+    overwrite: str
 
 
 @pytest.fixture(params=["run", "component", "dataset", "space", "training"])
 def pushed(request: pytest.FixtureRequest, push: Run, train_and_push: Run, finished: Path) -> Push:
     """Each of the commands that upload something to `NAME`; more flags may follow."""
     run = (str(finished), "--repo-id", NAME)
-    commands = {
-        "run": Push("model", partial(push, *run)),
-        "component": Push("model", partial(push, *run, "--component", "vae")),
-        "dataset": Push(
-            "dataset", partial(push, "--dataset", NAME, "--train", "12", "--test", "8")
-        ),
-        "space": Push("space", partial(push, "--space", NAME)),
-        "training": Push(
-            "model", partial(train_and_push, "--hub-model-id", NAME), "--hub-overwrite"
-        ),
+    commands: dict[str, tuple[RepoType, Run, tuple[str, ...]]] = {
+        "run": ("model", push, run),
+        "component": ("model", push, (*run, "--component", "vae")),
+        "dataset": ("dataset", push, ("--dataset", NAME, "--train", "12", "--test", "8")),
+        "space": ("space", push, ("--space", NAME)),
+        "training": ("model", train_and_push, ("--hub-model-id", NAME)),
     }
-    return commands[request.param]
+    repo_type, command, flags = commands[request.param]
+    overwrite = "--hub-overwrite" if command is train_and_push else "--overwrite"
+    return Push(repo_type, partial(command, *flags), overwrite)
 
 
 def test_a_repository_with_files_of_other_origin_needs_the_overwrite_flag(
@@ -143,7 +141,7 @@ def test_the_readme_of_a_new_repository_is_replaced(
     loopback_hub.create(NAME)
     repository = loopback_hub.repository(NAME)
     loopback_hub.put(NAME, {"README.md": b"---\nlicense: mit\n---\n"})
-    first = repository.commit(repository.head.files, "initial commit", author="tester", branch="x")
+    first = repository.commit(repository.head.files, "initial commit", branch="x")
     alone = type(first)(**{**vars(first), "parent": None})
     repository.commits[alone.sha], repository.branches["main"] = alone, alone.sha
     uploaded(tmp_path, loopback_hub, "README.md")

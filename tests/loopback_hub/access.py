@@ -1,9 +1,7 @@
 """Tokens and their rights, and the errors of the Hub as `huggingface_hub` reads them."""
 
-import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 from urllib.parse import unquote
 
 from starlette.requests import Request
@@ -38,8 +36,7 @@ class ErrorResponse(Exception):
         )
 
 
-@dataclass(frozen=True)
-class Account:
+class Account(NamedTuple):
     name: str
     role: Literal["read", "write"]
 
@@ -47,15 +44,9 @@ class Account:
 class Access:
     """The rules of the Hub about tokens, private repositories and rights to write."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, accounts: Mapping[str, Account]) -> None:
         self.store = store
-        self._accounts: dict[str, Account] = {}
-
-    def add(self, account: Account) -> str:
-        """Makes a token of an account."""
-        token = f"hf_{secrets.token_hex(17)}"
-        self._accounts[token] = account
-        return token
+        self._accounts = accounts
 
     def account(self, request: Request) -> Account | None:
         """The account of a request, None without a token."""

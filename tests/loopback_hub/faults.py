@@ -3,7 +3,6 @@
 A request gets the oldest fault that matches it and has times left, and only that one.
 """
 
-import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -22,16 +21,7 @@ _MESSAGES = {
 
 @dataclass
 class Fault:
-    """A fault of the requests that match.
-
-    Attributes:
-        method: An HTTP method.
-        endpoint: The name of an endpoint.
-        path: A pattern of the request's path, as in a shell.
-        times: How many matching requests get it, None for all.
-        play: The response.
-        played: How many have got it.
-    """
+    """A response to the next `times` requests whose path matches a pattern, as in a shell."""
 
     method: str
     endpoint: str
@@ -50,12 +40,11 @@ class Fault:
 
 
 class Faults:
-    """Injects faults; each method returns the fault, whose `played` counts."""
+    """Injects faults."""
 
     def __init__(self, endpoints: frozenset[str]) -> None:
         self._endpoints = endpoints
         self._faults: list[Fault] = []
-        self._lock = threading.Lock()
 
     def fail(
         self,
@@ -66,64 +55,55 @@ class Faults:
         times: int | None = 1,
         path: str = "*",
         error_code: str | None = None,
-    ) -> Fault:
+    ) -> None:
         """An error response; that of 404 is RepoNotFound unless `error_code` is given."""
         message = _MESSAGES.get(status, "Internal error, we are looking into it")
         code = error_code or ("RepoNotFound" if status == 404 else "")
         headers = {"X-Error-Message": message, "X-Error-Code": code}
-        return self._add(method, endpoint, path, times, _error(status, {"error": message}, headers))
+        self._add(method, endpoint, path, times, _error(status, {"error": message}, headers))
 
-    def refuse_card(self, message: str) -> Fault:
+    def refuse_card(self, message: str) -> None:
         """The Hub finds this error in every card."""
         body = {"errors": [{"message": message}], "warnings": []}
-        return self._add("POST", "validate-yaml", "*", None, _error(400, body, {}))
+        self._add("POST", "validate-yaml", "*", None, _error(400, body, {}))
 
-    def cut_download(self, path: str = "*", *, after: int = 0, times: int | None = 1) -> Fault:
+    def cut_download(self, path: str = "*", *, after: int = 0, times: int | None = 1) -> None:
         """The connection ends after so many bytes of a file; its headers promise them all."""
+        # uvicorn closes a connection that is left unfinished.
+        self._change_download(path, times, lambda body: body[:after], more_body=True)
 
-        async def play(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-            async def cut(message: Message) -> None:
-                if message["type"] == "http.response.body":
-                    message = {**message, "body": message["body"][:after], "more_body": True}
-                await send(message)
-
-            await app(scope, receive, cut)  # uvicorn closes a connection that is left unfinished
-
-        return self._add("GET", "resolve", path, times, play)
-
-    def corrupt_download(self, path: str = "*", *, times: int | None = None) -> Fault:
+    def corrupt_download(self, path: str = "*", *, times: int | None = None) -> None:
         """A file comes with a wrong byte; length, status and ETag are right."""
+        self._change_download(
+            path, times, lambda body: body[:-1] + bytes(byte ^ 0xFF for byte in body[-1:])
+        )
 
+    def _change_download(
+        self, path: str, times: int | None, change: Callable[[bytes], bytes], **flags: bool
+    ) -> None:
         async def play(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-            async def spoil(message: Message) -> None:
-                body = bytearray(message.get("body", b""))
-                if body:
-                    body[len(body) // 2] ^= 0xFF
-                    message = {**message, "body": bytes(body)}
+            async def changed(message: Message) -> None:
+                if message["type"] == "http.response.body":
+                    message = {**message, "body": change(message.get("body", b"")), **flags}
                 await send(message)
 
-            await app(scope, receive, spoil)
+            await app(scope, receive, changed)
 
-        return self._add("GET", "resolve", path, times, play)
+        self._add("GET", "resolve", path, times, play)
 
     def clear(self) -> None:
         """Removes all faults."""
-        with self._lock:
-            self._faults.clear()
+        self._faults.clear()
 
     def find(self, method: str, endpoint: str, path: str) -> Fault | None:
         """The fault that a request gets, if any."""
-        with self._lock:
-            return next((f for f in self._faults if f.takes(method, endpoint, path)), None)
+        return next((f for f in self._faults if f.takes(method, endpoint, path)), None)
 
-    def _add(self, method: str, endpoint: str, path: str, times: int | None, play: Play) -> Fault:
+    def _add(self, method: str, endpoint: str, path: str, times: int | None, play: Play) -> None:
         if endpoint not in self._endpoints:
             known = ", ".join(sorted(self._endpoints))
             raise ValueError(f"no endpoint {endpoint!r}: there are {known}")
-        fault = Fault(method, endpoint, path, times, play)
-        with self._lock:
-            self._faults.append(fault)
-        return fault
+        self._faults.append(Fault(method, endpoint, path, times, play))
 
 
 def _error(status: int, body: object, headers: dict[str, str]) -> Play:

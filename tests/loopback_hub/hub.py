@@ -1,5 +1,6 @@
 """The loopback Hub as an object: started in a thread, used over HTTP, inspected by tests."""
 
+import secrets
 import socket
 import threading
 import time
@@ -35,10 +36,14 @@ class LoopbackHub:
         self._socket.bind(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self.store = Store()
-        access = Access(self.store)
-        self.write_token = access.add(Account("tester", "write"))
-        self.read_token = access.add(Account("tester", "read"))
-        self.other_user_token = access.add(Account("other-user", "write"))
+        accounts = (
+            Account("tester", "write"),
+            Account("tester", "read"),
+            Account("other-user", "write"),
+        )
+        tokens = [f"hf_{secrets.token_hex(17)}" for _ in accounts]
+        self.write_token, self.read_token, self.other_user_token = tokens
+        access = Access(self.store, dict(zip(tokens, accounts, strict=True)))
         self._app = App(Reading(access), Writing(access, self.url))
         self.faults = self._app.faults
         self._server = uvicorn.Server(
@@ -71,10 +76,6 @@ class LoopbackHub:
         self._socket.close()
         if self._app.mistakes:
             raise ExceptionGroup("bugs of the loopback Hub", self._app.mistakes)
-
-    def wait(self) -> None:
-        """Waits until the server ends."""
-        self._thread.join()
 
     def environment(self, home: Path, token: str | None = None) -> dict[str, str]:
         """The variables with which a fresh process talks to this Hub alone.

@@ -24,14 +24,8 @@ class Reading:
     async def whoami(self, request: Request) -> Response:
         account = self.access.logged_in(request)
         token = {"displayName": "loopback", "role": account.role}
-        return JSONResponse(
-            {
-                "type": "user",
-                "name": account.name,
-                "orgs": [],
-                "auth": {"type": "access_token", "accessToken": token},
-            }
-        )
+        auth = {"type": "access_token", "accessToken": token}
+        return JSONResponse({"type": "user", "name": account.name, "orgs": [], "auth": auth})
 
     async def auth_check(self, request: Request) -> Response:
         self.access.repository(request)
@@ -68,18 +62,9 @@ class Reading:
 
     async def commits(self, request: Request) -> Response:
         repository = self.access.repository(request)
-        return JSONResponse(
-            [
-                {
-                    "id": commit.sha,
-                    "title": commit.title,
-                    "message": "",
-                    "date": commit.date,
-                    "authors": [{"user": commit.author}],
-                }
-                for commit in repository.history(commit_of(repository, request))
-            ]
-        )
+        history = repository.history(commit_of(repository, request))
+        lines = ({"id": one.sha, "title": one.title, "date": one.date} for one in history)
+        return JSONResponse([{**line, "message": "", "authors": []} for line in lines])
 
     async def resolve(self, request: Request) -> Response:
         """A file, or the part of it in the Range header; its headers alone for HEAD."""
@@ -114,15 +99,10 @@ def _information(
     card = metadata_of(blobs.read(readme).decode()) if readme else {}
     shown = ("pipeline_tag", "library_name", "model-index")
     described = {
-        "_id": commit.sha[:24],
         "id": repository.repo_id,
-        "author": repository.owner,
         "sha": commit.sha,
         "private": repository.private,
         "gated": False,
-        "disabled": False,
-        "downloads": 0,
-        "likes": 0,
         "tags": card.get("tags") or [],
         "cardData": card,
         "lastModified": commit.date,

@@ -39,7 +39,6 @@ class Commit:
     sha: str
     parent: str | None
     title: str
-    author: str
     date: str
     files: Mapping[str, Entry]
 
@@ -102,14 +101,12 @@ class Repository:
             yield step
             step = self.commits[step.parent] if step.parent else None
 
-    def commit(
-        self, files: Mapping[str, Entry], title: str, *, author: str, branch: str = "main"
-    ) -> Commit:
+    def commit(self, files: Mapping[str, Entry], title: str, branch: str = "main") -> Commit:
         """Makes `files` the content of a branch."""
         parent = self.branches.get(branch)
         date = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
-        described = f"{parent} {title} {author} {date} {sorted(files.items())}"
-        made = Commit(git_hash("commit", described.encode()), parent, title, author, date, files)
+        described = f"{parent} {title} {date} {sorted(files.items())}"
+        made = Commit(git_hash("commit", described.encode()), parent, title, date, files)
         self.commits[made.sha], self.branches[branch] = made, made.sha
         return made
 
@@ -132,7 +129,7 @@ class Store:
     ) -> Repository:
         repository = Repository(repo_id, repo_type, private, sdk, hardware)
         attributes = {".gitattributes": self.blobs.add(_GIT_ATTRIBUTES.encode())}
-        repository.commit(attributes, "initial commit", author=repository.owner)
+        repository.commit(attributes, "initial commit")
         self.repositories[repo_type, repo_id] = repository
         return repository
 
@@ -144,7 +141,7 @@ class Store:
             for path, content in files.items()
         }
         merged = {**repository.head.files, **entries}
-        return repository.commit(merged, "Upload files", author=repository.owner)
+        return repository.commit(merged, "Upload files")
 
 
 def is_large(path: str, size: int) -> bool:

@@ -95,8 +95,7 @@ class Writing:
         for line in lines:
             self._apply(files, line["key"], line["value"])
         self._check_card(repository, files)
-        author = self.access.logged_in(request).name
-        made = repository.commit(files, header["summary"], author=author, branch=branch)
+        made = repository.commit(files, header["summary"], branch)
         url = f"{self.url}/{repository.repo_id}/commit/{made.sha}"
         return JSONResponse({"success": True, "commitOid": made.sha, "commitUrl": url})
 

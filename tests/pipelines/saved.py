@@ -21,12 +21,12 @@ WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
 class Identity(ModelMixin, ConfigMixin):
-    """Latents and translations that are the image itself: what is done to them is visible."""
+    """Latents that are the image itself, and a multiple as its translation: both can be seen."""
 
     @register_to_config
-    def __init__(self) -> None:
+    def __init__(self, factor: float = 1.0) -> None:
         super().__init__()
-        self.unused = torch.nn.Parameter(torch.zeros(1))
+        self.scale = torch.nn.Parameter(torch.tensor(factor))
 
     def encode(self, x: Tensor) -> AutoencoderTinyOutput:
         return AutoencoderTinyOutput(latents=x.clone())
@@ -35,7 +35,7 @@ class Identity(ModelMixin, ConfigMixin):
         return DecoderOutput(sample=z)
 
     def forward(self, sample: Tensor) -> DecoderOutput:
-        return DecoderOutput(sample=sample)
+        return DecoderOutput(sample=sample * self.scale)
 
 
 def kl(**config: Any) -> AutoencoderKL:

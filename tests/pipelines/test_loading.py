@@ -1,9 +1,7 @@
 """`load` returns what was saved; whatever is wrong with a folder is a clear error."""
 
-import io
 import json
 import logging
-import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +13,10 @@ from diffusers import ModelMixin
 from safetensors.torch import load_file, save_file
 
 from hf_gen.errors import UserError
-from hf_gen.models.cyclegan import PatchDiscriminator, ResnetGenerator
+from hf_gen.models.cyclegan import PatchDiscriminator
 from hf_gen.models.prior import LatentPrior
 from hf_gen.models.vae import ConvVAE
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline, load
-from hf_gen.pipelines.networks import GENERATORS, load_network
 from tests.pipelines.saved import (
     NETWORKS,
     WEIGHTS,
@@ -119,11 +116,6 @@ def test_loading_and_casting_warn_of_nothing(
     load(saved / name).to(torch.bfloat16)
     load(saved / name, dtype=torch.bfloat16).to("cpu", torch.float32)
     assert caplog.messages == []
-    # What diffusers does alone, so that this test ends with its reason.
-    network = type(NETWORKS[name]())
-    if network.__module__.startswith("diffusers"):
-        network.from_pretrained(saved / name / "vae").to(torch.bfloat16)
-        assert any("kept in float32: []" in message for message in caplog.messages)
 
 
 def test_a_class_loads_its_own_pipeline_only(saved: Path, tmp_path: Path) -> None:
@@ -144,11 +136,6 @@ def test_a_class_loads_its_own_pipeline_only(saved: Path, tmp_path: Path) -> Non
     ).read_bytes()
 
 
-def test_a_run_folder_loads_by_the_pipeline_in_it(folder: Path, tmp_path: Path) -> None:
-    folder.rename(tmp_path / "pipeline")
-    assert isinstance(load(tmp_path), VAEPipeline)
-
-
 # A copy of which pipeline, what changes in its index, and the error.
 WRONG_INDEX: list[tuple[str, dict[str, Any], str]] = [
     ("prior", {"spare": ["diffusers", "AutoencoderKL"]}, "has no component .*'spare'"),
@@ -157,15 +144,12 @@ WRONG_INDEX: list[tuple[str, dict[str, Any], str]] = [
     ("prior", {"vae": "text"}, "'vae'"),
     ("prior", {"resolution": "16"}, "resolution .* whole number from 1 to 1024, got '16'"),
     ("prior", {"resolution": ...}, "resolution .* whole number from 1 to 1024, got None"),
-    ("prior", {"resolution": 0}, "resolution .* got 0"),
     ("prior", {"resolution": 1.5}, "resolution .* got 1.5"),
     ("prior", {"resolution": 4096}, "resolution .* got 4096"),
     ("prior", {"resolution": 24}, "vae cannot be loaded: it does not take .* resolution 24"),
     ("translation", {"resolution": 24}, "resolution must be that of the generators"),
     ("translation", {"b_to_a": ...}, "'b_to_a'"),
-    ("translation", {"domain_b": ""}, "domain_b must be a name such as 'anime', got ''"),
     ("translation", {"domain_b": 3}, "domain_b must be a name such as 'anime', got 3"),
-    ("translation", {"domain_b": ["anime"]}, "domain_b"),
     ("translation", {"prior": ["modeling_hf_gen_prior", "LatentPrior"]}, "has no .*'prior'"),
     ("translation", {"_class_name": "VAEPipeline"}, "has no component .*'a_to_b'"),
 ]
@@ -191,15 +175,11 @@ def test_a_pipeline_without_a_prior_loads(folder: Path, entry: Any) -> None:
 
 
 @pytest.mark.parametrize("file", [INDEX, "vae/config.json"])
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 10**5])
+@pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b"[" * 10**5])
 def test_damaged_json_is_an_error(folder: Path, file: str, content: bytes) -> None:
     (folder / file).write_bytes(content)
     with pytest.raises(UserError, match=f"{folder / file} is damaged"):
         load(folder)
-    if file != INDEX:
-        (folder / INDEX).unlink()
-        with pytest.raises(UserError, match=f"{folder / file} is damaged"):
-            load(folder)
 
 
 def keep(changes: Callable[[dict[str, torch.Tensor]], Any]) -> Callable[[Path], None]:
@@ -213,57 +193,30 @@ def keep(changes: Callable[[dict[str, torch.Tensor]], Any]) -> Callable[[Path], 
     return damage
 
 
-def be_a_pickle(file: Path) -> None:
-    torch.save(load_file(file), file.with_suffix(".bin"))
-    file.unlink()
-
-
-def be_a_trap(file: Path) -> None:
-    trap = io.BytesIO()
-    pickle.dump(_Trap(file.parents[2] / "sprung"), trap)
-    file.with_suffix(".bin").write_bytes(trap.getvalue())
-    file.unlink()
-
-
-class _Trap:
-    def __init__(self, sprung: Path) -> None:
-        self.sprung = sprung
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.sprung,)
-
-
 DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "absent": (Path.unlink, "it has no safetensors, it needs a"),
-    "a pickle": (be_a_pickle, "it has no safetensors, it needs a"),
-    "a trap": (be_a_trap, "it has no safetensors, it needs a"),
-    "empty": (lambda file: file.write_bytes(b""), "header"),
     "cut": (lambda file: file.write_bytes(file.read_bytes()[:-9]), "header"),
-    "noise": (lambda file: file.write_bytes(b"\xff" * 999), "header"),
     "missing": (keep(lambda weights: weights.pop(min(weights))), "network, missing key"),
     "extra": (keep(lambda weights: weights.update(x=torch.zeros(3))), "unexpected key x"),
     "shape": (
         keep(lambda weights: weights.update({min(weights): torch.zeros(2, 7)})),
         r"has shape \(2, 7\), not",
     ),
-    "not finite": (
-        keep(lambda weights: weights[max(weights)].view(-1)[-1:].fill_(torch.nan)),
-        "not all finite numbers",
-    ),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("folder", [*NETWORKS, "prior", "translation"], indirect=True)
-def test_weights_that_are_not_those_of_the_network_are_an_error(
-    folder: Path, damage: str, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(
+    "folder",
+    ["DenseVAE", "AutoencoderKL", "AutoencoderTiny", "prior", "translation"],
+    indirect=True,
+)
+def test_weights_that_are_not_those_of_the_network_are_an_error(folder: Path, damage: str) -> None:
     component = {"prior": "prior", "translation": "b_to_a"}.get(folder.name, "vae")
     damage_it, message = DAMAGES[damage]
     damage_it(folder / component / WEIGHTS)
     with pytest.raises(UserError, match=f"{folder / component} cannot be loaded.*{message}"):
         load(folder)
-    assert not (tmp_path / "sprung").exists()
 
 
 def test_a_component_is_of_its_own_kind_only(saved: Path, folder: Path, tmp_path: Path) -> None:
@@ -299,13 +252,6 @@ def test_a_prior_that_does_not_fit_is_an_error(folder: Path) -> None:
     LatentPrior((6, 1, 1)).save_pretrained(folder / "prior")
     with pytest.raises(UserError, match=r"this vae, \(5, 1, 1\), and it is for \(6, 1, 1\)"):
         load(folder)
-
-
-def test_fine_tuning_an_autoencoder_takes_no_generator(saved: Path) -> None:
-    with pytest.raises(UserError, match="holds a ResnetGenerator, and hf_gen loads ConvVAE"):
-        load_network(saved / "translation", "a_to_b")
-    network = load_network(saved / "translation", "a_to_b", GENERATORS)
-    assert isinstance(network, ResnetGenerator)
 
 
 # An autoencoder alone, and the resolution of the pipeline that it becomes.
@@ -373,15 +319,12 @@ HOSTILE: dict[str, tuple[str, dict[str, Any], str]] = {
     "exponent": ("tiny", {"out_channels": 10**12}, "a tensor of .* numbers"),
     "number": ("kl", {"in_channels": 10**100}, "does not describe a network"),
     "zero": ("kl", {"norm_num_groups": 0}, "does not describe a network"),
-    "text": ("kl", {"block_out_channels": "wide"}, "does not describe a network"),
-    "nested": ("kl", {"down_block_types": [["DownEncoderBlock2D"]] * 2}, "does not describe"),
     "upsampling": ("tiny", {"upsampling_scaling_factor": 90_000}, "resolution 256: it has a"),
     "scale": ("tiny", {"upsampling_scaling_factor": 3}, "at resolution 256: it makes"),
     "attention": ("kl", ATTENTION, "at resolution 512: it has a tensor"),
     "grey": ("kl", {"in_channels": 1, "out_channels": 1}, "does not take images at resolution 64"),
     "class": ("kl", {"_class_name": "UNet2DModel"}, "holds a UNet2DModel, and hf_gen loads ConvV"),
     "no class": ("kl", {"_class_name": None}, "holds a None, and hf_gen loads ConvVAE, DenseVAE"),
-    "list": ("kl", {"_class_name": ["AutoencoderKL"]}, "holds a .*, and hf_gen loads ConvVAE"),
     "other": ("kl", {"_class_name": "AutoencoderTiny"}, "not those of its network"),
     "long": ("kl", {"scaling_factor": "0" * 10**6}, r"must not be larger than 1 MB, and has 1\.0"),
 }

@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import hf_gen
 from hf_gen.faces import face_at, face_png
 from hf_gen.pipelines import VAEPipeline, load
+from tests.launching import ROOT
 
-ROOT = Path(hf_gen.__file__).parents[1]
 ABSENT = ("datasets", "pyarrow", "gradio", "hf_gen", "__editable__")
 
 

@@ -23,15 +23,7 @@ Errors = tuple[type[Exception], ...]
 
 
 class Outcome(NamedTuple):
-    """What came of one input.
-
-    Attributes:
-        name: Of the input.
-        result: "rejected" with a clear error, "accepted", or what went wrong.
-        message: The error, or the end of its traceback.
-        seconds: Processor time.
-        megabytes: By which the memory of the process grew meanwhile.
-    """
+    """What came of one input: "rejected", "accepted", or what went wrong; time and memory used."""
 
     name: str
     result: str
@@ -117,11 +109,11 @@ def _try(
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
-    most = _memory("VmSize") + 4 * megabytes * _MEGABYTE
+    most = memory("VmSize") + 4 * megabytes * _MEGABYTE
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     for one in inputs:
         Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # resets the peak
-        before, began = _memory("VmRSS"), time.process_time()
+        before, began = memory("VmRSS"), time.process_time()
         result, message = ACCEPTED, ""
         try:
             attempt(one)
@@ -130,12 +122,12 @@ def _try(
         except BaseException as error:
             result = f"raised {type(error).__name__}"
             message = "".join(traceback.format_exception(error)[-3:])
-        seconds, grown = time.process_time() - began, _memory("VmHWM") - before
+        seconds, grown = time.process_time() - began, memory("VmHWM") - before
         sending.send(Outcome(one.name, result, message[:2000], seconds, grown / _MEGABYTE))
 
 
-def _memory(field: str) -> int:
-    """Bytes, of a field of this process's status."""
-    text = Path("/proc/self/status").read_text(encoding="utf-8")
+def memory(field: str, process: int | str = "self") -> int:
+    """Bytes, of a field of a process's status."""
+    text = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
     (kilobytes,) = re.findall(rf"{field}:\s+(\d+) kB", text)
     return 1024 * int(kilobytes)

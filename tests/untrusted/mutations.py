@@ -25,13 +25,7 @@ WRONG: tuple[Any, ...] = (
 
 
 class Input(NamedTuple):
-    """A file to try.
-
-    Attributes:
-        source: The name of the valid file.
-        content: The bytes.
-        how: What broke it, and which one it is.
-    """
+    """A file to try, the name of the valid one, and how it was broken."""
 
     source: str
     content: bytes

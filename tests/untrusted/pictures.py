@@ -12,7 +12,7 @@ from PIL import Image
 _SIZE = (24, 20)
 
 
-def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     """An image as a file."""
     file = io.BytesIO()
     image.save(file, kind, **options)
@@ -71,20 +71,16 @@ def hostile_images() -> dict[str, bytes]:
         "document.pdf": b"%PDF-1.7\n1 0 obj<</Type/Catalog>>endobj",
         "script.eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n(touch x) system\n",
         "picture.wmf": b"\xd7\xcd\xc6\x9a" + bytes(64),
-        "large.png": _png((30_000, 30_000), []),
-        "wide.png": _png((2**31 - 1, 8), []),
-        "flat.png": _png((0, 0), []),
-        "dense.png": _png((7000, 7000), [_idat((7000, 7000))]),
-        "empty.png": _png((4096, 4096), []),
-        "text-bomb.png": _png(
-            (16, 16), [(b"zTXt", b"a\0\0" + zlib.compress(bytes(2 * 10**7)))] * 9
-        ),
-        "colour-bomb.png": _png((16, 16), [(b"iCCP", b"a\0\0" + zeros)]),
-        "chunks.png": _png((16, 16), [(b"teSt", b"")] * 50_000 + [_idat((16, 16))]),
-        "frames.png": _png(
-            (16, 16), [(b"acTL", struct.pack(">II", 2**31 - 1, 0)), _idat((16, 16))]
-        ),
-        "more-pixels.png": _png((16, 16), [_idat((4000, 4000))]),
+        "large.png": png((30_000, 30_000), []),
+        "wide.png": png((2**31 - 1, 8), []),
+        "flat.png": png((0, 0), []),
+        "dense.png": png((7000, 7000), [_idat((7000, 7000))]),
+        "empty.png": png((4096, 4096), []),
+        "text-bomb.png": png((16, 16), [(b"zTXt", b"a\0\0" + zlib.compress(bytes(2 * 10**7)))] * 9),
+        "colour-bomb.png": png((16, 16), [(b"iCCP", b"a\0\0" + zeros)]),
+        "chunks.png": png((16, 16), [(b"teSt", b"")] * 50_000 + [_idat((16, 16))]),
+        "frames.png": png((16, 16), [(b"acTL", struct.pack(">II", 2**31 - 1, 0)), _idat((16, 16))]),
+        "more-pixels.png": png((16, 16), [_idat((4000, 4000))]),
         "loop.tif": _tiff([(256, 4, 1, 16), (257, 4, 1, 16)], following=8),
         "loop-in-exif.jpg": _jpeg_with(_tiff([(0x8769, 4, 1, 8), (0x0112, 3, 1, 6)], following=8)),
         "long-exif.jpg": _jpeg_with(_tiff([(0x010E, 2, 2**31, 8)] * 500, following=0)),
@@ -107,8 +103,11 @@ def _film() -> dict[str, Any]:
     return {"save_all": True, "append_images": [noise(seed=seed) for seed in (1, 2)]}
 
 
-def _png(size: tuple[int, int], chunks: Sequence[tuple[bytes, bytes]]) -> bytes:
-    header = (b"IHDR", struct.pack(">IIBBBBB", *size, 8, 2, 0, 0, 0))
+def png(
+    size: tuple[int, int], chunks: Sequence[tuple[bytes, bytes]], bits: int = 8, colours: int = 2
+) -> bytes:
+    """A PNG that claims a size, and has these chunks, whatever is in them."""
+    header = (b"IHDR", struct.pack(">IIBBBBB", *size, bits, colours, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(content))
         + name

@@ -29,8 +29,8 @@ from hf_gen.hub.upload import Repository
 from hf_gen.models.vae import ConvVAE
 from hf_gen.pipelines import VAEPipeline, load
 from hf_gen.runs.folder import RunFolder
+from tests.pipelines.saved import WEIGHTS, change_json
 
-WEIGHTS = "diffusion_pytorch_model.safetensors"
 ERRORS = (UserError, ValueError, OSError)
 _LOADS: dict[str, Callable[[Path], object]] = {
     "load": load,
@@ -61,14 +61,10 @@ def folder(tmp_path: Path) -> Path:
             (place / f"{name}.py").write_text(trap)
         for name in ("diffusion_pytorch_model.bin", "pytorch_model.bin", "model.pkl"):
             (place / name).write_bytes(pickle.dumps(_Trap(mark)))
-    _change(folder / "model_index.json", trust_remote_code=True, custom_pipeline="pipeline")
+    change_json(folder / "model_index.json", trust_remote_code=True, custom_pipeline="pipeline")
     places = {"AutoModel": "trap.Trap", "AutoencoderKL": "user/trap--trap.Trap"}
-    _change(folder / "vae" / "config.json", trust_remote_code=True, auto_map=places)
+    change_json(folder / "vae" / "config.json", trust_remote_code=True, auto_map=places)
     return folder
-
-
-def _change(file: Path, **changes: object) -> None:
-    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
 
 
 def _write_index(folder: Path, shard: str) -> None:
@@ -109,8 +105,8 @@ def test_an_unknown_class_is_rejected_and_not_imported(
     monkeypatch.chdir(folder)
     names = ("Trap", "os.system", "AutoModel", "UNet2DModel")
     for module, name in itertools.product(("trap", "pipeline", "diffusers"), names):
-        _change(folder / "model_index.json", vae=[module, name])
-        _change(folder / "vae" / "config.json", _class_name=name)
+        change_json(folder / "model_index.json", vae=[module, name])
+        change_json(folder / "vae" / "config.json", _class_name=name)
         with pytest.raises(ERRORS):
             load_it(folder)
     assert not (tmp_path / "mark").exists()
@@ -164,22 +160,9 @@ def test_a_link_out_of_the_folder_is_rejected(folder: Path, tmp_path: Path, name
         load(folder)
 
 
-def test_the_cache_of_the_hub_may_link_to_its_blobs(folder: Path, tmp_path: Path) -> None:
-    snapshot = tmp_path / "models--user--name" / "snapshots" / "0123"
-    blobs = tmp_path / "models--user--name" / "blobs"
-    shutil.copytree(folder, snapshot)
-    blobs.mkdir()
-    for place, name in enumerate(("model_index.json", "vae/config.json", f"vae/{WEIGHTS}")):
-        (snapshot / name).rename(blobs / f"{place}")
-        (snapshot / name).symlink_to(blobs / f"{place}")
-    load(snapshot)
-    (tmp_path / "latest").symlink_to(snapshot)
-    load(tmp_path / "latest")
-
-
 @pytest.mark.parametrize("place", ["../secret", "/etc", "..", "vae/../../secret"])
 def test_a_component_is_not_loaded_from_outside(folder: Path, place: str) -> None:
-    _change(folder / "model_index.json", **{place: ["modeling_hf_gen_vae", "ConvVAE"]})
+    change_json(folder / "model_index.json", **{place: ["modeling_hf_gen_vae", "ConvVAE"]})
     with pytest.raises(UserError):
         load(folder)
 

@@ -9,7 +9,6 @@ import torch
 
 from hf_gen import cli
 from hf_gen.config import recipe_as_json
-from hf_gen.demo.models import ModelCache, find_models
 from hf_gen.errors import UserError
 from hf_gen.hub.cards import run_card
 from hf_gen.recipes import RECIPES
@@ -120,14 +119,3 @@ def test_the_folders_that_a_run_names_are_printed_before_they_are_read(
     with pytest.raises(UserError, match="private holds no images"):
         command(run.path)
     assert capsys.readouterr().err == f"{run.path}/run.json names {tmp_path / 'private'}\n"
-
-
-def test_the_demo_lists_broken_models_and_gives_clear_errors(tmp_path: Path) -> None:
-    broken_indices = {"list": "[]", "deep": "[" * 100_000, "class": '{"_class_name": {}}'}
-    for name, index in broken_indices.items():
-        (tmp_path / name / "pipeline").mkdir(parents=True)
-        (tmp_path / name / "pipeline" / "model_index.json").write_text(index)
-    cache = ModelCache(find_models(tmp_path, []))
-    for name in broken_indices:
-        with pytest.raises(UserError):
-            cache.get(f"runs/{name}")

@@ -1,1 +1,0 @@
-"""Fuzzing of what others send: valid files, broken at random, tried within limits."""
