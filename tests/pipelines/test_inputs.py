@@ -12,9 +12,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from hf_gen.images import open_image, square, to_pixels, to_tensor
+from hf_gen.images import open_image, square, to_tensor
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline
 from tests.pipelines.saved import Identity
+from tests.untrusted.pictures import valid_images
 
 SIZE = 4
 Prepare = Callable[[Any], Tensor]
@@ -33,40 +34,13 @@ def method(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def pictures() -> dict[str, Image.Image]:
-    numbers = np.random.default_rng(0)
-    colour = Image.fromarray(numbers.integers(0, 256, (40, 24, 3), dtype=np.uint8))
-    alpha = Image.fromarray(numbers.integers(0, 256, (40, 24, 4), dtype=np.uint8), "RGBA")
-    clear = colour.quantize(16)
-    clear.info["transparency"] = 3
-    return {
-        "RGB": colour,
-        "RGB, small": colour.resize((9, 11)),
-        "RGB, wide": colour.resize((100, 20)),
-        "RGBA": alpha,
-        "L": colour.convert("L"),
-        "LA": alpha.convert("LA"),
-        "1": colour.convert("1"),
-        "P": colour.quantize(16),
-        "P, transparent": clear,
-        "I;16": Image.fromarray(numbers.integers(0, 65536, (40, 24), dtype=np.uint16)),
-        "CMYK": colour.convert("CMYK"),
-    }
-
-
-@pytest.mark.parametrize("mode", [*pictures(), "turned"])
-def test_a_picture_of_any_kind_is_prepared_as_for_training(method: str, mode: str) -> None:
-    file = io.BytesIO()
-    if mode == "turned":
-        exif = Image.Exif()
-        exif[0x0112] = 6
-        pictures()["RGB"].save(file, "PNG", exif=exif)
-    else:
-        pictures()[mode].save(file, "TIFF" if mode == "CMYK" else "PNG")
+@pytest.mark.parametrize("name", valid_images())
+def test_a_picture_of_any_kind_is_prepared_as_for_training(method: str, name: str) -> None:
+    content = valid_images()[name]
     for size in (16, 33):
-        expected = to_tensor([square(open_image(file.getvalue()), size)])
+        expected = to_tensor([square(open_image(content), size)])
         prepare = prepare_by(method, size)
-        with Image.open(io.BytesIO(file.getvalue())) as picture:
+        with Image.open(io.BytesIO(content)) as picture:
             assert torch.equal(prepare(picture), expected)
             assert torch.equal(prepare([picture, picture]), expected.repeat(2, 1, 1, 1))
 
@@ -79,17 +53,13 @@ GREY_FLOATS = FLOATS[:1, :1].expand(1, 3, -1, -1)
 TAKEN: dict[str, tuple[Any, Tensor]] = {
     "an array": (PIXELS[0], FLOATS[:1]),
     "a batch as an array": (PIXELS, FLOATS),
-    "an array of floats in [0, 1]": (PIXELS[0] / 255, FLOATS[:1]),
     "a batch as float32": ((PIXELS / 255).astype(np.float32), FLOATS),
-    "a list of arrays": ([PIXELS[0], PIXELS[1]], FLOATS),
     "a grey array": (GREY, GREY_FLOATS),
     "one channel": (GREY[..., None], GREY_FLOATS),
     "clear": (np.zeros((SIZE, SIZE, 4), np.uint8), torch.ones(1, 3, SIZE, SIZE)),
     "a tensor": (FLOATS, FLOATS),
-    "one image as a tensor": (FLOATS[1], FLOATS[1:]),
     "bytes": (BYTES, FLOATS),
     "one image as bytes": (BYTES[1], FLOATS[1:]),
-    "a list of tensors": ([FLOATS[0], BYTES[1]], FLOATS),
     "a list of batches": ([FLOATS, BYTES[:1]], FLOATS[[0, 1, 0]]),
     "a tuple of many kinds": ((Image.fromarray(PIXELS[0]), PIXELS[1], BYTES[0]), FLOATS[[0, 1, 0]]),
     "an iterator": (map(Image.fromarray, PIXELS), FLOATS),
@@ -113,29 +83,18 @@ def test_images_as_they_come(method: str, kind: str) -> None:
         ("face.png", "got 'face.png': open a file with PIL.Image.open"),
         (["face.png"], "got 'face.png': open"),
         (Path("face.png"), "images must be PIL images, arrays or tensors"),
-        (b"\x89PNG", "images must be PIL images, arrays or tensors"),
-        (None, "got None"),
         ([None], "got None"),
         (torch.zeros(1, 3, 5, 5), "(batch, 3, 4, 4) in [-1, 1], got (1, 3, 5, 5): resize it"),
         (torch.zeros(1, 1, SIZE, SIZE), "got (1, 1, 4, 4)"),
-        (torch.zeros(SIZE, SIZE), "got (4, 4)"),
         (torch.full((1, 3, SIZE, SIZE), 255.0), "or uint8, got torch.float32 from 255 to 255"),
         (torch.full((1, 3, SIZE, SIZE), torch.nan), "got torch.float32 from nan to nan"),
         (torch.zeros(1, 3, SIZE, SIZE, dtype=torch.int64), "got torch.int64 from 0 to 0"),
         (np.full((SIZE, SIZE, 3), -1.0), "floats in [0, 1], got float64 from -1 to -1"),
-        (np.full((SIZE, SIZE, 3), 255.0), "floats in [0, 1], got float64 from 255 to 255"),
         (np.full((SIZE, SIZE, 3), np.nan), "got float64 from nan to nan"),
         (np.zeros((SIZE, SIZE, 3), np.int64), "must hold uint8 or floats in [0, 1], got int64"),
         (np.zeros((3, SIZE, 5), np.uint8), "1, 3 or 4 channels"),
-        (np.zeros((SIZE, 0, 3), np.uint8), "1, 3 or 4 channels"),
-        (np.zeros(3, np.uint8), "1, 3 or 4 channels"),
     ],
 )
 def test_anything_else_raises(method: str, given: Any, error: str) -> None:
     with pytest.raises(ValueError, match=re.escape(error)):
         prepare_by(method, SIZE)(given)
-
-
-def test_pictures_that_come_out_can_go_in_again(method: str) -> None:
-    prepare = prepare_by(method, SIZE)
-    assert np.array_equal(to_pixels(prepare(FLOATS)), PIXELS)

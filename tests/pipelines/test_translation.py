@@ -1,34 +1,21 @@
 """Translations and cycle reconstructions, in the direction that is given."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from diffusers import ConfigMixin, ImagePipelineOutput, ModelMixin
-from diffusers.configuration_utils import register_to_config
+from diffusers import ImagePipelineOutput
 from PIL import Image
 from torch import Tensor
 
 from hf_gen.images import to_pixels
-from hf_gen.models.cyclegan import ResnetGenerator, ResnetGeneratorOutput
+from hf_gen.models.cyclegan import ResnetGenerator
 from hf_gen.pipelines import TranslationPipeline
+from tests.pipelines.saved import Identity
 
 SIZE = 16
-
-
-class Scale(ModelMixin, ConfigMixin):
-    """A generator whose work can be seen: it multiplies."""
-
-    @register_to_config
-    def __init__(self, factor: float = 1.0) -> None:
-        super().__init__()
-        self.scale = torch.nn.Parameter(torch.tensor(factor))
-
-    def forward(self, sample: Tensor) -> ResnetGeneratorOutput:
-        return ResnetGeneratorOutput(sample=sample * self.scale)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +30,7 @@ def pipeline() -> TranslationPipeline:
 
 @pytest.fixture
 def seen() -> TranslationPipeline:
-    return TranslationPipeline(Scale(-1.0), Scale(0.5), 4, "anime", "cartoon")
+    return TranslationPipeline(Identity(-1.0), Identity(0.5), 4, "anime", "cartoon")
 
 
 def images(count: int, size: int = SIZE) -> Tensor:
@@ -53,13 +40,6 @@ def images(count: int, size: int = SIZE) -> Tensor:
 
 def as_array(pictures: list[Image.Image]) -> np.ndarray[Any, Any]:
     return np.stack([np.asarray(picture) for picture in pictures])
-
-
-def test_each_direction_has_its_generator(seen: TranslationPipeline) -> None:
-    pixels = images(2, 4)
-    assert torch.equal(seen.translate(pixels, output_type="pt"), -pixels)
-    assert torch.equal(seen.translate(pixels, direction="a_to_b", output_type="pt"), -pixels)
-    assert torch.equal(seen.translate(pixels, direction="b_to_a", output_type="pt"), pixels / 2)
 
 
 @pytest.mark.parametrize("direction", ["a_to_b", "b_to_a"])
@@ -82,29 +62,31 @@ def test_a_cycle_is_bit_identical_to_two_translations(
     pipeline: TranslationPipeline, direction: Any
 ) -> None:
     other: Any = "b_to_a" if direction == "a_to_b" else "a_to_b"
-    translated, cycled = pipeline.cycle(images(70), direction, "pt")
-    assert torch.equal(translated, pipeline.translate(images(70), direction, "pt"))
+    translated, cycled = pipeline.cycle(images(20), direction, "pt")
+    assert torch.equal(translated, pipeline.translate(images(20), direction, "pt"))
     assert torch.equal(cycled, pipeline.translate(translated, other, "pt"))
     assert not torch.equal(cycled, translated)
-    as_pictures = pipeline.cycle(images(70), direction)
+    as_pictures = pipeline.cycle(images(20), direction)
     assert np.array_equal(as_array(as_pictures[0]), to_pixels(translated))
     assert np.array_equal(as_array(as_pictures[1]), to_pixels(cycled))
 
 
-def test_a_cycle_starts_on_the_side_that_is_asked_for(seen: TranslationPipeline) -> None:
+def test_each_direction_has_its_generator(seen: TranslationPipeline) -> None:
     pixels = images(1, 4)
+    assert torch.equal(seen.translate(pixels, output_type="pt"), -pixels)
     for direction, expected in (("a_to_b", -pixels), ("b_to_a", pixels / 2)):
         made = seen.cycle(pixels, direction, "pt")  # type: ignore[arg-type]
         assert torch.equal(made[0], expected)
         assert torch.equal(made[1], -pixels / 2)
+        assert not made[1].requires_grad
     assert torch.equal(pixels, images(1, 4))
 
 
 def test_many_images_are_translated_as_one_is(pipeline: TranslationPipeline) -> None:
-    many = images(130)
+    many = images(70)
     made = pipeline.translate(many, output_type="pt")
-    assert len(made) == 130
-    for index in (0, 1, 62, 63, 64, 65, 127, 128, 129):
+    assert len(made) == 70
+    for index in (0, 15, 16, 63, 64, 69):
         alone = pipeline.translate(many[index : index + 1], output_type="pt")
         torch.testing.assert_close(made[index], alone[0], atol=1e-5, rtol=0)
 
@@ -132,42 +114,22 @@ def test_bf16_generators_give_float_images(pipeline: TranslationPipeline) -> Non
     assert torch.equal(cycled, rough.translate(translated, "b_to_a", "pt"))
 
 
-def test_no_gradient_is_kept(pipeline: TranslationPipeline) -> None:
-    translated, cycled = pipeline.cycle(images(1), output_type="pt")
-    assert not translated.requires_grad
-    assert not cycled.requires_grad
-
-
-def test_a_saved_pipeline_keeps_its_domains(pipeline: TranslationPipeline, tmp_path: Path) -> None:
-    pipeline.save_pretrained(tmp_path)
-    loaded = TranslationPipeline.from_pretrained(tmp_path)
-    config = loaded.config
-    assert (config.domain_a, config.domain_b, config.resolution) == ("anime", "cartoon", SIZE)
-    first, second = (one.cycle(images(2), output_type="pt") for one in (pipeline, loaded))
-    assert torch.equal(first[0], second[0])
-    assert torch.equal(first[1], second[1])
-
-
 def test_bad_arguments_raise(seen: TranslationPipeline) -> None:
     one, network = images(1, 4), ResnetGenerator(16, 4)
     ways = r"^direction must be a_to_b \(anime to cartoon\) or b_to_a \(cartoon to anime\), got "
     refused: list[tuple[str, Callable[[], object]]] = [
         (f"{ways}'x'$", lambda: seen.translate(one, "x")),  # type: ignore[arg-type]
-        (f"{ways}'anime'$", lambda: seen.cycle(one, "anime")),  # type: ignore[arg-type]
-        (f"{ways}None$", lambda: seen(one, None)),  # type: ignore[arg-type]
-        (f"{ways}\\['a_to_b'\\]$", lambda: seen(one, ["a_to_b"])),  # type: ignore[arg-type]
+        (f"{ways}\\['a_to_b'\\]$", lambda: seen.cycle(one, ["a_to_b"])),  # type: ignore[arg-type]
         ("output_type must be .*got 'np'", lambda: seen.translate(one, output_type="np")),  # type: ignore[arg-type]
         (
             "resolution must be that of the generators, got 32, and b_to_a is for 16: try 16",
-            lambda: TranslationPipeline(Scale(), network, 32),
+            lambda: TranslationPipeline(Identity(), network, 32),
         ),
-        ("domain_b must be a name such as 'anime', got ''", lambda: _named("a", "")),
-        ("domain_a must be a name such as 'anime', got 3", lambda: _named(3, "b")),
+        (
+            "domain_b must be a name such as 'anime', got ''",
+            lambda: TranslationPipeline(Identity(), Identity(), 4, "a", ""),
+        ),
     ]
     for error, call in refused:
         with pytest.raises(ValueError, match=error):
             call()
-
-
-def _named(domain_a: Any, domain_b: Any) -> TranslationPipeline:
-    return TranslationPipeline(Scale(), Scale(), 4, domain_a, domain_b)

@@ -9,10 +9,8 @@ import pytest
 import torch
 from diffusers import ModelMixin
 from diffusers.models.autoencoders.vae import DecoderOutput
-from safetensors.torch import load_file
 from torch import Tensor
 
-from hf_gen.errors import UserError
 from hf_gen.evaluation.prior import fit_prior
 from hf_gen.images import to_pixels
 from hf_gen.models.prior import LatentPrior
@@ -128,17 +126,12 @@ def test_a_list_of_generators_has_one_for_each_posterior(pipelines: Pipelines) -
 
 
 def test_without_a_generator_only_samples_are_random(pipeline: VAEPipeline) -> None:
-    first = pipeline.reconstruct(images(2), output_type="pt")
-    assert torch.equal(first, pipeline.reconstruct(images(2), output_type="pt"))
+    many = images(130)  # more than are encoded at once
+    first = pipeline.reconstruct(many, output_type="pt")
+    assert torch.equal(first, pipeline.reconstruct(many, output_type="pt"))
+    assert_close(first[[64, 129]], pipeline.reconstruct(many[[64, 129]], output_type="pt"))
     once, twice = (pipeline.sample(2, output_type="pt") for _ in range(2))
     assert not torch.equal(once, twice)
-
-
-def test_many_images_are_reconstructed_as_few_are(pipeline: VAEPipeline) -> None:
-    many = images(130)
-    made = pipeline.reconstruct(many, output_type="pt")
-    assert_close(made[64:66], pipeline.reconstruct(many[64:66], output_type="pt"))
-    assert_close(made[129:], pipeline.reconstruct(many[129:], output_type="pt"))
 
 
 @pytest.mark.parametrize("method", ["linear", "spherical"])
@@ -150,14 +143,9 @@ def test_an_interpolation_starts_and_ends_at_the_reconstructions(
     assert_close(path[[0, -1]], pipeline.reconstruct(ends, output_type="pt"))
 
 
-def test_a_linear_interpolation_has_even_steps(seen: VAEPipeline) -> None:
-    first, second = images(1, 4), images(1, 4, seed=2)
-    path = seen.interpolate(first, second, 5, output_type="pt")
-    for place, code in enumerate(path):
-        assert_close(code, (first + (second - first) * place / 4)[0])
-
-
-def test_a_spherical_interpolation_keeps_the_norm(seen: VAEPipeline) -> None:
+def test_a_linear_path_has_even_steps_and_a_spherical_one_keeps_the_norm(
+    seen: VAEPipeline,
+) -> None:
     first, second = images(1, 4), images(1, 4, seed=2)
     second = second / second.norm() * first.norm()
     path = seen.interpolate(first, second, 7, "spherical", output_type="pt")
@@ -165,7 +153,8 @@ def test_a_spherical_interpolation_keeps_the_norm(seen: VAEPipeline) -> None:
     angles = torch.cosine_similarity(path[:-1].flatten(1), path[1:].flatten(1)).arccos()
     torch.testing.assert_close(angles, angles[:1].repeat(6), atol=1e-3, rtol=0)
     straight = seen.interpolate(first, second, 7, output_type="pt")
-    assert straight[3].norm() < 0.95 * first.norm()
+    for place, code in enumerate(straight):
+        assert_close(code, (first + (second - first) * place / 6)[0])
 
 
 def test_a_spherical_interpolation_between_equal_or_opposite_codes_is_linear(
@@ -184,10 +173,11 @@ def test_frozen_dimensions_do_not_change(seen: VAEPipeline, method: Any) -> None
     path = seen.interpolate(first, second, 5, method, output_type="pt", frozen_dims=[0, 2])
     for frozen in (0, 2):
         assert torch.equal(path[:, frozen], first[:, frozen].repeat(5, 1, 1))
-    assert_close(path[0], first[0])
     assert_close(path[-1, 1], second[0, 1])
     still = seen.interpolate(first, second, 5, method, output_type="pt", frozen_dims=range(3))
     assert_close(still, first.repeat(5, 1, 1, 1))
+    assert torch.equal(first, images(1, 4))
+    assert torch.equal(second, images(1, 4, seed=2))
 
 
 def test_a_great_circle_is_that_of_the_free_dimensions(seen: VAEPipeline) -> None:
@@ -205,14 +195,7 @@ def test_a_traversal_changes_its_dimension_only(seen: VAEPipeline) -> None:
         for other in {0, 1, 2} - {dimension}:
             assert torch.equal(row[:, other], image[:, other].repeat(3, 1, 1))
         assert row[:, dimension].flatten(1).tolist() == [[v] * 16 for v in (-0.5, 0.0, 0.5)]
-
-
-def test_no_method_changes_the_images_that_it_is_given(seen: VAEPipeline) -> None:
-    first, second = images(1, 4), images(1, 4, seed=2)
-    seen.interpolate(first, second, output_type="pt", frozen_dims=[1])
-    seen.traverse(first, output_type="pt")
-    assert torch.equal(first, images(1, 4))
-    assert torch.equal(second, images(1, 4, seed=2))
+    assert torch.equal(image, images(1, 4))
 
 
 class Gains(Identity):
@@ -240,22 +223,11 @@ def test_influence_of_more_dimensions_than_are_decoded_at_once() -> None:
         network.decoder[1].weight[:, 66] = 0
     pipeline = VAEPipeline(network, resolution=SIZE)
     influence = pipeline.influence()
-    assert influence.shape == (70,)
-    assert influence[66] == 0
-    assert (influence > 0).sum() == 69
-    for dimension in (0, 63, 64, 69):
-        codes = torch.zeros(2, 70, 1, 1)
-        codes[:, dimension, 0, 0] = torch.tensor([-1.5, 1.5])
-        low, high = pipeline.decode(codes, "pt")
-        assert_close(influence[dimension], (high - low).abs().mean())
-
-
-def test_every_network_has_an_influence_of_each_dimension(pipeline: VAEPipeline) -> None:
-    for made in (pipeline, with_prior(pipeline, 0)):
-        influence = made.influence()
-        assert influence.shape == (5,)
-        assert not influence.requires_grad
-        assert ((influence > 0) & (influence <= 2)).all()
+    assert [place for place, value in enumerate(influence) if not value] == [66]
+    codes = torch.zeros(2, 70, 1, 1)
+    codes[:, 69, 0, 0] = torch.tensor([-1.5, 1.5])
+    low, high = pipeline.decode(codes, "pt")
+    assert_close(influence[69], (high - low).abs().mean())
 
 
 def with_prior(pipeline: VAEPipeline, num_components: int = 2) -> VAEPipeline:
@@ -300,57 +272,16 @@ def test_the_prior_of_an_autoencoder_with_maps_for_codes(pipelines: Pipelines) -
         assert pipeline.sample(3, prior="gaussian", output_type="pt").shape == (3, 3, SIZE, SIZE)
 
 
-def test_a_pipeline_is_saved_with_its_prior_or_without_one(
+def test_another_prior_or_none_can_be_given_to_a_saved_pipeline(
     pipelines: Pipelines, tmp_path: Path
 ) -> None:
-    for name, pipeline in pipelines.items():
-        pipeline.save_pretrained(tmp_path / name)
-        again = VAEPipeline.from_pretrained(tmp_path / name)
-        assert again.priors == ("standard",)
-        made = again.sample(2, generator(), "pt")
-        assert_close(made, pipeline.sample(2, generator(), "pt"))
-    fitted = with_prior(pipelines["ConvVAE"])
-    fitted.save_pretrained(tmp_path / "fitted")
-    again = VAEPipeline.from_pretrained(tmp_path / "fitted")
-    for kind in ("standard", "gaussian", "mixture"):
-        made = again.sample(4, generator(), "pt", prior=kind)
-        assert_close(made, fitted.sample(4, generator(), "pt", prior=kind))
-    # Another one can be given, or none, as any component of diffusers' pipelines.
+    with_prior(pipelines["ConvVAE"]).save_pretrained(tmp_path)
     other = LatentPrior((5, 1, 1))
-    assert VAEPipeline.from_pretrained(tmp_path / "fitted", prior=other).prior is other
-    assert VAEPipeline.from_pretrained(tmp_path / "fitted", prior=None).priors == ("standard",)
+    assert VAEPipeline.from_pretrained(tmp_path, prior=other).prior is other
+    assert VAEPipeline.from_pretrained(tmp_path, prior=None).priors == ("standard",)
 
 
-REMOTE = """
-import sys
-import torch
-from diffusers import DiffusionPipeline
-from safetensors.torch import save_file
-pipeline = DiffusionPipeline.from_pretrained(sys.argv[1], trust_remote_code=True)
-made = {
-    name: pipeline.sample(3, torch.Generator().manual_seed(0), "pt", prior=name).contiguous()
-    for name in pipeline.priors
-}
-save_file(made, f"{sys.argv[1]}/made.safetensors")
-print("hf_gen" in sys.modules, *pipeline.priors)
-"""
-
-
-@pytest.mark.parametrize("has_prior", [True, False])
-def test_a_pipeline_is_remote_code_with_its_prior_or_without_one(
-    pipelines: Pipelines, tmp_path: Path, start_python: Callable[..., Any], has_prior: bool
-) -> None:
-    folder = tmp_path / "repository"
-    pipeline = with_prior(pipelines["ConvVAE"]) if has_prior else pipelines["ConvVAE"]
-    pipeline.save_pretrained(folder)
-    process = start_python(REMOTE, folder, HF_MODULES_CACHE=str(tmp_path / "modules"))
-    output, errors = process.communicate(timeout=60)
-    assert output == f"False {' '.join(pipeline.priors)}\n", errors
-    for name, made in load_file(folder / "made.safetensors").items():
-        assert torch.equal(made, pipeline.sample(3, generator(), "pt", prior=name))  # type: ignore[arg-type]
-
-
-def test_a_prior_of_another_network_raises(pipelines: Pipelines, tmp_path: Path) -> None:
+def test_a_prior_of_another_network_raises(pipelines: Pipelines) -> None:
     refused: list[tuple[str, Any]] = [
         (r"this vae, \(5, 1, 1\), and it is for \(6, 1, 1\): fit", LatentPrior((6, 1, 1))),
         (r"this vae, \(5, 1, 1\), and it is for \(1, 5, 1\)", LatentPrior((1, 5, 1))),
@@ -360,34 +291,22 @@ def test_a_prior_of_another_network_raises(pipelines: Pipelines, tmp_path: Path)
     for error, prior in refused:
         with pytest.raises(ValueError, match=error):
             VAEPipeline(pipelines["ConvVAE"].vae, prior, SIZE)
-    with_prior(pipelines["ConvVAE"]).save_pretrained(tmp_path)
-    LatentPrior((6, 1, 1)).save_pretrained(tmp_path / "prior")
-    with pytest.raises(UserError, match=r"it is for \(6, 1, 1\)"):
-        VAEPipeline.from_pretrained(tmp_path)
 
 
-def test_a_half_precision_pipeline_samples_every_prior(pipelines: Pipelines) -> None:
+def test_a_half_precision_pipeline_gives_float_images() -> None:
     torch.manual_seed(0)
     pipeline = with_prior(VAEPipeline(NETWORKS["ConvVAE"]().eval(), resolution=SIZE))
-    exact = {
-        name: pipeline.sample(2, generator(), "pt", prior=name) for name in pipeline.priors[1:]
-    }
-    pipeline = pipeline.to(torch.bfloat16)
-    assert pipeline.prior.dtype == torch.bfloat16
-    for name, made in exact.items():
-        rough = pipeline.sample(2, generator(), "pt", prior=name)
+
+    def made() -> dict[str, Tensor]:
+        drawn = {name: pipeline.sample(2, generator(), "pt", name) for name in pipeline.priors[1:]}
+        return drawn | {"reconstruct": pipeline.reconstruct(images(2), output_type="pt")}
+
+    exact = made()
+    pipeline.to(torch.bfloat16)
+    assert pipeline.vae.dtype == pipeline.prior.dtype == torch.bfloat16
+    for name, rough in made().items():
         assert rough.dtype == torch.float32
-        torch.testing.assert_close(rough, made, atol=0.05, rtol=0)
-
-
-def test_a_bf16_network_gives_float_images(pipelines: Pipelines) -> None:
-    torch.manual_seed(0)
-    pipeline = VAEPipeline(NETWORKS["ConvVAE"](), resolution=SIZE).to(torch.bfloat16)
-    made = pipeline.reconstruct(images(2), output_type="pt")
-    assert made.dtype == torch.float32
-    exact = pipelines["ConvVAE"].reconstruct(images(2), output_type="pt")
-    torch.testing.assert_close(made, exact, atol=0.05, rtol=0)
-    assert pipeline.sample(2, generator(), output_type="pt").dtype == torch.float32
+        torch.testing.assert_close(rough, exact[name], atol=0.05, rtol=0)
 
 
 def test_bad_arguments_raise(seen: VAEPipeline) -> None:
@@ -395,25 +314,15 @@ def test_bad_arguments_raise(seen: VAEPipeline) -> None:
     refused: list[tuple[str, Callable[[], object]]] = [
         ("batch_size must be at least 1, got 0", lambda: seen.sample(0)),
         ("steps must be at least 2, got 1", lambda: seen.interpolate(one, one, 1)),
-        ("steps must be at least 2, got 1", lambda: seen.interpolate(one, one, 1)),
         ("steps must be at least 2, got 1", lambda: seen.traverse(one, steps=1)),
         ("method must be .*got 'cubic'", lambda: seen.interpolate(one, one, 3, "cubic")),  # type: ignore[arg-type]
-        ("one image each, got 2", lambda: seen.interpolate(images(2, 4), one)),
         ("one image each, got 2", lambda: seen.interpolate(one, images(2, 4))),
         ("one image each, got 2", lambda: seen.traverse(images(2, 4))),
         (
             "dimensions must be from 0 to 2, got 3",
             lambda: seen.interpolate(one, one, frozen_dims=[3]),
         ),
-        (
-            "dimensions must be from 0 to 2, got -1",
-            lambda: seen.interpolate(one, one, frozen_dims=[-1]),
-        ),
-        (
-            "dimensions must be from 0 to 2, got 3",
-            lambda: seen.interpolate(one, one, 3, "spherical", frozen_dims=[3]),
-        ),
-        ("dimensions must be from 0 to 2, got 3", lambda: seen.traverse(one, [3])),
+        ("dimensions must be from 0 to 2, got -1", lambda: seen.traverse(one, [-1])),
         ("output_type must be .*got 'np'", lambda: seen.sample(1, output_type="np")),  # type: ignore[arg-type]
         (
             "has, standard, got 'mixture': choose one of them, or fit it with hf_gen",
@@ -423,15 +332,9 @@ def test_bad_arguments_raise(seen: VAEPipeline) -> None:
             "has, standard or gaussian, got 'mixture'",
             lambda: with_prior(seen, 0).sample(1, prior="mixture"),
         ),
-        ("got 'gaussian': choose", lambda: seen(1, prior="gaussian")),
-        ("got 'usual'", lambda: with_prior(seen, 0).sample(1, prior="usual")),  # type: ignore[arg-type]
         (
             "temperature must be .* at least 0, got -1: try 1",
             lambda: seen.sample(1, temperature=-1),
-        ),
-        (
-            "temperature must be .* at least 0, got -1: try 1",
-            lambda: with_prior(seen, 0).sample(1, prior="gaussian", temperature=-1),
         ),
     ]
     for error, call in refused:

@@ -41,12 +41,10 @@ def test_a_finished_run_says_what_it_is(tmp_path: Path) -> None:
     [
         ({"format": 99}, "format 99"),
         ({"identity": {"recipe": "of-tomorrow"}}, "'of-tomorrow', which is no recipe"),
-        ({"identity": {}}, "'None', which is no recipe"),
         ({"identity": ["no", "dict"]}, "run.json is damaged .identity must be"),
         ({"command": 3}, "run.json is damaged .command must be <class 'str'>, got 3"),
         ({"identity": {"recipe": "conv-vae", "data": {"resolution": 1}}}, "at least 8, got 1"),
         ({"identity": {"recipe": "conv-vae", "data": {"split": 2}}}, "split must be .*, got 2"),
-        ({"identity": {"recipe": "conv-vae", "model": {"filters": [1, "2"]}}}, "filters must be"),
         ({"identity": {"recipe": "conv-vae", "data": 3}}, "cannot be read"),
     ],
 )
@@ -77,7 +75,4 @@ def test_no_run_and_an_unfinished_one_are_distinguished(tmp_path: Path) -> None:
     run = run_folder(tmp_path / "run")
     (run / "results.json").unlink()
     with pytest.raises(UserError, match=f"has not ended: {COMMAND} resumes it"):
-        load_run(run)
-    (run / "run.json").write_text('{"format": 1,')
-    with pytest.raises(UserError, match=r"run\.json is damaged"):
         load_run(run)
