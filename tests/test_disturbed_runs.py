@@ -105,42 +105,31 @@ def test_files_that_may_not_grow_are_a_clear_error_and_the_run_resumes(
     injected("a file that may not grow (RLIMIT_FSIZE)", kills)
 
 
-def no_locks(*_: object) -> None:
-    raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+LACKING = {
+    "locks": (
+        *(fcntl, "flock", OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))),
+        "is on a disk without locks: choose a folder on a disk of this machine",
+    ),
+    "mmap": (
+        *(torch, "from_file", RuntimeError("unable to mmap\nException raised from ...")),
+        "pixels.bin cannot be mapped into memory (unable to mmap): choose another",
+    ),
+}
 
 
-def no_mapping(*_: object, **__: object) -> None:
-    raise RuntimeError("unable to mmap\nException raised from ...")
-
-
-@pytest.mark.parametrize(
-    ("fault", "module", "name", "replacement", "message"),
-    [
-        (
-            *("locks", fcntl, "flock", no_locks),
-            "is on a disk without locks: choose a folder on a disk of this machine",
-        ),
-        (
-            *("mmap", torch, "from_file", no_mapping),
-            "pixels.bin cannot be mapped into memory (unable to mmap): choose another",
-        ),
-    ],
-    ids=["no locks", "no mmap"],
-)
+@pytest.mark.parametrize("feature", LACKING)
 def test_a_disk_that_lacks_a_feature_is_a_clear_error(
-    fault: str,
-    module: object,
-    name: str,
-    replacement: Callable,
-    message: str,
-    tmp_path: Path,
-    images: Path,
-    injected: Callable[[str, int], None],
+    feature: str, tmp_path: Path, images: Path, injected: Callable[[str, int], None]
 ) -> None:
-    code, log = train(tmp_path, images, first=lambda: setattr(module, name, replacement))
+    module, name, error, message = LACKING[feature]
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    code, log = train(tmp_path, images, first=lambda: setattr(module, name, fail))
     assert code == 2
     assert message in log
-    injected(f"a disk that has no {fault}", 1)
+    injected(f"a disk that has no {feature}", 1)
 
 
 def test_a_second_run_in_the_same_folder_is_refused_and_does_not_disturb_the_first(
@@ -221,22 +210,6 @@ def test_a_run_does_not_resume_with_other_images(
         injected(f"a dataset that has changed since the run was started ({change})", 1)
 
 
-def test_a_run_of_an_older_version_resumes(
-    tmp_path: Path, images: Path, undisturbed: Path, injected: Callable[[str, int], None]
-) -> None:
-    assert train(tmp_path, images, chosen=(STEP, 9))[0] == KILLED
-    file = tmp_path / "run" / "run.json"
-    older = json.loads(file.read_text())
-    del older["images"], older["device"], older["identity"]["objective"]["likelihood_scale"]
-    del older["identity"]["optimisation"]["torch_compile"]
-    file.write_text(json.dumps(older))
-    code, log = train(tmp_path, images, "--likelihood-scale", "0.5")
-    assert code == 2
-    assert "likelihood_scale was 0.2 and is now 0.5" in log
-    resumes(tmp_path, images, undisturbed)
-    injected("a run folder of an older version, resumed", 1)
-
-
 def test_images_of_very_different_sizes_train_to_the_end(
     tmp_path: Path, injected: Callable[[str, int], None]
 ) -> None:
@@ -258,15 +231,3 @@ def test_images_of_very_different_sizes_train_to_the_end(
     assert all(value == value for value in results.values() if isinstance(value, float))
     assert train(tmp_path / "two", tmp_path / "images", "--train-batch-size", "2")[0] == 0
     injected("images of 8 to 7,001 pixels a side, a batch of one, one test image", 2)
-
-
-def test_one_image_is_too_few(
-    tmp_path: Path,
-    image_folder: Callable[..., Path],
-    capsys: pytest.CaptureFixture[str],
-    injected: Callable[[str, int], None],
-) -> None:
-    folder = image_folder(tmp_path / "images", 1)
-    assert main(command(VAE, tmp_path, folder)) == 2
-    assert "give it more or splits of its own" in capsys.readouterr().err
-    injected("a dataset of one image", 1)

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -101,17 +100,3 @@ def wait_for_rest(page: Page) -> None:
           return !image.checkVisibility() || (image.complete && image.naturalWidth > 0);
         })"""
     )
-
-
-def check_width(page: Page) -> None:
-    """Nothing stands out to the right."""
-    wide, window = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
-    assert wide <= window
-
-
-def keep_picture(page: Page, name: str, folder: Path) -> None:
-    """Saves what the whole page looks like: in HF_GEN_SCREENSHOTS where that is set."""
-    folder = Path(os.environ.get("HF_GEN_SCREENSHOTS") or folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    page.mouse.move(0, 0)
-    page.screenshot(path=folder / f"{name}.png", full_page=True)

@@ -3,9 +3,8 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 import torch
@@ -16,6 +15,7 @@ from hf_gen.pipelines import TranslationPipeline, VAEPipeline
 from tests.demo.serving import serving
 from tests.launching import ROOT
 from tests.loopback_hub import LoopbackHub
+from tests.pipelines import saved
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page, Request
@@ -28,14 +28,8 @@ PATIENCE = 60.0
 REFUSED = ("Failed to load resource", "Response")
 
 
-@dataclass(frozen=True)
-class Demo:
-    """A demo that is being served.
-
-    Attributes:
-        url: Its address.
-        folder: That of its runs; no visitor may read it.
-    """
+class Demo(NamedTuple):
+    """The address of a demo that is being served, and the folder of its runs, which is secret."""
 
     url: str
     folder: Path
@@ -119,10 +113,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     tiny = home / "tiny"
     network = DenseVAE(16, hidden=(8,), latent_channels=4).eval()
     VAEPipeline(network, resolution=16).save_pretrained(tiny)
-    paths = [path for path in tiny.rglob("*") if path.is_file()]
-    files = {path.relative_to(tiny).as_posix(): path.read_bytes() for path in paths}
     with LoopbackHub() as hub:
-        hub.create(HUB_MODEL, files=files)
+        hub.create(HUB_MODEL, files=saved.files(tiny))
         environment = {**os.environ, **hub.environment(home, token=""), "PYTHONPATH": str(ROOT)}
         arguments = ("--runs", str(runs), "--models", HUB_MODEL, "--mcp")
         with serving(home, *arguments, environment=environment) as (url, _):

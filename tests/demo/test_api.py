@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
@@ -19,6 +20,7 @@ from hf_gen.demo.models import ModelCache
 from hf_gen.demo.page import build_page, serve
 from hf_gen.demo.pictures import enlarge
 from hf_gen.demo.uploads import example_faces
+from hf_gen.images import square
 from hf_gen.pipelines import WEIGHTS
 from tests.demo.conftest import Demo
 
@@ -43,6 +45,9 @@ def image(path: str) -> bytes:
 def test_the_endpoints_are_named_and_typed(client: Client) -> None:
     described = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert set(described) == set(ENDPOINTS)
+    # No listener of the page is one.
+    valid = {one.api_name for one in client.endpoints.values() if one.is_valid and one.api_name}
+    assert valid <= set(ENDPOINTS)
     for name, endpoint in described.items():
         assert all(item["label"] and item["type"] for item in endpoint["parameters"])
         assert [item["parameter_name"] for item in endpoint["parameters"]] == ENDPOINTS[name]
@@ -56,22 +61,15 @@ def test_a_face_is_reconstructed(client: Client) -> None:
     assert measured["psnr"] > 10
 
 
-def test_the_same_seed_gives_the_same_samples(client: Client) -> None:
-    first, again, other = (
-        client.predict(
-            "conv-vae", count=3, seed=seed, prior="mixture", temperature=0.8, api_name="/sample"
-        )
-        for seed in (1, 1, 2)
-    )
-    assert len(first) == 3
-    assert [image(item["image"]) for item in first] == [image(item["image"]) for item in again]
-    assert image(first[0]["image"]) != image(other[0]["image"])
-
-
-def test_an_interpolation_keeps_the_frozen_latents(client: Client) -> None:
+def test_an_interpolation_keeps_the_frozen_latents_that_a_model_has(client: Client) -> None:
     faces = handle_file(FACE), handle_file(OTHER)
     walk = client.predict(
-        *faces, "conv-vae", steps=4, method="spherical", frozen_dims=[0, 3], api_name="/interpolate"
+        *faces,
+        "conv-vae",
+        steps=4,
+        method="spherical",
+        frozen_dims=[0, 3, 70],
+        api_name="/interpolate",
     )
     expected = hf_gen.load("conv-vae").interpolate(
         Image.open(FACE), Image.open(OTHER), 4, "spherical", frozen_dims=[0, 3]
@@ -79,12 +77,16 @@ def test_an_interpolation_keeps_the_frozen_latents(client: Client) -> None:
     assert [image(item["image"]) for item in walk] == [enlarge(face).tobytes() for face in expected]
 
 
-def test_a_face_is_translated_with_its_cycle_reconstruction(client: Client) -> None:
+def test_a_face_is_translated_with_its_cycle_reconstruction(client: Client, demo: Demo) -> None:
     made, back, measured = client.predict(
         handle_file(FACE), "runs/lambda10", "b_to_a", api_name="/translate"
     )
-    assert image(made) != image(back)
-    assert 0 < measured["cycle_error"] < 2
+    pipeline = hf_gen.load(demo.folder / "lambda10")
+    face = square(Image.open(FACE).convert("RGB"), 32)
+    expected = [faces[0] for faces in pipeline.cycle(face, "b_to_a")]
+    assert [image(made), image(back)] == [enlarge(one).tobytes() for one in expected]
+    error = np.asarray(face, np.float64) - np.asarray(expected[1], np.float64)
+    assert measured["cycle_error"] == pytest.approx(abs(error).mean() / 127.5, abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -97,9 +99,7 @@ def test_a_face_is_translated_with_its_cycle_reconstruction(client: Client) -> N
         ("/sample", ["runs/lambda10"], "does not reconstruct and sample"),
         ("/translate", [handle_file(FACE), "conv-vae"], "does not translate"),
         ("/reconstruct", [handle_file(__file__), "conv-vae"], "not an image of a known format"),
-        ("/reconstruct", [None, "conv-vae"], "There is no image yet"),
         ("/reconstruct", [handle_file(FACE), ["conv-vae"]], "There is no model ['conv-vae']"),
-        ("/sample", ["conv-vae", None], "Count must be a whole number from 1 to 36, got None"),
         ("/sample", ["conv-vae", 1, 0, "standard", None], "Temperature must be a number, got None"),
         ("/sample", ["conv-vae", 1, 0, "x"], "no prior 'x': it has standard, gaussian, mixture"),
         (
@@ -128,14 +128,6 @@ def test_an_invalid_request_is_a_clear_error(
     assert words.lower() in message.lower()
     assert "Traceback" not in message
     assert str(demo.folder) not in message
-
-
-def test_the_listeners_of_the_page_are_not_in_the_api(client: Client) -> None:
-    assert all(
-        not endpoint.is_valid or endpoint.api_name in ENDPOINTS
-        for endpoint in client.endpoints.values()
-        if endpoint.api_name
-    )
 
 
 def test_the_endpoints_are_tools(demo: Demo) -> None:

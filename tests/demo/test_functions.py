@@ -3,29 +3,24 @@
 import base64
 import io
 import re
-import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderTiny
-from gradio.processing_utils import save_pil_to_cache
 from PIL import Image
 
 import hf_gen
 from hf_gen.demo import pictures
 from hf_gen.demo.latents import draw, random_walk
 from hf_gen.demo.pictures import enlarge, error_map, grid
-from hf_gen.demo.reconstruct import interpolate, reconstruct
-from hf_gen.demo.translate import translate
+from hf_gen.demo.reconstruct import reconstruct
 from hf_gen.demo.uploads import example_faces, open_uploads
 from hf_gen.errors import UserError
 from hf_gen.evaluation.likelihood import evaluate_likelihood
 from hf_gen.images import square
 from hf_gen.pipelines import VAEPipeline
 from hf_gen.recipes import RECIPES
-from tests.demo.test_models import save_translation
+from tests.pipelines.saved import tiny
 
 
 @pytest.fixture(scope="module")
@@ -64,39 +59,18 @@ def test_a_reconstruction_is_measured_as_in_an_evaluation(
     assert one.metrics["bits_per_dimension"] == pytest.approx(exact, rel=0.05)
 
 
-def test_frozen_latents_stay_as_in_the_first_face(
-    pipeline: VAEPipeline, faces: list[Image.Image]
+def test_latent_maps_are_not_sampled_without_a_fitted_prior() -> None:
+    with pytest.raises(UserError, match="needs a fitted prior"):
+        draw(VAEPipeline(tiny(), resolution=16), 4, 0, "standard", 1.0)
+
+
+def test_a_model_without_a_fitted_prior_is_sampled_from_the_standard_normal(
+    pipeline: VAEPipeline,
 ) -> None:
-    free = interpolate(pipeline, faces[0], faces[1], 5)
-    frozen = interpolate(pipeline, faces[0], faces[1], 5, "spherical", frozen_dims=[*range(50), 70])
-    assert len(free) == 5
-    assert free[0].tobytes() == pipeline.reconstruct(faces[0])[0].tobytes()
-    assert len({frame.tobytes() for frame in free}) == 5
-    assert len({frame.tobytes() for frame in frozen}) == 1
-
-
-def test_the_same_seed_gives_the_same_latents(pipeline: VAEPipeline) -> None:
-    first, used = draw(pipeline, 3, 7, "mixture", 1.0)
-    again, _ = draw(pipeline, 3, 7, "mixture", 1.0)
-    other, _ = draw(pipeline, 3, 8, "mixture", 1.0)
-    assert used == "mixture"
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
     bare = VAEPipeline(pipeline.vae, resolution=32)
     codes, used = draw(bare, 3, 7, "mixture", 1.0)
     assert used == "standard"
     assert torch.equal(codes, bare.sample_latents(3, torch.Generator().manual_seed(7)))
-
-
-def test_latent_maps_are_not_sampled_without_a_fitted_prior() -> None:
-    network = AutoencoderTiny(
-        encoder_block_out_channels=(4, 4),
-        decoder_block_out_channels=(4, 4),
-        num_encoder_blocks=(1, 1),
-        num_decoder_blocks=(1, 1),
-    )
-    with pytest.raises(UserError, match="needs a fitted prior"):
-        draw(VAEPipeline(network, resolution=16), 4, 0, "standard", 1.0)
 
 
 def test_a_random_walk_is_closed_and_passes_through_faces_of_the_prior(
@@ -108,18 +82,6 @@ def test_a_random_walk_is_closed_and_passes_through_faces_of_the_prior(
     for frame, station in zip(frames[::10], stations, strict=True):
         difference = np.asarray(frame, int) - np.asarray(station, int)
         assert abs(difference).max() <= 1
-
-
-def test_a_translation_has_its_cycle_reconstruction(
-    tmp_path: Path, faces: list[Image.Image]
-) -> None:
-    translator = hf_gen.load(save_translation(tmp_path / "it"))
-    first, second = translate(translator, faces[:2], "b_to_a")
-    translated, back = translator.cycle(faces[:2], "b_to_a")
-    assert first.output.tobytes() == translated[0].tobytes()
-    assert second.inset.tobytes() == back[1].tobytes()
-    error = np.asarray(first.input, np.float64) - np.asarray(first.inset, np.float64)
-    assert first.metrics["cycle_error"] == pytest.approx(abs(error).mean() / 127.5)
 
 
 def test_an_error_map_is_black_where_images_agree_and_pale_where_they_differ() -> None:
@@ -154,17 +116,3 @@ def test_an_animation_runs_to_the_end_and_back(faces: list[Image.Image]) -> None
         for place, frame in enumerate(order):
             film.seek(place)
             assert film.convert("RGB").tobytes() == frames[frame].tobytes()
-
-
-def test_a_download_contains_the_images(faces: list[Image.Image]) -> None:
-    page = pictures.download({"a/0.png": faces[0], "a/1.png": faces[1]}, "all.zip", "All")
-    (content,) = re.findall(r"data:application/zip;base64,([^\"]+)", page)
-    with zipfile.ZipFile(io.BytesIO(base64.b64decode(content))) as packed:
-        assert packed.namelist() == ["a/0.png", "a/1.png"]
-        assert Image.open(packed.open("a/1.png")).tobytes() == faces[1].tobytes()
-
-
-def test_equal_pictures_are_different_files(tmp_path: Path) -> None:
-    image = Image.new("RGB", (8, 8), "red")
-    files = {save_pil_to_cache(enlarge(image), str(tmp_path), format="png") for _ in range(2)}
-    assert len(files) == 2

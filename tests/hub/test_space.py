@@ -9,7 +9,6 @@ from importlib.metadata import Distribution, distribution, distributions
 from pathlib import Path
 
 import pytest
-import torch
 from gradio_client import Client, handle_file
 from huggingface_hub import HfApi, SpaceCard
 from packaging.requirements import Requirement
@@ -25,15 +24,15 @@ from hf_gen.hub.space import (
     space_card,
     stage_space,
 )
-from hf_gen.models.vae import ConvVAE
 from hf_gen.pipelines import VAEPipeline
 from tests.demo.serving import serving
 from tests.hub.conftest import PUSH, Run
 from tests.launching import ROOT
 from tests.loopback_hub import LoopbackHub
+from tests.pipelines import saved
+from tests.pipelines.saved import WEIGHTS
 
 MODEL, SPACE = "tester/faces", "tester/demo"
-WEIGHTS = "diffusion_pytorch_model.safetensors"
 ENDPOINTS = ("reconstruct", "sample", "interpolate", "translate")
 TRAINING_ONLY = {"accelerate", "datasets", "matplotlib", "tensorboard", "scikit-learn"}
 
@@ -42,12 +41,10 @@ TRAINING_ONLY = {"accelerate", "datasets", "matplotlib", "tensorboard", "scikit-
 def model_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """A tiny pipeline as `hf-gen push` uploads one: in float32, and in half precision."""
     folder = tmp_path_factory.mktemp("model")
-    torch.manual_seed(0)
-    pipeline = VAEPipeline(ConvVAE(16, filters=(6, 4), latent_channels=5).eval(), resolution=16)
+    pipeline = VAEPipeline(saved.vae_pipeline().vae, resolution=16)
     pipeline.save_pretrained(folder)
     pipeline.save_pretrained(folder, variant="fp16")
-    paths = [path for path in folder.rglob("*") if path.is_file()]
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+    return saved.files(folder)
 
 
 def pins(text: str) -> dict[str, str]:
@@ -91,21 +88,13 @@ def test_only_what_the_demo_needs_is_staged(tmp_path: Path) -> None:
     }
     staged = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
     assert not [name for name in staged if "__pycache__" in name or "/." in name or ".pyi" in name]
-    assert {"hf_gen/py.typed", "hf_gen/pipelines/vae.py"} <= staged
-    for place in ("weights", "demo"):
-        there = {path.relative_to(ROOT).as_posix() for path in (ROOT / "hf_gen" / place).rglob("*")}
-        assert {
-            name for name in there if not name.endswith((".pyi", ".pyc", "__pycache__"))
-        } <= staged
+    weights = {path.relative_to(ROOT).as_posix() for path in (ROOT / "hf_gen/weights").rglob("*")}
+    assert {"hf_gen/py.typed", "hf_gen/pipelines/vae.py", *weights} <= staged
     for path in folder.rglob("*"):
         if path.is_file():
             assert str(ROOT).encode() not in path.read_bytes(), path
-
-
-def test_requirements_are_the_pins_of_the_project_but_for_torch(tmp_path: Path) -> None:
-    stage_space(tmp_path / "space", checkout())
-    assert not (tmp_path / "space" / "models.txt").exists()
-    asked = pins((tmp_path / "space" / "requirements.txt").read_text())
+    # Its requirements are the project's pins but for torch.
+    asked = pins((folder / "requirements.txt").read_text())
     project = pins((ROOT / "requirements.txt").read_text())
     assert {"diffusers", "huggingface-hub", "numpy", "pillow", "safetensors", "torch"} <= set(asked)
     assert not (TRAINING_ONLY | {"gradio", "hf-gen"}) & set(asked)
@@ -115,25 +104,7 @@ def test_requirements_are_the_pins_of_the_project_but_for_torch(tmp_path: Path) 
     assert asked["torch"] in ("2.8.0", "2.9.1", "2.10.0", "2.11.0")  # what ZeroGPU lists
 
 
-def test_a_package_without_a_pin_is_named(tmp_path: Path) -> None:
-    source = copied(tmp_path, "app.py", "requirements.txt", "pyproject.toml", "LICENSE")
-    lines = (source / "requirements.txt").read_text().splitlines()
-    kept = [line for line in lines if not line.startswith("tyro")]
-    (source / "requirements.txt").write_text("\n".join(kept))
-    with pytest.raises(UserError, match=r"requirements.txt pins no tyro"):
-        stage_space(tmp_path / "space", source)
-
-
-def copied(place: Path, *beside: str) -> Path:
-    """A copy of the package, with some of what lies beside it."""
-    source = place / "copy"
-    shutil.copytree(ROOT / "hf_gen", source / "hf_gen")
-    for name in beside:
-        shutil.copy2(ROOT / name, source / name)
-    return source
-
-
-def test_a_second_push_updates_a_space_and_keeps_other_files(
+def test_a_pushed_space_preloads_its_models_and_contains_nothing_private(
     loopback_hub: LoopbackHub, push: Run, model_files: dict[str, bytes]
 ) -> None:
     loopback_hub.create(MODEL, files=model_files)
@@ -150,18 +121,6 @@ def test_a_second_push_updates_a_space_and_keeps_other_files(
     for name, content in files.items():
         assert loopback_hub.write_token.encode() not in content, name
         assert str(ROOT).encode() not in content, name
-
-    loopback_hub.put(SPACE, {"old.py": b"print(1)"}, "space")
-    loopback_hub.forget()
-    code, output = push("--space", SPACE)
-    assert code == 0, output
-    again = loopback_hub.files(SPACE, "space")
-    changed = {name for name in {*files, *again} if files.get(name) != again.get(name)}
-    assert changed == {".hf_gen.json", "README.md", "models.txt", "old.py"}
-    assert "models.txt" not in again
-    assert again["old.py"] == b"print(1)"  # of somebody else
-    assert not loopback_hub.asked("create")
-    assert not loopback_hub.asked("lfs-upload")
 
 
 def test_models_that_do_not_exist_stop_the_push(loopback_hub: LoopbackHub, api: HfApi) -> None:
@@ -194,7 +153,8 @@ def test_a_space_is_pushed_from_a_checkout_only(
     loopback_hub: LoopbackHub, fresh: Run, tmp_path: Path
 ) -> None:
     """As where a wheel is installed: the package alone."""
-    code, output = fresh(PUSH, "push", "--space", SPACE, source=copied(tmp_path))
+    shutil.copytree(ROOT / "hf_gen", tmp_path / "copy" / "hf_gen")
+    code, output = fresh(PUSH, "push", "--space", SPACE, source=tmp_path / "copy")
     assert code == 2
     assert "push a Space from a checkout of hf_gen" in output
     assert not loopback_hub.exists(SPACE, "space")
@@ -216,7 +176,7 @@ def test_a_pushed_space_starts_with_nothing_but_its_requirements(
     face = next((folder / "hf_gen" / "demo" / "examples").glob("*.png"))
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     with serving(folder, environment=kept | hub, python=python, app=folder / "app.py") as (url, _):
-        client = Client(url, verbose=False)
+        client = Client(url, verbose=False, httpx_kwargs={"timeout": 120})
         endpoints = client.view_api(print_info=False, return_format="dict")["named_endpoints"]
         faces = client.predict(MODEL, 3, 0, api_name="/sample")
         copy, numbers = client.predict(handle_file(face), MODEL, api_name="/reconstruct")
@@ -237,7 +197,10 @@ def environment_of(folder: Path, place: Path) -> Path:
     asked = pins((folder / "requirements.txt").read_text())
     gradio = SpaceCard.load(folder / "README.md").data.sdk_version
     needed = closure([*asked, f"gradio=={gradio}"])
-    owners = owners_of_site_packages()
+    owners: dict[str, set[str]] = {}  # of each entry of site-packages
+    for of in distributions():
+        for entry in {file.parts[0] for file in of.files or []} - {"..", "__pycache__"}:
+            owners.setdefault(entry, set()).add(canonicalize_name(of.name))
     for entry, names in owners.items():
         if names & needed.keys():
             assert names <= needed.keys(), f"{entry} is of {names}: link its files one by one"
@@ -248,28 +211,16 @@ def environment_of(folder: Path, place: Path) -> Path:
 
 def closure(requirements: list[str]) -> dict[str, Distribution]:
     """The distributions that requirements need, and those that they need in turn."""
-    found: dict[str, Distribution] = {}
-    extras: dict[str, set[str]] = {}
+    found: dict[tuple[str, str], Distribution] = {}
     waiting = [Requirement(line) for line in requirements]
     while waiting:
         asked = waiting.pop()
-        name = canonicalize_name(asked.name)
-        wanted = {"", *asked.extras}
-        if wanted <= extras.get(name, set()):
-            continue
-        extras.setdefault(name, set()).update(wanted)
-        found[name] = distribution(asked.name)
-        for line in found[name].requires or []:
-            needed = Requirement(line)
-            if not needed.marker or any(needed.marker.evaluate({"extra": e}) for e in wanted):
-                waiting.append(needed)
-    return found
-
-
-def owners_of_site_packages() -> dict[str, set[str]]:
-    """The entries of site-packages, and the distributions that they belong to."""
-    owners: dict[str, set[str]] = {}
-    for of in distributions():
-        for entry in {file.parts[0] for file in of.files or []} - {"..", "__pycache__"}:
-            owners.setdefault(entry, set()).add(canonicalize_name(of.name))
-    return owners
+        for extra in {"", *asked.extras}:
+            key = canonicalize_name(asked.name), extra
+            if key not in found:
+                found[key] = distribution(asked.name)
+                lines = map(Requirement, found[key].requires or [])
+                waiting += [
+                    one for one in lines if not one.marker or one.marker.evaluate({"extra": extra})
+                ]
+    return {name: found[name, extra] for name, extra in found}
