@@ -2,7 +2,7 @@
 
 `with LoopbackHub() as hub:` serves an empty Hub on a free port; `hub.environment(folder)` are the
 variables with which a fresh process uses it, `hub.faults` injects errors, `hub.asked()` lists the
-requests. All endpoints are in one table in `app.py`.
+requests. All endpoints are in one table in `app.py`. By hand: `python -m tests.loopback_hub`.
 
 As on the Hub, blobs have git's hashes, large files go through LFS, a repository begins with a
 .gitattributes, models, datasets and Spaces have separate namespaces, a private repository looks as

@@ -1,0 +1,12 @@
+"""Serves the loopback Hub until Ctrl-C, and prints what a shell needs to use it."""
+
+import tempfile
+from pathlib import Path
+
+from . import LoopbackHub
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder, LoopbackHub() as hub:
+        for name, value in hub.environment(Path(folder)).items():
+            print(f"export {name}={value}", flush=True)
+        hub.wait()
