@@ -16,6 +16,7 @@ from hf_gen.data.domains import are_synthetic, load_domains
 from hf_gen.data.sources import cache_folder, is_synthetic, load_domain
 from hf_gen.faces import TEST_START, face_at
 from hf_gen.hub.cards import AUTOENCODER, TRANSLATION, Family, run_card
+from hf_gen.metrics import DIRECTIONS
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline, load
 from hf_gen.runs.atomic import atomic_dir, atomic_write_text
 from hf_gen.runs.folder import RunFolder
@@ -94,6 +95,7 @@ def _autoencoding(recipe: VAERecipe, domains: tuple[Domain, ...]) -> Experiment:
 
     # What is needed after the training is imported then: it takes seconds.
     def evaluate(pipeline: VAEPipeline) -> dict[str, Any]:
+        from hf_gen.evaluation.anchors import evaluate_anchors
         from hf_gen.evaluation.autoencoder import evaluate_autoencoder
         from hf_gen.evaluation.factors import factor_values
 
@@ -101,14 +103,11 @@ def _autoencoding(recipe: VAERecipe, domains: tuple[Domain, ...]) -> Experiment:
         if is_synthetic(recipe.data):
             places = range(TEST_START, TEST_START + len(domain.test))
             factors = factor_values([face_at(place) for place in places])
-        return evaluate_autoencoder(
-            pipeline,
-            recipe.objective,
-            domain.test,
-            factors,
-            seed,
-            cache_folder(recipe.data),
+        cache_dir = cache_folder(recipe.data)
+        results = evaluate_autoencoder(
+            pipeline, recipe.objective, domain.test, factors, seed, cache_dir
         )
+        return results | evaluate_anchors(domain.test, domain.train, cache_dir)
 
     def with_prior(pipeline: VAEPipeline) -> VAEPipeline:
         from hf_gen.evaluation.prior import fit_prior, training_codes
@@ -132,7 +131,9 @@ def _autoencoding(recipe: VAERecipe, domains: tuple[Domain, ...]) -> Experiment:
 
 def _translation(recipe: CycleGANRecipe, domains: tuple[Domain, ...]) -> Experiment:
     from hf_gen.evaluation.agreement import evaluate_agreement
+    from hf_gen.evaluation.anchors import evaluate_anchors
     from hf_gen.evaluation.translation import (
+        MAX_IMAGES,
         MAX_TRAIN_FACES,
         TranslationEvaluator,
         evaluate_against_ground_truth,
@@ -145,7 +146,11 @@ def _translation(recipe: CycleGANRecipe, domains: tuple[Domain, ...]) -> Experim
 
     def evaluate(pipeline: TranslationPipeline) -> dict[str, Any]:
         pipeline.set_progress_bar_config(disable=True)
-        results = {"images": measure_test.images} | measure_test(pipeline)
+        results = {"images": measure_test.images} | measure_test(pipeline, complete=True)
+        for direction, target in zip(DIRECTIONS, (b, a), strict=True):
+            results |= evaluate_anchors(
+                target.test, target.train, cache_dir, f"{direction}/", MAX_IMAGES
+            )
         train_faces = MAX_TRAIN_FACES
         if are_synthetic(recipe.data, recipe.domains):
             train_faces = min(train_faces, recipe.data.max_train_samples or train_faces)

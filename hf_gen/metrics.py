@@ -8,6 +8,10 @@ PriorName = Literal["standard", "gaussian", "mixture"]
 Direction = Literal["a_to_b", "b_to_a"]
 DIRECTIONS: tuple[Direction, Direction] = ("a_to_b", "b_to_a")
 Better = Literal["higher", "lower", ""]
+# EfficientNet-Lite0 is what losses look through: it measures nothing.
+NetworkName = Literal["Lite0", "Lite1", "Lite2"]
+MEASURED_IN: NetworkName = "Lite2"
+SECOND_OPINION: NetworkName = "Lite1"
 
 
 @dataclass(frozen=True)
@@ -16,7 +20,7 @@ class Metric:
 
     Attributes:
         name: In the field's terms.
-        unit: Or its range, or the features that it is measured in.
+        unit: Or its range.
         better: Which direction is better, where one is.
     """
 
@@ -25,6 +29,8 @@ class Metric:
     better: Better = ""
 
     def __str__(self) -> str:
+        if self.unit and self.name.endswith(")"):
+            return f"{self.name[:-1]}, {self.unit})"
         return f"{self.name} ({self.unit})" if self.unit else self.name
 
     @property
@@ -51,7 +57,7 @@ PALETTE = (
     "#bf1c1c",
 )
 
-_FEATURES = "EfficientNet-Lite0 features"
+_DISTANCE = "0 to 4"
 _NATS = "nats per image"
 _L1 = "images in [-1, 1]"
 _PLAIN = {
@@ -59,7 +65,7 @@ _PLAIN = {
     "psnr": Metric("PSNR", "dB", "higher"),
     "ssim": Metric("SSIM", "1 at most", "higher"),
     "mae": Metric("mean absolute error", _L1, "lower"),
-    "perceptual": Metric("perceptual distance", "0 to 4", "lower"),
+    "perceptual": Metric(f"perceptual distance ({MEASURED_IN})", _DISTANCE, "lower"),
     "negative_elbo": Metric("negative ELBO", _NATS, "lower"),
     "reconstruction": Metric("reconstruction term", _NATS, "lower"),
     "kl": Metric("KL term", _NATS),
@@ -76,8 +82,10 @@ _PLAIN = {
     "mig": Metric("mutual information gap (MIG)", "0 to 1", "higher"),
 }
 _OF_A_SET = {
-    "frechet_distance": Metric("Frechet distance", _FEATURES, "lower"),
-    "kernel_distance": Metric("kernel distance", _FEATURES, "lower"),
+    "frechet_distance": Metric(f"Frechet distance ({MEASURED_IN})", _DISTANCE, "lower"),
+    "kernel_distance": Metric(f"kernel distance ({MEASURED_IN})", _DISTANCE, "lower"),
+    "frechet_distance_lite1": Metric(f"Frechet distance ({SECOND_OPINION})", _DISTANCE, "lower"),
+    "kernel_distance_lite1": Metric(f"kernel distance ({SECOND_OPINION})", _DISTANCE, "lower"),
     "precision": Metric("precision", "0 to 1", "higher"),
     "recall": Metric("recall", "0 to 1", "higher"),
     "density": Metric("density", "1 for real images", "higher"),
@@ -88,7 +96,7 @@ _OF_A_SET = {
     "cycle_l1": Metric("cycle-consistency L1", _L1, "lower"),
     "paired_l1": Metric("L1 to the ground-truth counterpart", _L1, "lower"),
     "paired_perceptual": Metric(
-        "perceptual distance to the ground-truth counterpart", "0 to 4", "lower"
+        f"distance to the ground-truth counterpart, perceptual ({MEASURED_IN})", _DISTANCE, "lower"
     ),
 }
 PRIORS: dict[PriorName, str] = {
@@ -97,10 +105,13 @@ PRIORS: dict[PriorName, str] = {
     "mixture": "mixture",
 }
 FEATURES_NOTE = (
-    "Frechet distance, kernel distance, precision, recall, density, coverage, diversity and "
-    "perceptual distance use features of EfficientNet-Lite0 trained on ImageNet: they do not "
-    "compare with published FID and KID. Compare Frechet distances of equal numbers of images only."
+    "Frechet, kernel and perceptual distance, precision, recall, density, coverage and diversity "
+    "are measured in features of EfficientNet-Lite2, trained on ImageNet, or where a name says "
+    "Lite1 in those of EfficientNet-Lite1; a perceptual loss looks through a third network, Lite0. "
+    "The distances lie between 0 and 4 and do not compare with published FID, KID and LPIPS. "
+    "Compare Frechet distances of equal numbers of images only."
 )
+_ANCHORS = {"floor": "floor, training images", "ceiling": "ceiling, the mean training image"}
 
 
 def metric_info(key: str, domains: tuple[str, str] = ("a", "b")) -> Metric:
@@ -121,6 +132,12 @@ def metric_info(key: str, domains: tuple[str, str] = ("a", "b")) -> Metric:
         case "a_to_b" | "b_to_a":
             ordered = domains if group == "a_to_b" else domains[::-1]
             metric, prefix = _OF_A_SET.get(rest, _factor(rest)), " to ".join(ordered)
+        case "reconstructions":
+            metric, prefix = _OF_A_SET[rest], group
+        case "anchors":
+            anchor, _, name = rest.partition("/")
+            metric = _OF_A_SET[name] if name in _OF_A_SET else metric_info(name, domains)
+            prefix = _ANCHORS[anchor]
         case "factors":
             metric, prefix = _factor(rest), "linear probe"
         case _:
@@ -129,10 +146,15 @@ def metric_info(key: str, domains: tuple[str, str] = ("a", "b")) -> Metric:
 
 
 def formatted(value: float | None) -> str:
-    """Four significant digits, whole numbers as such, a dash for a missing value."""
+    """Whole numbers as such, others to four significant digits, or below 0.001 to two.
+
+    A missing value is a dash.
+    """
     if value is None:
         return "-"
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.4g}" if abs(value) >= 0.001 else f"{value:.2g}"
 
 
 def _factor(name: str) -> Metric:

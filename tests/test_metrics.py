@@ -15,8 +15,26 @@ from hf_gen.metrics import formatted, metric_info
         ("negative_elbo", "negative ELBO", "nats per image", "lower"),
         (
             "samples/gaussian/kernel_distance",
-            "samples, fitted Gaussian: kernel distance",
-            "EfficientNet-Lite0 features",
+            "samples, fitted Gaussian: kernel distance (Lite2)",
+            "0 to 4",
+            "lower",
+        ),
+        (
+            "reconstructions/frechet_distance",
+            "reconstructions: Frechet distance (Lite2)",
+            "0 to 4",
+            "lower",
+        ),
+        (
+            "anchors/floor/kernel_distance_lite1",
+            "floor, training images: kernel distance (Lite1)",
+            "0 to 4",
+            "lower",
+        ),
+        (
+            "anchors/ceiling/b_to_a/frechet_distance",
+            "ceiling, the mean training image: cartoon to anime: Frechet distance (Lite2)",
+            "0 to 4",
             "lower",
         ),
         ("b_to_a/coverage", "cartoon to anime: coverage", "0 to 1", "higher"),
@@ -44,7 +62,8 @@ from hf_gen.metrics import formatted, metric_info
 def test_a_key_is_described(key: str, name: str, unit: str, better: str) -> None:
     metric = metric_info(key, ("anime", "cartoon"))
     assert (metric.name, metric.unit, metric.better) == (name, unit, better)
-    assert str(metric) == (f"{name} ({unit})" if unit else name)
+    shown = f"{name[:-1]}, {unit})" if name.endswith(")") else f"{name} ({unit})"
+    assert str(metric) == (shown if unit else name)
     assert metric.heading == str(metric).rpartition(": ")[2]
 
 
@@ -75,10 +94,13 @@ def test_every_score_of_translations_has_a_unit_and_a_direction() -> None:
         (1860, "1,860"),
         (1682.3, "1,682"),
         (0.12345, "0.1235"),
+        (-0.00018234, "-0.00018"),
         (1e-9, "1e-09"),
         (None, "-"),
         (0, "0"),
     ],
 )
-def test_numbers_have_four_digits(value: float | None, text: str) -> None:
+def test_numbers_have_four_digits_or_two_where_they_are_tiny(
+    value: float | None, text: str
+) -> None:
     assert formatted(value) == text

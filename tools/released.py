@@ -139,9 +139,9 @@ def evaluate_few(model: Released) -> dict[str, Any]:
 
 
 @cache
-def _synthetic_faces(style: str, size: int, count: int) -> Pixels:
-    """The first test faces, the same as those of a run on the synthetic faces."""
-    faces = [face_at(TEST_START + index) for index in range(count)]
+def _synthetic_faces(style: str, size: int, count: int, start: int = TEST_START) -> Pixels:
+    """By default the first test faces, the same as those of a run on the synthetic faces."""
+    faces = [face_at(start + index) for index in range(count)]
     rows = torch.from_numpy(to_pixels(render_faces(faces, style, size))).reshape(count, -1)
     return Pixels(rows, torch.arange(count), size)
 
@@ -223,10 +223,14 @@ def _evaluate(
 def _on_synthetic_faces(model: Released, cache_dir: Path | None) -> Experiment:
     """The evaluation of the model's recipe on synthetic test faces."""
     size = model.pipeline.config.resolution
-    faces = [_synthetic_faces(style, size, _SYNTHETIC) for style in STYLES]
-    domains = tuple(Domain(pixels, pixels, pixels) for pixels in faces)
+    domains = []
+    for style in STYLES:
+        train, test = (
+            _synthetic_faces(style, size, _SYNTHETIC, start) for start in (0, TEST_START)
+        )
+        domains.append(Domain(train, test, test))
     recipe = replace(model.recipe, data=Data(resolution=size, cache_dir=cache_dir))
-    return experiment_of(recipe, domains if model.is_translation else domains[:1])
+    return experiment_of(recipe, tuple(domains if model.is_translation else domains[:1]))
 
 
 def _on_real_faces(

@@ -12,11 +12,17 @@ from hf_gen.evaluation.disentanglement import evaluate_disentanglement
 from hf_gen.evaluation.latents import evaluate_latents
 from hf_gen.evaluation.likelihood import evaluate_likelihood
 from hf_gen.evaluation.reconstruction import evaluate_reconstruction
-from hf_gen.evaluation.samples import MIN_IMAGES, evaluate_samples, reference
+from hf_gen.evaluation.samples import (
+    MAX_SAMPLES,
+    MIN_IMAGES,
+    evaluate_samples,
+    reference,
+    second_opinion,
+)
 from hf_gen.features import feature_extractor
+from hf_gen.metrics import SECOND_OPINION
 from hf_gen.pipelines import VAEPipeline
 
-_MAX_SAMPLES = 2_000
 _BATCH_SIZE = 256
 
 
@@ -42,8 +48,9 @@ def evaluate_autoencoder(
     Returns:
         Those of `evaluate_reconstruction` and `evaluate_likelihood`;
         with a posterior and 2 images or more those of `evaluate_latents`;
-        with 8 images or more "samples/PRIOR/NAME", those of `evaluate_samples` for each prior of
-            the pipeline, of as many samples as there are test images, at most 2,000;
+        with 8 images or more "samples/PRIOR/NAME", those of `evaluate_samples` and
+            `second_opinion` for each prior of the pipeline, of as many samples as there are test
+            images, at most 2,000;
         with factors and 40 images or more those of `evaluate_disentanglement`, for one sample of
             the posterior of each image. Posterior means would flatter a collapsed posterior: they
             still hold traces of the factors, which no decoder sees under the noise.
@@ -85,12 +92,16 @@ def _sample(mean: Tensor, logvar: Tensor | None, seed: int) -> Tensor:
 def _evaluate_priors(
     pipeline: VAEPipeline, pixels: Pixels, seed: int, cache_dir: Path | None
 ) -> dict[str, float]:
-    count, extractor = min(len(pixels), _MAX_SAMPLES), feature_extractor()
-    real = reference(pixels.images(torch.arange(count)), extractor, cache_dir)
+    count, extractor = min(len(pixels), MAX_SAMPLES), feature_extractor()
+    images = pixels.images(torch.arange(count))
+    real, real_again = (
+        reference(images, one, cache_dir)
+        for one in (extractor, feature_extractor(name=SECOND_OPINION))
+    )
     results: dict[str, float] = {}
     for prior in pipeline.priors:
         generator = torch.Generator().manual_seed(seed)
         images = pipeline.sample(count, generator, "pt", prior).cpu()
-        scores = evaluate_samples(images, real, extractor)
+        scores = evaluate_samples(images, real, extractor) | second_opinion(images, real_again)
         results |= {f"samples/{prior}/{name}": score for name, score in scores.items()}
     return results

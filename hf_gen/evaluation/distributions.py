@@ -13,13 +13,27 @@ def compare_sets(real: Tensor, made: Tensor) -> dict[str, float]:
     """Compares the features of generated images with those of real ones.
 
     Args:
-        real: (real images, features), at least 6 rows.
-        made: (generated images, features), at least 6 rows.
+        real: (real images, features), at least 6 rows of length 1.
+        made: (generated images, features), at least 6 rows of length 1.
 
     Returns:
-        "precision", "recall", "density", "coverage": see `manifold_scores`;
-        "kernel_distance": unbiased squared MMD with a cubic kernel, the mean over 100 fixed random
-            subsets of at most 100 images; 0 in expectation for samples of one distribution;
+        Those of `manifold_scores` and of `set_distances`.
+    """
+    return manifold_scores(real.double(), made.double()) | set_distances(real, made)
+
+
+def set_distances(real: Tensor, made: Tensor) -> dict[str, float]:
+    """Distances between two sets of features of length 1, each from 0 to 4.
+
+    Args:
+        real: (real images, features), at least 2 rows of length 1.
+        made: (generated images, features), at least 2 rows of length 1.
+
+    Returns:
+        "kernel_distance": unbiased squared MMD with the kernel (u . v)^3, the mean over 100 fixed
+            random subsets of at most 100 images; 0 in expectation for samples of one distribution,
+            and therefore also slightly below 0. Without the 1 that the KID adds to u . v: that
+            kernel is nearly linear where u . v is near 1, and compares little but the means;
         "frechet_distance": between the Gaussians with the means and covariances of the two sets. It
             grows as the number of images falls, even for samples of one distribution: compare it at
             equal numbers of images only.
@@ -28,10 +42,9 @@ def compare_sets(real: Tensor, made: Tensor) -> dict[str, float]:
         Ramsauer, Unterthiner, Nessler and Hochreiter, GANs trained by a two time-scale update rule
         converge to a local Nash equilibrium, 2017 (the FID).
     """
-    doubles = real.double(), made.double()
-    return manifold_scores(*doubles) | {
+    return {
         "kernel_distance": _kernel_distance(real, made),
-        "frechet_distance": _frechet_distance(*doubles),
+        "frechet_distance": _frechet_distance(real.double(), made.double()),
     }
 
 
@@ -75,7 +88,7 @@ def _kernel_distance(real: Tensor, made: Tensor) -> float:
         x, y = (
             rows[torch.randperm(len(rows), generator=generator)[:size]] for rows in (real, made)
         )
-        kernel = [(a @ b.T / a.shape[1] + 1) ** 3 for a, b in ((x, x), (y, y), (x, y))]
+        kernel = [(a @ b.T) ** 3 for a, b in ((x, x), (y, y), (x, y))]
         within = [(k.sum() - k.trace()) / (size * (size - 1)) for k in kernel[:2]]
         distances.append(within[0] + within[1] - 2 * kernel[2].mean())
     return torch.stack(distances).mean().item()

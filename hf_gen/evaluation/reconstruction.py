@@ -4,6 +4,8 @@ import torch
 from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMeasure
 
 from hf_gen.data.pixels import Pixels
+from hf_gen.evaluation.distributions import set_distances
+from hf_gen.evaluation.samples import MAX_SAMPLES, MIN_IMAGES
 from hf_gen.features import feature_extractor
 from hf_gen.pipelines import VAEPipeline
 
@@ -17,7 +19,8 @@ def evaluate_reconstruction(pipeline: VAEPipeline, pixels: Pixels) -> dict[str, 
     Returns:
         "psnr" in decibels; "ssim", at most 1; "mae", mean absolute error of images in [-1, 1];
         "perceptual", perceptual distance in [0, 4]. Each is averaged over the images, whose number
-        is "images".
+        is "images". With 8 images or more "reconstructions/NAME", the distances of `set_distances`
+        between the first 2,000 images and their reconstructions: as many as samples are compared.
 
     Source: Wang, Bovik, Sheikh and Simoncelli, Image quality assessment: from error visibility to
         structural similarity, 2004 (an 11x11 Gaussian window).
@@ -28,18 +31,26 @@ def evaluate_reconstruction(pipeline: VAEPipeline, pixels: Pixels) -> dict[str, 
     )
     ssim = StructuralSimilarityIndexMeasure(data_range=1.0, sync_on_compute=False)
     extractor = feature_extractor()
-    errors, distances = [], []
+    errors, distances, real_features, features = [], [], [], []
     for indices in torch.arange(len(pixels)).split(_BATCH_SIZE):
         images = pixels.images(indices)
         reconstructions = pipeline.reconstruct(images, output_type="pt").cpu()
         for metric in (psnr, ssim):
             metric.update((reconstructions + 1) / 2, (images + 1) / 2)
         errors.append((reconstructions - images).abs().mean((1, 2, 3)))
-        distances.append(extractor.perceptual_distance(images, reconstructions))
-    return {
+        real, made = extractor(images), extractor(reconstructions)
+        distances.append((real.embeddings - made.embeddings).square().sum(1))
+        real_features.append(real.features)
+        features.append(made.features)
+    results = {
         "images": len(pixels),
         "psnr": psnr.compute().item(),
         "ssim": ssim.compute().item(),
         "mae": torch.cat(errors).mean().item(),
         "perceptual": torch.cat(distances).mean().item(),
     }
+    if len(pixels) >= MIN_IMAGES:
+        sets = (torch.cat(rows)[:MAX_SAMPLES] for rows in (real_features, features))
+        of_sets = set_distances(*sets)
+        results |= {f"reconstructions/{name}": value for name, value in of_sets.items()}
+    return results

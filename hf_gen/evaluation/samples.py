@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from hf_gen.evaluation.cache import cached
-from hf_gen.evaluation.distributions import compare_sets
-from hf_gen.features import FeatureExtractor
+from hf_gen.evaluation.distributions import compare_sets, set_distances
+from hf_gen.features import FeatureExtractor, feature_extractor
+from hf_gen.metrics import SECOND_OPINION
 
 MIN_IMAGES = 8
+MAX_SAMPLES = 2_000
 _BATCH_SIZE = 256
 
 
@@ -20,7 +22,7 @@ class SetStatistics:
     """What a set of images is compared by.
 
     Attributes:
-        features: (images, 496), on the CPU.
+        features: (images, features), on the CPU.
         diversity: Mean pairwise perceptual distance.
     """
 
@@ -71,10 +73,25 @@ def set_scores(made: SetStatistics, real: SetStatistics) -> dict[str, float]:
         "diversity": mean pairwise perceptual distance relative to that of the real images: 1 for a
             set as diverse, 0 for copies of one image;
         "precision", "recall", "density", "coverage", "kernel_distance", "frechet_distance": see
-            `compare_sets`, in EfficientNet-Lite0 features.
+            `compare_sets`.
     """
     diversity = made.diversity / real.diversity
     return {"diversity": diversity, **compare_sets(real.features, made.features)}
+
+
+def second_opinion(images: Tensor, real: SetStatistics) -> dict[str, float]:
+    """Compares generated images with real ones in the features of another network, Lite1.
+
+    Args:
+        images: In [-1, 1], (images, 3, height, width), at least 8.
+        real: The real images, by an extractor of the name `SECOND_OPINION`.
+
+    Returns:
+        "kernel_distance_lite1", "frechet_distance_lite1": see `set_distances`.
+    """
+    made = _statistics(images, feature_extractor(name=SECOND_OPINION))
+    distances = set_distances(real.features, made.features)
+    return {f"{name}_{SECOND_OPINION.lower()}": value for name, value in distances.items()}
 
 
 def _statistics(images: Tensor, extractor: FeatureExtractor) -> SetStatistics:

@@ -10,10 +10,16 @@ from torch.nn.functional import l1_loss
 from hf_gen.data.pixels import Pixels
 from hf_gen.errors import UserError
 from hf_gen.evaluation.factors import factor_scores, factor_values, train_factor_predictor
-from hf_gen.evaluation.samples import MIN_IMAGES, SetStatistics, reference, set_scores
+from hf_gen.evaluation.samples import (
+    MIN_IMAGES,
+    SetStatistics,
+    reference,
+    second_opinion,
+    set_scores,
+)
 from hf_gen.faces import TEST_START, face_at
 from hf_gen.features import FeatureExtractor, feature_extractor
-from hf_gen.metrics import DIRECTIONS, Direction
+from hf_gen.metrics import DIRECTIONS, SECOND_OPINION, Direction
 from hf_gen.pipelines import TranslationPipeline
 
 MAX_IMAGES = 400
@@ -54,19 +60,32 @@ class TranslationEvaluator:
 
     @cached_property
     def _references(self) -> dict[Direction, SetStatistics]:
+        return self._of_targets(self._extractor)
+
+    @cached_property
+    def _references_again(self) -> dict[Direction, SetStatistics]:
+        return self._of_targets(feature_extractor(name=SECOND_OPINION))
+
+    def _of_targets(self, extractor: FeatureExtractor) -> dict[Direction, SetStatistics]:
         """Of the target domain of each direction."""
         targets = zip(DIRECTIONS, reversed(self._inputs.values()), strict=True)
         return {
-            direction: reference(target, self._extractor, self._cache_dir)
+            direction: reference(target, extractor, self._cache_dir)
             for direction, target in targets
         }
 
-    def __call__(self, pipeline: TranslationPipeline) -> dict[str, float]:
-        """Returns the scores of `evaluate_translations` as "DIRECTION/NAME".
+    def __call__(self, pipeline: TranslationPipeline, complete: bool = False) -> dict[str, float]:
+        """Evaluates the translations and the cycle reconstructions of a pipeline.
 
-        "DIRECTION/mode_collapse" is 1 where mode collapse is detected, else 0;
-        "DIRECTION/cycle_l1" the mean absolute error of the cycle reconstructions, for images in
-        [-1, 1]; "kernel_distance" the mean over both directions.
+        Args:
+            pipeline: On any device; features are computed on the CPU, so that results compare.
+            complete: With the second opinion, which an evaluation during training does without.
+
+        Returns:
+            As "DIRECTION/NAME": the scores of `evaluate_translations`; "mode_collapse", 1 where
+            mode collapse is detected, else 0; "cycle_l1", the mean absolute error of the cycle
+            reconstructions, for images in [-1, 1]; and if complete those of `second_opinion`.
+            "kernel_distance" is the mean over both directions.
         """
         results: dict[str, float] = {}
         for direction, inputs in self._inputs.items():
@@ -78,6 +97,8 @@ class TranslationEvaluator:
             )
             scores["mode_collapse"] = float(mode_collapse_detected(scores))
             scores["cycle_l1"] = l1_loss(cycle_reconstructions, inputs).item()
+            if complete:
+                scores |= second_opinion(translations, self._references_again[direction])
             results |= {f"{direction}/{name}": score for name, score in scores.items()}
         distances = [results[f"{direction}/kernel_distance"] for direction in DIRECTIONS]
         return results | {"kernel_distance": sum(distances) / 2}

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from hf_gen.data.batches import ONE_SET
-from hf_gen.metrics import PRIORS, formatted, metric_info
+from hf_gen.metrics import FEATURES_NOTE, PRIORS, formatted, metric_info
 from hf_gen.runs.folder import RunFolder
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -30,16 +30,17 @@ class Family(NamedTuple):
     gallery: tuple[tuple[str, str], ...]
 
 
+_DISTANCES = (
+    *("kernel_distance", "frechet_distance"),
+    *("kernel_distance_lite1", "frechet_distance_lite1"),
+)
 AUTOENCODER = Family(
     "unconditional-image-generation",
     (
         *("negative_elbo", "reconstruction", "kl", "importance_weighted_nll", "psnr", "ssim"),
         *("perceptual", "active_units"),
-        *(
-            f"samples/{prior}/{name}"
-            for prior in PRIORS
-            for name in ("kernel_distance", "frechet_distance")
-        ),
+        *("reconstructions/kernel_distance", "reconstructions/frechet_distance"),
+        *(f"samples/{prior}/{name}" for prior in PRIORS for name in _DISTANCES),
     ),
     (
         ("samples", "Samples from each prior"),
@@ -52,7 +53,7 @@ TRANSLATION = Family(
     tuple(
         f"{direction}/{name}"
         for direction in ("a_to_b", "b_to_a")
-        for name in ("kernel_distance", "diversity", "coverage", "near_duplicates", "cycle_l1")
+        for name in (*_DISTANCES, "diversity", "coverage", "near_duplicates", "cycle_l1")
     ),
     (
         ("a_to_b", "{0} to {1}, and the cycle reconstruction"),
@@ -185,6 +186,7 @@ def model_card(
         is_translation=family is TRANSLATION,
         model_name=name,
         subject=subject,
+        features_note=FEATURES_NOTE,
         measured=[table(one) for one in measured],
         few=few and table(few),
         **{key.replace(".", "_"): value for key, value in values.items()},

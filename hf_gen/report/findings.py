@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 
 from hf_gen.evaluation.latents import MAX_IMAGES
-from hf_gen.metrics import DIRECTIONS, PRIORS, formatted, metric_info
+from hf_gen.metrics import DIRECTIONS, MEASURED_IN, PRIORS, formatted, metric_info
 from hf_gen.report.run import EvaluatedRun
 
 # With less information about its image than this, in nats, a latent is as good as none.
@@ -27,7 +27,7 @@ def ranking(runs: Sequence[EvaluatedRun], key: str) -> list[str]:
             f"{formatted(worst)} ({metric.unit})."
         ]
     return [
-        f"By {metric.short} ({metric.unit}) **{order[0].name}** is best with {formatted(best)}, "
+        f"By {metric.heading} **{order[0].name}** is best with {formatted(best)}, "
         f"and **{order[-1].name}** worst with {formatted(worst)}."
     ]
 
@@ -76,12 +76,13 @@ def best_priors(runs: Sequence[EvaluatedRun]) -> list[str]:
         if _are_close(distances[best], distances[others[-1]]):
             lines.append(
                 f"**{run.name}** samples equally well from every prior: Frechet distances "
-                f"{low} to {high}."
+                f"({MEASURED_IN}) {low} to {high}."
             )
             continue
         rest = ", ".join(f"{name} {formatted(distances[name])}" for name in others)
         lines.append(
-            f"**{run.name}** samples best from the {best} prior: Frechet distance {low} ({rest})."
+            f"**{run.name}** samples best from the {best} prior: Frechet distance ({MEASURED_IN}) "
+            f"{low} ({rest})."
         )
     return lines
 
@@ -100,7 +101,7 @@ def kl_weights(runs: Sequence[EvaluatedRun]) -> list[str]:
         good, bad = sampled[0], sampled[-1]
         lines.append(
             f"Samples from the standard normal are closest to real images at KL "
-            f"x{good.kl_weight:g} (Frechet distance {formatted(good.results[key])}) and "
+            f"x{good.kl_weight:g} ({metric_info(key).short} {formatted(good.results[key])}) and "
             f"farthest from them at KL x{bad.kl_weight:g} ({formatted(bad.results[key])})."
         )
     return lines

@@ -33,7 +33,10 @@ from hf_gen.report.vae import (
 )
 
 Runs = Sequence[EvaluatedRun]
-_RECONSTRUCTION = ("psnr", "ssim", "mae", "perceptual")
+_RECONSTRUCTION = (
+    *("psnr", "ssim", "mae", "perceptual"),
+    *("reconstructions/frechet_distance", "reconstructions/kernel_distance"),
+)
 _LIKELIHOOD = (
     *("negative_elbo", "reconstruction", "kl", "importance_weighted_nll"),
     "bits_per_dimension",
@@ -42,9 +45,13 @@ _LATENTS = (
     *("active_units", "latents", "mutual_information", "marginal_kl"),
     *("total_correlation", "dci_disentanglement", "dci_completeness", "dci_informativeness", "mig"),
 )
-_SAMPLES = ("frechet_distance", "kernel_distance", "precision", "recall", "coverage", "diversity")
+_SAMPLES = (
+    *("frechet_distance", "kernel_distance", "frechet_distance_lite1", "kernel_distance_lite1"),
+    *("precision", "recall", "coverage", "diversity"),
+)
 _TRANSLATION = (
-    *("kernel_distance", "frechet_distance", "diversity", "precision", "recall", "coverage"),
+    *("kernel_distance", "frechet_distance", "kernel_distance_lite1", "frechet_distance_lite1"),
+    *("diversity", "precision", "recall", "coverage"),
     *("near_duplicates", "cycle_l1", "paired_l1", "paired_perceptual"),
 )
 _FEW_RUNS = 3

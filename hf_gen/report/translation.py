@@ -15,9 +15,8 @@ from torch import Tensor
 from hf_gen.errors import UserError
 from hf_gen.evaluation.translation import MAX_NEAR_DUPLICATES, MIN_DIVERSITY
 from hf_gen.faces import CONTINUOUS, FACTORS
-from hf_gen.features import FEATURES
 from hf_gen.images import to_tensor
-from hf_gen.metrics import DIRECTIONS, Direction
+from hf_gen.metrics import DIRECTIONS, MEASURED_IN, Direction
 from hf_gen.report.curves import OBJECTIVES, learning_curves, limit, series
 from hf_gen.report.image_grid import Row, image_grid
 from hf_gen.report.run import EvaluatedRun
@@ -27,7 +26,7 @@ COLOURS: dict[Direction, str] = {"a_to_b": PALETTE[1], "b_to_a": PALETTE[0]}
 _TIMELINE = {
     "diversity": "Diversity (1: as the real images)",
     "coverage": "Coverage (share of the real images)",
-    "kernel_distance": "Kernel distance (0: as the real images)",
+    "kernel_distance": f"Kernel distance ({MEASURED_IN}; 0: as the real images)",
     "near_duplicates": "Share of near-duplicate translations",
 }
 # Beyond which mode collapse is detected.
@@ -74,7 +73,9 @@ def translations(runs: Sequence[EvaluatedRun], direction: Direction, count: int 
     rows = [Row(f"real {source}", real)]
     for run in runs:
         translated, cycled = run.pipeline.cycle(real, direction, output_type="pt")
-        detail = run.fact(f"{direction}/kernel_distance", "kernel distance {:.3g}")
+        detail = run.fact(
+            f"{direction}/kernel_distance", f"kernel distance ({MEASURED_IN}) {{:.3g}}"
+        )
         rows.append(Row(f"as {target}", translated, detail, heading=run.name))
         rows.append(Row("cycle reconstruction", cycled))
     return image_grid(f"Test images from {source} to {target} and back", rows)
@@ -90,7 +91,7 @@ def mode_collapse(runs: Sequence[EvaluatedRun]) -> Figure:
         names = ", ".join(run.name for run in runs)
         raise UserError(f"metrics.jsonl of {names} has no scores of translations: train again")
     labels = [run.name for run in runs] + ["limit of mode collapse", "mode collapse detected"]
-    title = f"Mode collapse along the training (features: {FEATURES})"
+    title = f"Mode collapse along the training (features: EfficientNet-{MEASURED_IN})"
     figure, panels = charts(title, len(_TIMELINE), 2, 7.6 + legend_height(labels))
     for number, (score, label) in enumerate(_TIMELINE.items()):
         pair = panels[2 * number : 2 * number + 2]

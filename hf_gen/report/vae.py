@@ -8,8 +8,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from hf_gen.features import FEATURES
-from hf_gen.metrics import PRIORS, PriorName
+from hf_gen.metrics import MEASURED_IN, PRIORS, PriorName
 from hf_gen.report.curves import ELBO, learning_curves
 from hf_gen.report.fonts import legible
 from hf_gen.report.image_grid import CELL, Row, image_grid
@@ -23,7 +22,8 @@ _MOST_TRAVERSED, _SPAN, _TRAVERSAL_STEPS = 50, 3, 7
 _FEW_TRAVERSED = 12
 Method = Literal["linear", "spherical"]
 _WALK_LABELS = ("real", *[""] * _STEPS, "real")
-_SCORES = {"frechet_distance": "Fréchet distance", "kernel_distance": "Kernel distance"}
+_FRECHET = f"Fréchet distance ({MEASURED_IN})"
+_SCORES = {"frechet_distance": _FRECHET, "kernel_distance": f"Kernel distance ({MEASURED_IN})"}
 
 
 def draw_vae_figures(run: EvaluatedRun, folder: Path) -> None:
@@ -79,9 +79,8 @@ def samples(
         count: Of each run and prior.
         seed: The same for each run and prior.
     """
-    subtitle = (
-        f"Decoded from random latents of one seed. Fréchet distance in features of {FEATURES}."
-    )
+    network = f"EfficientNet-{MEASURED_IN}"
+    subtitle = f"Decoded from random latents of one seed. Distances in features of {network}."
     return image_grid("Samples", sample_rows(runs, priors, count, seed), subtitle)
 
 
@@ -115,7 +114,7 @@ def sample_rows(
         for prior in (prior for prior in priors if prior in run.pipeline.priors):
             generator = torch.Generator().manual_seed(seed)
             made = run.pipeline.sample(count, generator, "pt", prior).cpu()
-            detail = run.fact(f"samples/{prior}/frechet_distance", "Fréchet distance {:.3g}")
+            detail = run.fact(f"samples/{prior}/frechet_distance", _FRECHET + " {:.3g}")
             first, *others = made.split(COLUMNS)
             rows.append(Row(f"{run.name}, {PRIORS[prior]} prior", first, detail))
             rows += [Row("", images) for images in others]
@@ -197,7 +196,7 @@ def prior_distances(runs: Sequence[EvaluatedRun]) -> Figure:
         runs: Of autoencoders whose samples have been measured.
     """
     height = 1.3 + (0.16 * len(PRIORS) + 0.12) * len(runs)
-    title = f"Distance of samples to test images (features: {FEATURES})"
+    title = "Distance of samples to test images, 0 to 4"
     figure, panels = charts(title, 1, len(_SCORES), height)
     names = [legible(run.name)[0] for run in runs]
     for axes, (score, label) in zip(panels, _SCORES.items(), strict=True):

@@ -26,7 +26,7 @@ from hf_gen.config import (
 )
 from hf_gen.data.batches import Batch
 from hf_gen.errors import UserError
-from hf_gen.features import feature_extractor
+from hf_gen.features import perceptual_loss
 from hf_gen.losses import kl_to_standard_normal, reconstruction_nll
 from hf_gen.models.vae import ConvVAE, DenseVAE, PatchVAE, VectorVAE
 from hf_gen.pipelines import VAEPipeline
@@ -56,7 +56,7 @@ class NegativeELBO(nn.Module):
         self.vae = vae
         self.objective = objective
         # In a tuple, so that it is no submodule: neither trained nor saved.
-        self.features = (feature_extractor(str(device)),) if objective.perceptual_weight else ()
+        self.perceptual = (perceptual_loss(str(device)),) if objective.perceptual_weight else ()
 
     def forward(self, images: Tensor, noise: Tensor) -> dict[str, Tensor]:
         """The losses in nats per image, means over the batch; the perceptual one has no unit.
@@ -86,8 +86,8 @@ class NegativeELBO(nn.Module):
             "reconstruction": reconstruction,
             "kl": kl,
         }
-        for features in self.features:
-            perceptual = features.perceptual_loss(images, decoded.sample).mean()
+        for loss in self.perceptual:
+            perceptual = loss(images, decoded.sample).mean()
             weighted = self.objective.perceptual_weight * perceptual
             losses["objective"] = losses["objective"] + weighted
             losses["perceptual"] = perceptual

@@ -18,15 +18,18 @@ from hf_gen.pipelines import VAEPipeline
 from tests.evaluation import small
 
 SIZE, COUNT = 16, 48
-RECONSTRUCTION = {"images", "psnr", "ssim", "mae", "perceptual"}
+PIXELWISE = {"images", "psnr", "ssim", "mae", "perceptual"}
+DISTANCES = {"kernel_distance", "frechet_distance"}
+RECONSTRUCTION = PIXELWISE | {f"reconstructions/{name}" for name in DISTANCES}
 LIKELIHOOD = {"reconstruction", "kl", "negative_elbo", "bits_per_dimension"}
 LATENTS = {
     *("importance_weighted_nll", "kl_per_dimension", "active_units", "latents"),
     *("mutual_information", "marginal_kl", "total_correlation"),
 }
 OF_A_SET = {
-    *("frechet_distance", "kernel_distance", "precision", "recall", "density", "coverage"),
-    "diversity",
+    *DISTANCES,
+    *(f"{name}_lite1" for name in DISTANCES),
+    *("precision", "recall", "density", "coverage", "diversity"),
 }
 DISENTANGLEMENT = {"dci_disentanglement", "dci_completeness", "dci_informativeness", "mig"}
 LAPLACE = Objective(likelihood="laplace")
@@ -104,9 +107,9 @@ def test_diffusers_autoencoders_have_the_results_that_their_latents_allow() -> N
 
 def test_of_few_images_there_are_fewer_results() -> None:
     seven = evaluate_autoencoder(conv_vae(), Objective(), faces(7), truth(7))
-    assert seven.keys() == RECONSTRUCTION | LIKELIHOOD | LATENTS
+    assert seven.keys() == PIXELWISE | LIKELIHOOD | LATENTS
     one = evaluate_autoencoder(conv_vae(), Objective(), faces(1), None)
-    assert one.keys() == RECONSTRUCTION | LIKELIHOOD | {"importance_weighted_nll"}
+    assert one.keys() == PIXELWISE | LIKELIHOOD | {"importance_weighted_nll"}
 
 
 def test_factors_are_predicted_from_what_the_decoder_sees_not_from_traces_in_the_means() -> None:

@@ -9,8 +9,13 @@ import torch
 from torch import Tensor
 
 from hf_gen.evaluation import samples
-from hf_gen.evaluation.distributions import compare_sets
-from hf_gen.evaluation.samples import SetStatistics, evaluate_samples, reference
+from hf_gen.evaluation.distributions import compare_sets, set_distances
+from hf_gen.evaluation.samples import (
+    SetStatistics,
+    evaluate_samples,
+    reference,
+    second_opinion,
+)
 from hf_gen.evaluation.translation import evaluate_translations
 from hf_gen.features import FeatureExtractor, ImageFeatures, feature_extractor
 from tests.evaluation.small import faces
@@ -58,6 +63,15 @@ def test_repeated_samples_are_worse() -> None:
     assert bad["diversity"] == pytest.approx(0, abs=1e-4)
 
 
+def test_the_second_opinion_is_that_of_the_other_network() -> None:
+    other = feature_extractor(name="Lite1")
+    found = second_opinion(other_faces(), reference(real_faces(), other))
+    expected = set_distances(*(other(f()).features for f in (real_faces, other_faces)))
+    assert found == pytest.approx(
+        {f"{name}_lite1": value for name, value in expected.items()}, rel=1e-5, abs=1e-5
+    )
+
+
 class Counting(torch.nn.Module):
     """Counts the images that an extractor has seen."""
 
@@ -86,7 +100,7 @@ def test_statistics_are_cached_until_the_images_or_the_extractor_change(tmp_path
     assert not same(reference(changed, feature_extractor(), tmp_path), first)
     other = copy.deepcopy(feature_extractor())
     with torch.no_grad():
-        other.stem[0].weight.mul_(1.1)
+        other.network.stem[0].weight.mul_(1.1)
     assert not same(reference(real_faces(), other, tmp_path), first)
     assert len(list(tmp_path.glob("reference-*/"))) == 3
 

@@ -146,7 +146,7 @@ def test_evaluate_prints_what_it_writes(
     printed = capsys.readouterr().out
     results = json.loads(before)
     assert f"{results['psnr']:,.4g}  dB" in printed
-    assert "samples, fitted Gaussian: kernel distance" in printed
+    assert "samples, fitted Gaussian: kernel distance (Lite2)" in printed
     assert f"{results['psnr']:,.4g}" in (run / "README.md").read_text()
 
 

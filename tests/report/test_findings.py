@@ -92,12 +92,13 @@ def test_information_at_its_limit_is_named() -> None:
     [
         (
             {"standard": 9.0, "gaussian": 3.0, "mixture": 4.0},
-            "**one** samples best from the fitted Gaussian prior: Frechet distance 3 (mixture 4, "
-            "standard normal 9).",
+            "**one** samples best from the fitted Gaussian prior: Frechet distance (Lite2) 3 "
+            "(mixture 4, standard normal 9).",
         ),
         (
             {"standard": 4.0, "gaussian": 4.01, "mixture": 3.99},
-            "**one** samples equally well from every prior: Frechet distances 3.99 to 4.01.",
+            "**one** samples equally well from every prior: Frechet distances (Lite2) 3.99 "
+            "to 4.01.",
         ),
     ],
 )

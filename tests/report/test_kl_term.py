@@ -64,7 +64,7 @@ def test_the_weights_are_in_order_with_their_images_and_metrics(vae_run: Make) -
     shown = texts(figure)
     weights = [text.split(",")[0] for text in shown if text.startswith("KL x")]
     assert weights == ["KL x0", "KL x1", "KL x100"] * 4
-    assert {"PSNR 12.5 dB", "Fréchet distance 473"} <= set(shown)
+    assert {"PSNR 12.5 dB", "Fréchet distance (Lite2) 473"} <= set(shown)
     rows = image_rows(figure)
     assert len(rows) == 13
     made = runs[1].pipeline.reconstruct(runs[1].images(10), output_type="pt")

@@ -84,7 +84,7 @@ def test_translations_and_cycle_reconstructions_of_every_run_are_below_the_real_
     assert shown.count(f"real {source}") == 1
     assert shown.count(f"as {target}") == shown.count("cycle reconstruction") == 2
     assert {"lambda10", "lambda5"} <= set(shown)
-    assert f"kernel distance {1.25 if direction == 'a_to_b' else 2.5}" in shown
+    assert f"kernel distance (Lite2) {1.25 if direction == 'a_to_b' else 2.5}" in shown
 
 
 def test_mode_collapse_is_marked_where_it_was_detected(translation_run: Make) -> None:

@@ -81,7 +81,7 @@ def test_samples_of_every_run_and_prior_start_from_one_seed(vae_run: Make) -> No
         made = fitted.pipeline.sample(12, torch.Generator().manual_seed(3), "pt", prior)
         assert np.array_equal(row, enlarged(made[:10]))
     shown = " ".join(texts(figure))
-    assert "Fréchet distance 50" in shown
+    assert "Fréchet distance (Lite2) 50" in shown
     assert shown.count("fitted, standard") == shown.count("fitted, mixture") == 1
     assert "plain, mixture" not in shown
 
