@@ -157,6 +157,14 @@ def formatted(value: float | None) -> str:
     return f"{value:,.4g}" if abs(value) >= 0.001 else f"{value:.2g}"
 
 
+def in_words(seconds: float) -> str:
+    """A duration for people, such as "33 s", "12 min" or "1 h 34 min"."""
+    if seconds < 99.5:
+        return f"{seconds:.2g} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
 def _factor(name: str) -> Metric:
     kind, _, factor = name.rpartition("/")
     prefix, unit = ("agreement of ", "0 to 1") if kind else ("", "accuracy or correlation")

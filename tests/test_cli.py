@@ -19,7 +19,7 @@ from hf_gen.image_commands import sample
 from hf_gen.recipes import RECIPES
 from hf_gen.runs.folder import RunFolder
 from tests.launching import ROOT
-from tools.released import manifest
+from tools.ship import manifest
 
 
 def test_synthetic_faces_are_a_dataset_folder(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hf_gen.evaluation.samples import reference
 from hf_gen.evaluation.translation import evaluate_translations
 from hf_gen.faces import CONTINUOUS, FACTORS
-from hf_gen.metrics import formatted, metric_info
+from hf_gen.metrics import formatted, in_words, metric_info
 
 
 @pytest.mark.parametrize(
@@ -104,3 +104,18 @@ def test_numbers_have_four_digits_or_two_where_they_are_tiny(
     value: float | None, text: str
 ) -> None:
     assert formatted(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.2, "0.2 s"),
+        (33.3, "33 s"),
+        (99.4, "99 s"),
+        (186, "3 min"),
+        (3599, "1 h 0 min"),
+        (5616, "1 h 34 min"),
+    ],
+)
+def test_durations_are_in_words(seconds: float, words: str) -> None:
+    assert in_words(seconds) == words

@@ -9,6 +9,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 import tyro
@@ -20,6 +21,16 @@ from hf_gen.runs.atomic import atomic_dir, atomic_write_text
 from hf_gen.runs.folder import RunFolder
 
 MANIFEST = WEIGHTS / "manifest.json"
+
+
+def manifest() -> dict[str, dict[str, Any]]:
+    """The entries of the bundled models, by name.
+
+    "chosen_on" is in an entry where the checkpoint was chosen on images that are no validation
+    split: "test" for the test images of its own training data, whose results are not published.
+    """
+    entries: dict[str, dict[str, Any]] = json.loads(MANIFEST.read_text("utf-8"))
+    return entries
 
 
 def ship(run: tyro.conf.Positional[Path], data: str, commit: str, name: str | None = None) -> None:
@@ -41,7 +52,7 @@ def ship(run: tyro.conf.Positional[Path], data: str, commit: str, name: str | No
         pipeline.save_pretrained(partial, safe_serialization=True)
         for source in partial.rglob("*.py"):
             source.unlink()
-    listed = json.loads(MANIFEST.read_text("utf-8")) if MANIFEST.exists() else {}
+    listed = manifest() if MANIFEST.exists() else {}
     listed[name] = {
         "recipe": recipe,
         "command": without_folders(described.record().command),

@@ -9,7 +9,13 @@ from typing import Any, NamedTuple
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from hf_gen.data.batches import ONE_SET
-from hf_gen.metrics import FEATURES_NOTE, PRIORS, formatted, metric_info
+from hf_gen.hub.card_tables import (
+    AUTOENCODER_KEYS,
+    TRANSLATION_KEYS,
+    autoencoder_tables,
+    translation_tables,
+)
+from hf_gen.metrics import FEATURES_NOTE, in_words, metric_info
 from hf_gen.runs.folder import RunFolder
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -20,7 +26,7 @@ class Family(NamedTuple):
 
     Attributes:
         pipeline_tag: What the Hub calls such a pipeline.
-        metrics: The results to show; those that a run lacks are left out.
+        metrics: The results that the Hub lists; those that a run lacks are left out.
         gallery: The figures that the Hub shows first, each with its caption, in which {0} and {1}
             are the domains; those that a run lacks are left out.
     """
@@ -30,18 +36,9 @@ class Family(NamedTuple):
     gallery: tuple[tuple[str, str], ...]
 
 
-_DISTANCES = (
-    *("kernel_distance", "frechet_distance"),
-    *("kernel_distance_lite1", "frechet_distance_lite1"),
-)
 AUTOENCODER = Family(
     "unconditional-image-generation",
-    (
-        *("negative_elbo", "reconstruction", "kl", "importance_weighted_nll", "psnr", "ssim"),
-        *("perceptual", "active_units"),
-        *("reconstructions/kernel_distance", "reconstructions/frechet_distance"),
-        *(f"samples/{prior}/{name}" for prior in PRIORS for name in _DISTANCES),
-    ),
+    AUTOENCODER_KEYS,
     (
         ("samples", "Samples from each prior"),
         ("reconstructions", "Test images and their reconstructions"),
@@ -50,11 +47,7 @@ AUTOENCODER = Family(
 )
 TRANSLATION = Family(
     "image-to-image",
-    tuple(
-        f"{direction}/{name}"
-        for direction in ("a_to_b", "b_to_a")
-        for name in (*_DISTANCES, "diversity", "coverage", "near_duplicates", "cycle_l1")
-    ),
+    TRANSLATION_KEYS,
     (
         ("a_to_b", "{0} to {1}, and the cycle reconstruction"),
         ("b_to_a", "{1} to {0}, and the cycle reconstruction"),
@@ -62,8 +55,6 @@ TRANSLATION = Family(
     ),
 )
 SYNTHETIC_FACES = "the synthetic faces of hf_gen"
-CHOSEN_ON = "validation"
-"""The split of images on which a model's weights were chosen."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +106,7 @@ def run_card(run: RunFolder, repo_id: str | None = None, component: str | None =
         dataset=dataset,
         is_one_set=is_one_set,
         device=run.record().device,
-        minutes=run.seconds() / 60,
+        duration=in_words(run.seconds()),
         command=without_folders(run.record().command),
         figures={path.stem: f"figures/{path.name}" for path in run.figures.glob("*.png")},
     )
@@ -125,7 +116,6 @@ def model_card(
     name: str,
     values: Mapping[str, Any],
     measured: Sequence[Measured],
-    few: Measured | None = None,
     subject: str = "faces",
     license: str | None = None,
     datasets: list[str] | None = None,
@@ -138,7 +128,6 @@ def model_card(
         name: Of the model.
         values: "recipe" and the flat fields of the recipe.
         measured: Results, each on its own images.
-        few: Results on the few images on which a test evaluates a bundled model again.
         subject: What the images are, such as faces.
         license: Of the weights.
         datasets: Their ids on the Hub.
@@ -148,7 +137,7 @@ def model_card(
     family, domains = family_of(values), _domains(values)
     shown = [
         (one, key, one.results[key])
-        for one in ([*measured, few] if few else measured)
+        for one in measured
         for key in family.metrics
         if key in one.results
     ]
@@ -175,10 +164,18 @@ def model_card(
         ],
     )
 
-    def table(of: Measured) -> dict[str, Any]:
-        rows = [(metric_info(key, domains), formatted(v)) for one, key, v in shown if one is of]
-        images, is_chosen_on = of.results["images"], of.split == CHOSEN_ON
-        return {"dataset": of.dataset, "images": images, "rows": rows, "is_chosen_on": is_chosen_on}
+    def described(one: Measured) -> dict[str, Any]:
+        is_translation = family is TRANSLATION
+        tables = (
+            translation_tables(one.results, domains)
+            if is_translation
+            else autoencoder_tables(one.results)
+        )
+        return {
+            "dataset": one.dataset,
+            "images": one.results["images"],
+            "tables": [table for table in tables if table.rows],
+        }
 
     return ModelCard.from_template(
         data,
@@ -187,8 +184,7 @@ def model_card(
         model_name=name,
         subject=subject,
         features_note=FEATURES_NOTE,
-        measured=[table(one) for one in measured],
-        few=few and table(few),
+        measured=[described(one) for one in measured],
         **{key.replace(".", "_"): value for key, value in values.items()},
         **texts,
     )

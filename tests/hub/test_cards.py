@@ -12,7 +12,7 @@ from huggingface_hub import HfApi, ModelCard
 
 from hf_gen.config import Data, Recipe, VAERecipe, recipe_as_json
 from hf_gen.data.batches import ONE_SET
-from hf_gen.hub.cards import run_card
+from hf_gen.hub.cards import Measured, model_card, run_card
 from hf_gen.hub.push import push_run
 from hf_gen.hub.upload import Repository
 from hf_gen.models.cyclegan import ResnetGenerator
@@ -49,6 +49,7 @@ def run_of(
     identity = {"recipe": "faces", "processes": 1, **recipe_as_json(recipe)}
     run.start(identity, command, "1 x cpu", {}, images)
     run.log({"step": 3460, "epoch": 20.04})
+    run.add_seconds(33.3)
     run.save_results({"images": 1860} | (RESULTS if isinstance(recipe, VAERecipe) else {}))
     run.figures.mkdir()
     for name in figures:
@@ -66,6 +67,9 @@ def test_the_card_of_a_run_shows_its_results_and_no_placeholder(tmp_path: Path) 
     assert card.data.license == "apache-2.0"
     for shown in ("| PSNR | 18.75 | dB |", "| negative ELBO | 1,682 |", COMMAND, "1,860", "3,460"):
         assert shown in card.text
+    assert (
+        "3,460 steps (20.04 epochs) on the synthetic faces of hf_gen, 33 s on 1 x cpu" in card.text
+    )
     assert not {"{{", "{%", "None"} & set(card.text.split())
 
 
@@ -105,6 +109,51 @@ def test_the_card_names_no_folder_of_this_machine(tmp_path: Path) -> None:
     assert "somebody" not in str(card)
     assert "--dataset-name=anime-faces --output-dir conv-vae" in card.text
     assert card.data.datasets is None
+
+
+def tables_of(values: dict[str, str], results: dict[str, Any]) -> list[list[str]]:
+    """The lines of each table of a card."""
+    card = model_card("m", values, [Measured("faces", {"images": 9} | results)], load_from="m",
+                      steps=1, device="1 x cpu", figures={}, license="mit")  # fmt: skip
+    blocks = str(card.text).split("\n\n")
+    return [block.splitlines() for block in blocks if block.startswith("| ")]
+
+
+def test_an_autoencoder_has_its_own_prior_among_the_metrics_and_a_row_for_each() -> None:
+    metrics, priors = tables_of(
+        {},
+        {
+            "psnr": 18.75,
+            "default_prior": "mixture",
+            "default_temperature": 1.0,
+            "samples/standard/frechet_distance": 0.5,
+            "samples/mixture/frechet_distance": 0.25,
+            "anchors/floor/frechet_distance": 0.125,
+            "anchors/floor/psnr": 10.5,
+        },
+    )
+    assert metrics[0] == "| metric | value | other real images | unit |"
+    assert metrics[2:] == ["| PSNR | 18.75 | 10.5 | dB |"]
+    assert [line[:28] for line in priors[2:]] == [
+        "| standard normal | 0.5 | - ", "| mixture (default) | 0.25 |",
+    ]  # fmt: skip
+
+
+def test_a_translation_has_both_directions_side_by_side_and_its_factors_below() -> None:
+    agreement = {"": 0.5, "_ceiling": 0.75, "_chance": 0.25}
+    results = {f"a_to_b/agreement/glasses{end}": value for end, value in agreement.items()}
+    results |= {f"b_to_a/agreement/glasses{end}": value / 2 for end, value in agreement.items()}
+    results |= {"a_to_b/hair_style": 0.3, "a_to_b/hair_style_ceiling": 0.9, "b_to_a/cycle_l1": 0.2}
+    metrics, agreeing, surviving = tables_of(
+        {"domains.domain_a": "anime", "domains.domain_b": "cartoon"},
+        results | {"a_to_b/cycle_l1": 0.1},
+    )
+    assert metrics[0] == "| metric | anime to cartoon | cartoon to anime | unit |"
+    assert metrics[2:] == ["| cycle-consistency L1 | 0.1 | 0.2 | images in [-1, 1] |"]
+    way = "| anime to cartoon | ceiling | chance | cartoon to anime | ceiling | chance |"
+    assert agreeing[0] == f"| factor {way}"
+    assert agreeing[2:] == ["| glasses | 0.5 | 0.75 | 0.25 | 0.25 | 0.375 | 0.125 |"]
+    assert surviving[2:] == ["| hair style | 0.3 | 0.9 | - | - |"]
 
 
 @pytest.mark.parametrize("recipe", [CONV_VAE, CYCLEGAN_LAMBDA10])

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import torch
 from datasets import load_dataset
-from huggingface_hub import ModelCard
 from torch import nn
 
 import hf_gen
@@ -23,19 +22,10 @@ from hf_gen.pipelines import VAEPipeline
 from hf_gen.tasks.cyclegan import CycleGANTask
 from hf_gen.tasks.vae import VAETask
 from tools import released
-from tools.released import (
-    BEGIN,
-    END,
-    FEW,
-    FEW_SPLIT,
-    card_of,
-    digest,
-    evaluate_few,
-    main,
-    manifest,
-    open_released,
-    results_table,
-)
+from tools.released import FEW, evaluate_few, main, open_released
+from tools.results import BEGIN, END, card_of, digest
+from tools.ship import manifest
+from tools.tables import readme_tables, results_tables
 from train_accelerate import parse
 
 CPU = torch.device("cpu")
@@ -51,16 +41,10 @@ SHARES = {"coverage", "near_duplicates"}
 RESULTS = json.loads((CARDS / "results.json").read_text("utf-8"))
 
 
-def on_the_card(name: str) -> dict[str, float]:
-    """The numbers on a card of the few faces that are measured here."""
-    results = ModelCard.load(CARDS / f"{name}.md").data.eval_results
-    return {one.metric_type: one.metric_value for one in results if one.dataset_split == FEW_SPLIT}
-
-
-def differing(measured: dict[str, Any], card: dict[str, float]) -> dict[str, tuple[float, float]]:
-    """The numbers that differ from those on the card."""
+def differing(measured: dict[str, Any], known: dict[str, float]) -> dict[str, tuple[float, float]]:
+    """The numbers that differ from those of results.json."""
     found = {}
-    for key, value in card.items():
+    for key, value in known.items():
         close = {"abs": 1.01 / FEW} if key.rpartition("/")[2] in SHARES else CLOSE
         if measured[key] != pytest.approx(value, **close):
             found[key] = measured[key], value
@@ -68,13 +52,12 @@ def differing(measured: dict[str, Any], card: dict[str, float]) -> dict[str, tup
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_bundled_model_measures_what_its_card_says(
+def test_a_bundled_model_measures_what_its_results_say(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    model, card = replace(open_released(name), pipeline=hf_gen.load(name)), on_the_card(name)
-    assert len(card) >= 5
-    assert not differing(evaluate_few(model), card)
+    model = replace(open_released(name), pipeline=hf_gen.load(name))
+    assert not differing(evaluate_few(model), RESULTS[name]["few"])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -107,7 +90,7 @@ def test_a_changed_weight_shows_in_the_numbers() -> None:
     model = open_released(name)
     with torch.no_grad():
         list(model.pipeline.vae.decoder.parameters())[-2].mul_(1.05)
-    assert len(differing(evaluate_few(model), on_the_card(name))) >= 3
+    assert len(differing(evaluate_few(model), RESULTS[name]["few"])) >= 3
 
 
 def test_models_cards_and_results_are_of_the_same_weights() -> None:
@@ -117,8 +100,22 @@ def test_models_cards_and_results_are_of_the_same_weights() -> None:
     assert weights == {name: one["weights"] for name, one in RESULTS.items()}
     figures = [path.stat().st_size for path in (CARDS / "figures").rglob("*.png")]
     assert 0 < sum(figures) < MANY_BYTES
-    readme = (ROOT / "README.md").read_text("utf-8")
-    assert readme.partition(BEGIN)[2].partition(END)[0] == results_table(RESULTS, CARDS)
+    for file, tables in (
+        ("README.md", readme_tables(RESULTS, "model_cards")),
+        ("docs/results.md", results_tables(RESULTS, "../model_cards")),
+    ):
+        text = (ROOT / file).read_text("utf-8")
+        assert text.partition(BEGIN)[2].partition(END)[0] == tables
+
+
+def test_no_result_is_of_images_on_which_the_checkpoint_was_chosen() -> None:
+    chosen = [name for name, entry in manifest().items() if entry.get("chosen_on") == "test"]
+    assert chosen
+    for name in chosen:
+        text = (CARDS / f"{name}.md").read_text("utf-8")
+        assert "real" not in RESULTS[name]
+        assert "are left out: its checkpoint was chosen on them." in text
+        assert released._on_real_faces(open_released(name), "anime", "cartoon", None) is None
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -136,9 +133,11 @@ def test_a_card_tells_what_was_measured_and_where_the_model_is_from(name: str) -
 def test_numbers_on_real_faces_are_kept_with_the_same_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name, cards, readme = NAMES[0], tmp_path / "model_cards", tmp_path / "README.md"
+    name, cards = NAMES[0], tmp_path / "model_cards"
+    readme, page = tmp_path / "README.md", tmp_path / "results.md"
     cards.mkdir()
-    readme.write_text(f"before\n{BEGIN}old\n{END}after\n")
+    for file in (readme, page):
+        file.write_text(f"before\n{BEGIN}old\n{END}after\n")
     record, weights = cards / "results.json", digest(manifest()[name])
     again = {key: RESULTS[name][key] for key in ("weights", "few", "synthetic")}
     monkeypatch.setattr(released, "_evaluate", lambda *_: again)
@@ -146,14 +145,16 @@ def test_numbers_on_real_faces_are_kept_with_the_same_weights(
     for before, stays in ((weights, True), ("others", False)):
         earlier = {name: {"weights": before, "real": real}, "gone": {"weights": ""}}
         record.write_text(json.dumps(earlier))
-        main((name,), cards=cards, readme=readme)
+        main((name,), cards=cards, readme=readme, results_page=page)
         written = json.loads(record.read_text())
         assert written.keys() == {name}
         assert (written[name].get("real") == real) is stays
         assert ("12.25" in (cards / f"{name}.md").read_text()) is stays
-        assert ("12.25 /" in readme.read_text()) is stays
-    begin, _, rest = readme.read_text().partition(BEGIN)
-    assert (begin, rest.partition(END)[2]) == ("before\n", "after\n")
+        assert ("| 12.25 |" in readme.read_text()) is stays
+        assert ("| 12.25 |" in page.read_text()) is stays
+    for file in (readme, page):
+        begin, _, rest = file.read_text().partition(BEGIN)
+        assert (begin, rest.partition(END)[2]) == ("before\n", "after\n")
 
 
 def test_the_docs_make_one_dataset_of_real_and_synthetic_faces(

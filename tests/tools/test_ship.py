@@ -14,8 +14,7 @@ from hf_gen.pipelines import WEIGHTS, VAEPipeline
 from hf_gen.recipes import RECIPES
 from hf_gen.runs.folder import RunFolder
 from tools import ship as ship_module
-from tools.released import manifest
-from tools.ship import hashes, ship
+from tools.ship import hashes, manifest, ship
 
 MANY_BYTES = 40 * 2**20
 
