@@ -79,6 +79,9 @@ _PLAIN = {
     "dci_disentanglement": Metric("DCI disentanglement", "0 to 1", "higher"),
     "dci_completeness": Metric("DCI completeness", "0 to 1", "higher"),
     "dci_informativeness": Metric("DCI informativeness", "0 to 1", "higher"),
+    "kernel_distance": Metric(
+        f"mean kernel distance ({MEASURED_IN}) of both directions", _DISTANCE, "lower"
+    ),
     "mig": Metric("mutual information gap (MIG)", "0 to 1", "higher"),
 }
 _OF_A_SET = {
@@ -126,9 +129,9 @@ def metric_info(key: str, domains: tuple[str, str] = ("a", "b")) -> Metric:
     group, _, rest = key.partition("/")
     match group:
         case "samples":
-            prior, _, name = rest.partition("/")
-            words = next(words for known, words in PRIORS.items() if known == prior)
-            metric, prefix = _OF_A_SET[name], f"samples, {words}"
+            prior, _, name = rest.rpartition("/")
+            words = [words for known, words in PRIORS.items() if known == prior]
+            metric, prefix = _OF_A_SET[name], ", ".join(["samples", *words])
         case "a_to_b" | "b_to_a":
             ordered = domains if group == "a_to_b" else domains[::-1]
             metric, prefix = _OF_A_SET.get(rest, _factor(rest)), " to ".join(ordered)

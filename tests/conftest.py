@@ -1,6 +1,7 @@
 """What several tests share: folders of small random images, a Hub, fresh Python processes."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -98,3 +99,13 @@ def _fresh_accelerate() -> Iterator[None]:
     yield
     AcceleratorState._reset_state(reset_partial_state=True)
     GradientState._reset_state()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The browser of this machine."""
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    if found is None:
+        assert not os.environ.get("HF_GEN_REQUIRE_ALL"), "chromium is not installed"
+        pytest.skip("no browser test: there is no chromium on this machine")
+    return found

@@ -56,7 +56,13 @@ from hf_gen.metrics import formatted, in_words, metric_info
             "0 to 1",
             "",
         ),
-        ("kernel_distance", "kernel distance", "", ""),
+        ("samples/diversity", "samples: diversity", "1 for real images", "higher"),
+        (
+            "kernel_distance",
+            "mean kernel distance (Lite2) of both directions",
+            "0 to 4",
+            "lower",
+        ),
     ],
 )
 def test_a_key_is_described(key: str, name: str, unit: str, better: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from hf_gen.config import CycleGANRecipe
 from hf_gen.hub.card_tables import ANCHORS
-from hf_gen.metrics import PRIORS, formatted
+from hf_gen.metrics import PRIORS, formatted, metric_info
 from hf_gen.pipelines import WEIGHTS
 from hf_gen.recipes import RECIPES
 from hf_gen.report.document import table
@@ -28,31 +28,17 @@ class Column(NamedTuple):
 
 _SETS = {"real": "real test faces", "synthetic": "synthetic test faces"}
 _WAYS = {"a_to_b": "anime to cartoon", "b_to_a": "cartoon to anime"}
-_FEW_OF_AUTOENCODERS = {
-    "PSNR (dB)": "psnr",
-    "Frechet distance of reconstructions": "reconstructions/frechet_distance",
-    "Frechet distance of samples": "samples/frechet_distance",
-}
-_OF_AUTOENCODERS = _FEW_OF_AUTOENCODERS | {
-    "kernel distance of reconstructions": "reconstructions/kernel_distance",
-    "kernel distance of samples": "samples/kernel_distance",
-    "precision of samples": "samples/precision",
-    "coverage of samples": "samples/coverage",
-    "diversity of samples": "samples/diversity",
-    "SSIM": "ssim",
-    "perceptual distance": "perceptual",
-}
-_FEW_OF_TRANSLATIONS = {
-    "Frechet distance": "frechet_distance",
-    "L1 to the true counterpart": "paired_l1",
-}
-_OF_TRANSLATIONS = _FEW_OF_TRANSLATIONS | {
-    "perceptual distance to it": "paired_perceptual",
-    "kernel distance": "kernel_distance",
-    "diversity": "diversity",
-    "near-duplicates": "near_duplicates",
-    "cycle-consistency L1": "cycle_l1",
-}
+_FEW_OF_AUTOENCODERS = ("psnr", "reconstructions/frechet_distance", "samples/frechet_distance")
+_OF_AUTOENCODERS = (
+    *_FEW_OF_AUTOENCODERS,
+    *("reconstructions/kernel_distance", "samples/kernel_distance"),
+    *("samples/precision", "samples/coverage", "samples/diversity", "ssim", "perceptual"),
+)
+_FEW_OF_TRANSLATIONS = ("frechet_distance", "paired_l1")
+_OF_TRANSLATIONS = (
+    *_FEW_OF_TRANSLATIONS,
+    *("paired_perceptual", "kernel_distance", "diversity", "near_duplicates", "cycle_l1"),
+)
 
 
 def readme_tables(results: Results, link: str) -> str:
@@ -63,14 +49,14 @@ def readme_tables(results: Results, link: str) -> str:
         link: The folder of the cards, from the file that holds the tables.
     """
     of_autoencoders = [
-        Column(f"{dataset}: {heading}", dataset, key)
+        Column(f"{dataset}: {_heading(key)}", dataset, key)
         for dataset in _SETS
-        for heading, key in _FEW_OF_AUTOENCODERS.items()
+        for key in _FEW_OF_AUTOENCODERS
     ]
     of_translations = [
-        Column(f"{words}: {heading}", "synthetic", f"{way}/{key}")
+        Column(f"{words}: {_heading(f'{way}/{name}')}", "synthetic", f"{way}/{name}")
         for way, words in _WAYS.items()
-        for heading, key in _FEW_OF_TRANSLATIONS.items()
+        for name in _FEW_OF_TRANSLATIONS
     ]
     parts = []
     for size in _resolutions(results):
@@ -86,14 +72,13 @@ def results_tables(results: Results, link: str) -> str:
     parts = []
     for size in _resolutions(results):
         for dataset, faces in _SETS.items():
-            columns = [Column(head, dataset, key) for head, key in _OF_AUTOENCODERS.items()]
+            columns = [Column(_heading(key), dataset, key) for key in _OF_AUTOENCODERS]
             title = f"## Autoencoders of {size}x{size}, {faces}"
             parts += _section(title, _of(results, size, False), columns, link)
         for dataset, faces in _SETS.items():
             for way, words in _WAYS.items():
-                columns = [
-                    Column(head, dataset, f"{way}/{key}") for head, key in _OF_TRANSLATIONS.items()
-                ]
+                keys = [f"{way}/{name}" for name in _OF_TRANSLATIONS]
+                columns = [Column(_heading(key), dataset, key) for key in keys]
                 title = f"## {words.capitalize()}, {size}x{size}, {faces}"
                 parts += _section(title, _of(results, size, True), columns, link)
     return "\n\n".join(parts) + "\n"
@@ -121,6 +106,15 @@ def _section(title: str, models: Results, columns: Iterable[Column], link: str) 
     if not any(priors):
         head, *rows = ([*row[:2], *row[3:]] for row in (head, *rows))
     return [title, table(head, rows)]
+
+
+def _heading(key: str) -> str:
+    """The metric's name with the images that it is of, and decibels."""
+    group, _, name = key.rpartition("/")
+    if group in ("reconstructions", "samples"):
+        return f"{metric_info(f'samples/standard/{name}').short} of {group}"
+    metric = metric_info(key)
+    return metric.heading if metric.unit == "dB" else metric.short
 
 
 def _megabytes(name: str) -> str:

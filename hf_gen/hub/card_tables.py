@@ -30,7 +30,7 @@ TRANSLATION_KEYS = tuple(
     for name in _TRANSLATION_METRICS
     for network in ("", _SECOND)
 )
-ANCHORS = {"floor": "other real images", "ceiling": "mean face"}
+ANCHORS = {"floor": "training images", "ceiling": "mean training image"}
 """What stands beside the distances of a model: about the least and about the most to expect."""
 
 

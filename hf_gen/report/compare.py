@@ -3,13 +3,14 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from hf_gen.config import VAERecipe
 from hf_gen.errors import UserError
 from hf_gen.report.document import write_report
+from hf_gen.report.opening import draw, opening, overview
 from hf_gen.report.run import data_of, grouped, open_runs
-from hf_gen.report.sections import autoencoder_sections, overview, translation_sections
+from hf_gen.report.sections import details
 from hf_gen.runs.update import update_dir
 
 
@@ -45,10 +46,12 @@ def compare(paths: Sequence[Path], output: Path) -> Compared:
         reasons = "; ".join(left_out.values()) or "no run folder was named"
         raise UserError(f"there is nothing to compare: {reasons}")
     with update_dir(output, ("report.md", "report.html", "results.json")) as folder:
-        parts = overview(runs, left_out)
-        for (data, kind), group in grouped(runs, lambda run: (data_of(run), type(run.recipe))):
-            sections = autoencoder_sections if kind is VAERecipe else translation_sections
-            parts += sections(data, group, folder)
+        groups = grouped(runs, lambda run: (data_of(run), type(run.recipe)))
+        drawing = partial(draw, folder)
+        parts = [part for (data, _), group in groups for part in opening(data, group, drawing)]
+        parts += overview(runs, left_out)
+        for (data, _), group in groups:
+            parts += details(data, group, drawing)
         write_report(folder, "What the runs show", parts)
         content = {
             "runs": {run.name: {"data": data_of(run)} | run.results for run in runs},

@@ -20,10 +20,6 @@ ELBO: Panels = {
     "Reconstruction term": (_NATS, ("reconstruction",)),
     "KL term": (_NATS, ("kl",)),
 }
-OBJECTIVES: Panels = {
-    "Both generators": ("objective", ("generators/objective",)),
-    "Both discriminators": ("objective", ("discriminators/objective",)),
-}
 # Objectives hold the weight of the cycle loss, so runs with other weights share their parts only.
 TRANSLATION_LOSSES: Panels = {
     "Generators: adversarial loss": (

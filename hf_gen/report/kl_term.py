@@ -58,15 +58,12 @@ def kl_term(runs: Sequence[EvaluatedRun]) -> Figure:
     """What the weight of the KL term does to reconstructions, samples and interpolations.
 
     Args:
-        runs: Of one autoencoder with different weights of the KL term, on the same data; they are
-            shown from the smallest weight to the largest.
+        runs: Of one autoencoder with different weights of the KL term, on the same data.
     """
-    ordered = sorted(runs, key=lambda run: run.kl_weight)
-    named = [replace(run, name=f"KL x{run.kl_weight:g}") for run in ordered]
     blocks = {
-        "The same test images, reconstructed": reconstruction_rows(named),
-        "Samples from the same latents": sample_rows(named, ("standard",)),
-        "Interpolations between two test images": interpolation_rows(named, 1),
+        "The same test images, reconstructed": reconstruction_rows(runs),
+        "Samples from the same latents": sample_rows(runs, ("standard",)),
+        "Interpolations between two test images": interpolation_rows(runs, 1),
     }
     rows: list[Row] = []
     for heading, (first, *others) in blocks.items():

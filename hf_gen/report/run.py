@@ -14,22 +14,14 @@ from hf_gen.data.domains import load_domains
 from hf_gen.data.pixels import Pixels
 from hf_gen.data.sources import load_domain
 from hf_gen.errors import UserError
-from hf_gen.metrics import DIRECTIONS, Direction
+from hf_gen.metrics import Direction
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline, load
+from hf_gen.report.document import as_text
 from hf_gen.runs.folder import RunFolder
 from hf_gen.runs.loading import LoadedRun, load_run
 from hf_gen.runs.record import flat
 
 Key = TypeVar("Key", bound=Hashable)
-# What every evaluation measures of a family, and a report cannot do without.
-_MEASURED = {
-    VAERecipe: ("images", "psnr"),
-    CycleGANRecipe: (
-        "images",
-        *(f"{way}/{name}" for way in DIRECTIONS for name in ("diversity", "near_duplicates")),
-    ),
-}
-_OF_A_POSTERIOR = ("kl", "reconstruction", "active_units", "latents", "mutual_information")
 
 
 @dataclass(frozen=True)
@@ -69,6 +61,11 @@ class EvaluatedRun:
         metrics, results = folder.metrics(), folder.results()
         return cls(folder.path.name, recipe, metrics, results, pipeline, test)
 
+    @property
+    def bold(self) -> str:
+        """The name in a sentence of a report."""
+        return f"**{as_text(self.name)}**"
+
     def images(self, count: int, domain: int = 0) -> Tensor:
         """The first test images, (at most `count`, 3, height, width)."""
         return self.test[domain].images(torch.arange(min(len(self.test[domain]), count)))
@@ -81,11 +78,6 @@ class EvaluatedRun:
     def kl_weight(self) -> float:
         """Weight of the KL term; 0 without one."""
         return self.recipe.objective.kl_weight if isinstance(self.recipe, VAERecipe) else 0.0
-
-    @property
-    def latent_channels(self) -> int:
-        """Channels of the latents; 0 without latents."""
-        return self.recipe.model.latent_channels if isinstance(self.recipe, VAERecipe) else 0
 
     def domain_names(self, direction: Direction) -> tuple[str, str]:
         """Source and target of a translation."""
@@ -110,19 +102,16 @@ def open_runs(paths: Sequence[Path]) -> tuple[list[EvaluatedRun], dict[str, str]
 
 
 def check_measured(run: LoadedRun) -> None:
-    """Checks that a run has a log, and the results that a report needs.
+    """Checks that a run has a log and results.
 
     Raises:
         UserError: If something is missing or damaged.
     """
     run.folder.last_line()
-    results = run.folder.results()
-    of_a_posterior = _OF_A_POSTERIOR if {*_OF_A_POSTERIOR} & results.keys() else ()
-    missing = {*_MEASURED[type(run.recipe)], *of_a_posterior} - results.keys()
-    if missing:
+    if "images" not in run.folder.results():
         raise UserError(
-            f"{run.folder.path}/results.json has no {min(missing)}: measure the run again with "
-            f"hf-gen evaluate {run.folder.path}"
+            f"{run.folder.path}/results.json has no images: measure the run again with hf-gen "
+            f"evaluate {run.folder.path}"
         )
 
 

@@ -14,32 +14,29 @@ from torch import Tensor
 
 from hf_gen.errors import UserError
 from hf_gen.evaluation.translation import MAX_NEAR_DUPLICATES, MIN_DIVERSITY
-from hf_gen.faces import CONTINUOUS, FACTORS
 from hf_gen.images import to_tensor
 from hf_gen.metrics import DIRECTIONS, MEASURED_IN, Direction
-from hf_gen.report.curves import OBJECTIVES, learning_curves, limit, series
+from hf_gen.report.curves import TRANSLATION_LOSSES, learning_curves, limit, series
 from hf_gen.report.image_grid import Row, image_grid
 from hf_gen.report.run import EvaluatedRun
-from hf_gen.report.style import PALETTE, charts, legend_below, legend_height, look, save
+from hf_gen.report.style import charts, legend_below, legend_height, look, save
 
-COLOURS: dict[Direction, str] = {"a_to_b": PALETTE[1], "b_to_a": PALETTE[0]}
 _TIMELINE = {
     "diversity": "Diversity (1: as the real images)",
     "coverage": "Coverage (share of the real images)",
-    "kernel_distance": f"Kernel distance ({MEASURED_IN}; 0: as the real images)",
+    "kernel_distance": "Kernel distance (0: as the real images)",
     "near_duplicates": "Share of near-duplicate translations",
 }
 # Beyond which mode collapse is detected.
 _LIMITS = {"diversity": MIN_DIVERSITY, "near_duplicates": MAX_NEAR_DUPLICATES}
-_ALARM, _GREY = "#d1495b", "#808890"
+_ALARM = "#d1495b"
 _SHOWN = 10
 
 
 def draw_translation_figures(run: EvaluatedRun, folder: Path) -> None:
     """Writes the figures of a run as PNGs, each also for a dark page with "-dark" after its stem.
 
-    They are learning_curve, a_to_b, b_to_a, collapse, training (from the pictures in progress/),
-    and of synthetic faces truth.
+    They are learning_curve, a_to_b, b_to_a, collapse, and training (of pictures in progress/).
 
     Args:
         run: The run.
@@ -48,10 +45,8 @@ def draw_translation_figures(run: EvaluatedRun, folder: Path) -> None:
     Raises:
         UserError: If the disk cannot be written, or the run has logged no losses or scores.
     """
-    save(folder / "learning_curve.png", lambda: learning_curves([run], OBJECTIVES))
+    save(folder / "learning_curve.png", lambda: learning_curves([run], TRANSLATION_LOSSES))
     draw_translations(run, folder)
-    if "a_to_b/paired_l1" in run.results:
-        save(folder / "truth.png", lambda: factor_bars(run))
     save(folder / "collapse.png", lambda: mode_collapse([run]))
     save(folder / "training.png", lambda: training_progress(run, folder / "progress"))
 
@@ -76,8 +71,9 @@ def translations(runs: Sequence[EvaluatedRun], direction: Direction, count: int 
         detail = run.fact(
             f"{direction}/kernel_distance", f"kernel distance ({MEASURED_IN}) {{:.3g}}"
         )
-        rows.append(Row(f"as {target}", translated, detail, heading=run.name))
-        rows.append(Row("cycle reconstruction", cycled))
+        name = f"{run.name}, " if len(runs) > 1 else ""
+        rows.append(Row(f"{name}as {target}", translated, detail, heading=" "))
+        rows.append(Row(f"{name}back as {source}", cycled))
     return image_grid(f"Test images from {source} to {target} and back", rows)
 
 
@@ -91,7 +87,7 @@ def mode_collapse(runs: Sequence[EvaluatedRun]) -> Figure:
         names = ", ".join(run.name for run in runs)
         raise UserError(f"metrics.jsonl of {names} has no scores of translations: train again")
     labels = [run.name for run in runs] + ["limit of mode collapse", "mode collapse detected"]
-    title = f"Mode collapse along the training (features: EfficientNet-{MEASURED_IN})"
+    title = f"Mode collapse along the training (features: {MEASURED_IN})"
     figure, panels = charts(title, len(_TIMELINE), 2, 7.6 + legend_height(labels))
     for number, (score, label) in enumerate(_TIMELINE.items()):
         pair = panels[2 * number : 2 * number + 2]
@@ -129,31 +125,8 @@ def _timeline(
     return values
 
 
-def factor_bars(run: EvaluatedRun) -> Figure:
-    """Which factors of synthetic faces their translations keep, beside the ground truth."""
-    factors = (*FACTORS, *CONTINUOUS)
-    places = np.arange(len(factors))
-    title = f"{run.name}: factors predicted from translations"
-    figure, (axes,) = charts(title, 1, 1, 3.6)
-    for offset, direction in zip((-0.2, 0.2), DIRECTIONS, strict=True):
-        kept = [run.results[f"{direction}/{factor}"] for factor in factors]
-        ceilings = [run.results[f"{direction}/{factor}_ceiling"] for factor in factors]
-        way = " to ".join(run.domain_names(direction))
-        axes.bar(places + offset, kept, 0.36, color=COLOURS[direction], label=way)
-        label = "on ground-truth images" if direction == "a_to_b" else ""
-        left, right = places + offset - 0.18, places + offset + 0.18
-        axes.hlines(ceilings, left, right, _GREY, label=label)
-    chance = [1 / len(FACTORS[factor]) if factor in FACTORS else 0.0 for factor in factors]
-    axes.plot(places, chance, "x", color=_GREY, label="chance level", zorder=3)
-    axes.set_xticks(places, [factor.replace("_", " ") for factor in factors], rotation=20)
-    axes.grid(visible=False, axis="x")
-    axes.set_ylabel("accuracy\n(width, tilt: correlation)")
-    legend_below(figure, *axes.get_legend_handles_labels())
-    return figure
-
-
 def training_progress(run: EvaluatedRun, folder: Path) -> Figure:
-    """The same validation images through the training, in both directions.
+    """The same test images through the training, in both directions.
 
     Args:
         run: Whose domains are named.
@@ -168,7 +141,7 @@ def training_progress(run: EvaluatedRun, folder: Path) -> Figure:
         rows.append(Row(f"step {step:,}", torch.cat((as_b, as_a))))
     ways = [" to ".join(run.domain_names(direction)) for direction in DIRECTIONS]
     labels = [ways[0], *[""] * (len(strips[-1][0]) - 1), ways[1]]
-    title = "The same validation images through the training"
+    title = "The same test images through the training"
     return image_grid(title, rows, column_labels=labels, cell=96)
 
 

@@ -1,6 +1,7 @@
 """Figures of variational autoencoders: of one run, or of several on the same test images."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -10,10 +11,9 @@ from torch import Tensor
 
 from hf_gen.metrics import MEASURED_IN, PRIORS, PriorName
 from hf_gen.report.curves import ELBO, learning_curves
-from hf_gen.report.fonts import legible
 from hf_gen.report.image_grid import CELL, Row, image_grid
 from hf_gen.report.run import EvaluatedRun
-from hf_gen.report.style import PALETTE, charts, legend_below, save
+from hf_gen.report.style import save
 
 COLUMNS = 10
 _STEPS = 8
@@ -21,9 +21,8 @@ _PAIRS, _FROZEN_PAIRS = 4, 3
 _MOST_TRAVERSED, _SPAN, _TRAVERSAL_STEPS = 50, 3, 7
 _FEW_TRAVERSED = 12
 Method = Literal["linear", "spherical"]
+_FRECHET = f"Fréchet distance ({MEASURED_IN}) {{:.3g}}"
 _WALK_LABELS = ("real", *[""] * _STEPS, "real")
-_FRECHET = f"Fréchet distance ({MEASURED_IN})"
-_SCORES = {"frechet_distance": _FRECHET, "kernel_distance": f"Kernel distance ({MEASURED_IN})"}
 
 
 def draw_vae_figures(run: EvaluatedRun, folder: Path) -> None:
@@ -69,18 +68,22 @@ def reconstructions(runs: Sequence[EvaluatedRun], count: int = COLUMNS) -> Figur
 
 
 def samples(
-    runs: Sequence[EvaluatedRun], priors: Sequence[PriorName], count: int = COLUMNS, seed: int = 0
+    runs: Sequence[EvaluatedRun],
+    priors: Sequence[PriorName] = (),
+    count: int = COLUMNS,
+    seed: int = 0,
 ) -> Figure:
     """New images of each run from each of some priors that it has.
 
     Args:
         runs: Of autoencoders, one of which has one of the priors.
-        priors: What the latents are drawn from.
+        priors: What the latents are drawn from. Default: of each run its default prior.
         count: Of each run and prior.
         seed: The same for each run and prior.
     """
-    network = f"EfficientNet-{MEASURED_IN}"
-    subtitle = f"Decoded from random latents of one seed. Distances in features of {network}."
+    subtitle = (
+        f"Decoded from random latents of one seed. Fréchet distance in features of {MEASURED_IN}."
+    )
     return image_grid("Samples", sample_rows(runs, priors, count, seed), subtitle)
 
 
@@ -106,32 +109,33 @@ def reconstruction_rows(runs: Sequence[EvaluatedRun], count: int = COLUMNS) -> l
 
 
 def sample_rows(
-    runs: Sequence[EvaluatedRun], priors: Sequence[PriorName], count: int = COLUMNS, seed: int = 0
+    runs: Sequence[EvaluatedRun],
+    priors: Sequence[PriorName] = (),
+    count: int = COLUMNS,
+    seed: int = 0,
 ) -> list[Row]:
     """The rows of `samples`."""
     rows: list[Row] = []
     for run in runs:
-        for prior in (prior for prior in priors if prior in run.pipeline.priors):
-            generator = torch.Generator().manual_seed(seed)
-            made = run.pipeline.sample(count, generator, "pt", prior).cpu()
-            detail = run.fact(f"samples/{prior}/frechet_distance", _FRECHET + " {:.3g}")
-            first, *others = made.split(COLUMNS)
-            rows.append(Row(f"{run.name}, {PRIORS[prior]} prior", first, detail))
-            rows += [Row("", images) for images in others]
+        chosen = [prior for prior in run.pipeline.priors if prior in priors]
+        for prior in chosen if priors else (None,):
+            draw = partial(run.pipeline.sample, count, torch.Generator().manual_seed(seed), "pt")
+            made = (draw(prior) if prior else draw()).cpu()
+            group = f"samples/{prior}" if prior else "samples"
+            detail = run.fact(f"{group}/frechet_distance", _FRECHET)
+            label = f"{run.name}, {PRIORS[prior]} prior" if prior else run.name
+            rows += [Row(label, images, detail) for images in made.split(COLUMNS)]
     return rows
 
 
 def interpolation_rows(runs: Sequence[EvaluatedRun], count: int) -> list[Row]:
     """The rows of `interpolations`."""
-    rows: list[Row] = []
-    for first, second in image_pairs(runs[0], count):
-        heading = " " if rows else ""
-        for method in get_args(Method):
-            for run in runs:
-                images = walk(run, first, second, method=method)
-                rows.append(Row(f"{run.name}, {method}", images, heading=heading))
-                heading = ""
-    return rows
+    walks = {
+        f"{run.name}, {method}": partial(walk, run, method=method)
+        for method in get_args(Method)
+        for run in runs
+    }
+    return _rows_of_pairs(runs[0], count, walks)
 
 
 def frozen_interpolations(run: EvaluatedRun) -> Figure:
@@ -144,21 +148,28 @@ def frozen_interpolations(run: EvaluatedRun) -> Figure:
     frozen = frozen[: channels - 1]
     others = [dimension for dimension in range(channels) if dimension not in frozen]
     names = ", ".join(map(str, frozen))
-    rows: list[Row] = []
-    for first, second in image_pairs(run, _FROZEN_PAIRS):
-        heading = " " if rows else ""
-        for label, still in (
-            ("all dimensions change", []),
-            (f"{names} frozen", frozen),
-            (f"all but {names} frozen", others),
-        ):
-            rows.append(Row(label, walk(run, first, second, frozen=still), heading=heading))
-            heading = ""
+    walks = {
+        "all dimensions change": partial(walk, run),
+        f"{names} frozen": partial(walk, run, frozen=frozen),
+        f"all but {names} frozen": partial(walk, run, frozen=others),
+    }
     subtitle = (
         f"Linear interpolations between the latents of two test images, {channels} dimensions "
         "each, counted from 0. Frozen dimensions stay as in the left image."
     )
+    rows = _rows_of_pairs(run, _FROZEN_PAIRS, walks)
     return image_grid("Interpolations with frozen dimensions", rows, subtitle, _WALK_LABELS)
+
+
+def _rows_of_pairs(
+    run: EvaluatedRun, count: int, walks: Mapping[str, Callable[[Tensor, Tensor], Tensor]]
+) -> list[Row]:
+    """Walks between the images of some pairs, a label each, with a gap between pairs."""
+    return [
+        Row(label, make(first, second), heading=" " if pair and not place else "")
+        for pair, (first, second) in enumerate(image_pairs(run, count))
+        for place, (label, make) in enumerate(walks.items())
+    ]
 
 
 def traversal(run: EvaluatedRun) -> Figure:
@@ -189,38 +200,10 @@ def traversal(run: EvaluatedRun) -> Figure:
     return image_grid("Latent traversal", rows, subtitle + ".", labels, cell)
 
 
-def prior_distances(runs: Sequence[EvaluatedRun]) -> Figure:
-    """Distances of the samples of each prior of each run to test images, as bars.
-
-    Args:
-        runs: Of autoencoders whose samples have been measured.
-    """
-    height = 1.3 + (0.16 * len(PRIORS) + 0.12) * len(runs)
-    title = "Distance of samples to test images, 0 to 4"
-    figure, panels = charts(title, 1, len(_SCORES), height)
-    names = [legible(run.name)[0] for run in runs]
-    for axes, (score, label) in zip(panels, _SCORES.items(), strict=True):
-        for place, (prior, words) in enumerate(PRIORS.items()):
-            key = f"samples/{prior}/{score}"
-            rows = [row for row, run in enumerate(runs) if key in run.results]
-            values = [runs[row].results[key] for row in rows]
-            if not rows:
-                continue
-            where = [row + 0.27 * (place - 1) for row in rows]
-            bars = axes.barh(where, values, 0.24, color=PALETTE[place], label=words)
-            axes.bar_label(bars, fmt="{:,.3g}", padding=2, fontsize=7)
-        axes.set_yticks(range(len(runs)), names if axes is panels[0] else [])
-        axes.set(title=f"{label} (0 is best)", ylim=(len(runs) - 0.5, -0.5))
-        axes.margins(x=0.12)
-        axes.grid(visible=False, axis="y")
-    legend_below(figure, *panels[0].get_legend_handles_labels())
-    return figure
-
-
 def image_pairs(run: EvaluatedRun, count: int) -> list[tuple[Tensor, Tensor]]:
     """Pairs of test images, (1, 3, height, width) each; of few images some twice."""
-    test = run.test[0]
-    ends = test.images(torch.arange(2 * count) % len(test)).split(1)
+    images = run.test[0]
+    ends = images.images(torch.arange(2 * count) % len(images)).split(1)
     return list(zip(ends[0::2], ends[1::2], strict=True))
 
 

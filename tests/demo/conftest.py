@@ -1,7 +1,6 @@
 """A demo in a process of its own with every kind of model, and a real browser."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -33,16 +32,6 @@ class Demo(NamedTuple):
 
     url: str
     folder: Path
-
-
-@pytest.fixture(scope="session")
-def chromium() -> str:
-    """The browser of this machine."""
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    if found is None:
-        assert not os.environ.get("HF_GEN_REQUIRE_ALL"), "chromium is not installed"
-        pytest.skip("no browser test: there is no chromium on this machine")
-    return found
 
 
 @pytest.fixture(scope="module")

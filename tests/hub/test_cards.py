@@ -1,7 +1,7 @@
 """The card of a run: its results and metadata, and snippets that run as they are."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from subprocess import Popen
@@ -42,7 +42,7 @@ def run_of(
     recipe: Recipe,
     *figures: str,
     command: str = COMMAND,
-    images: list[dict[str, Any]] | None = None,
+    images: Sequence[dict[str, Any]] = (),
 ) -> RunFolder:
     """A finished run, with empty figures."""
     run = RunFolder(folder / "run")
@@ -132,7 +132,7 @@ def test_an_autoencoder_has_its_own_prior_among_the_metrics_and_a_row_for_each()
             "anchors/floor/psnr": 10.5,
         },
     )
-    assert metrics[0] == "| metric | value | other real images | unit |"
+    assert metrics[0] == "| metric | value | training images | unit |"
     assert metrics[2:] == ["| PSNR | 18.75 | 10.5 | dB |"]
     assert [line[:28] for line in priors[2:]] == [
         "| standard normal | 0.5 | - ", "| mixture (default) | 0.25 |",
@@ -192,7 +192,7 @@ def test_the_card_says_what_the_images_are(
         ),
         (
             CYCLEGAN_LAMBDA10,
-            ("a_to_b", "b_to_a", "truth"),
+            ("a_to_b", "b_to_a", "collapse"),
             {
                 "anime to cartoon, and the cycle reconstruction": "figures/a_to_b.png",
                 "cartoon to anime, and the cycle reconstruction": "figures/b_to_a.png",

@@ -35,7 +35,7 @@ NAMES = sorted(manifest())
 MANY_BYTES = 3 * 2**20
 # Other CPUs round otherwise; of shares one image may fall on the other side.
 CLOSE = {"rel": 0.003, "abs": 0.001}
-SHARES = {"coverage", "near_duplicates"}
+SHARES = {"coverage", "density", "mode_collapse", "near_duplicates", "precision", "recall"}
 
 
 RESULTS = json.loads((CARDS / "results.json").read_text("utf-8"))

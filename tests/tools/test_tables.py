@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from hf_gen.metrics import metric_info
 from tools.tables import readme_tables, results_tables
 
+DISTANCE = metric_info("samples/standard/frechet_distance").short
 ANCHORS = {"anchors/floor/frechet_distance": 0.015, "anchors/ceiling/frechet_distance": 1.25}
 
 
@@ -50,14 +52,14 @@ def test_the_short_tables_are_apart_by_family_and_resolution() -> None:
     ]
     head, *rows = next(iter(found.values()))
     assert head == [
-        *("model", "MB", "prior", "real: PSNR (dB)", "real: Frechet distance of samples"),
-        *("synthetic: PSNR (dB)", "synthetic: Frechet distance of samples"),
+        *("model", "MB", "prior", "real: PSNR (dB)", f"real: {DISTANCE} of samples"),
+        *("synthetic: PSNR (dB)", f"synthetic: {DISTANCE} of samples"),
     ]
     assert rows == [
         ["[conv-vae](model_cards/conv-vae.md)", "0.8", "mixture", "18.5", "0.5", "19.5", "0.75"],
         ["[conv-vae-kl0](model_cards/conv-vae-kl0.md)", "0.8", "", "18.25", "-", "-", "-"],
-        ["*other real images*", "", "", "-", "0.015", "-", "0.015"],
-        ["*mean face*", "", "", "-", "1.25", "-", "1.25"],
+        ["*training images*", "", "", "-", "0.015", "-", "0.015"],
+        ["*mean training image*", "", "", "-", "1.25", "-", "1.25"],
     ]
 
 
@@ -77,8 +79,8 @@ def test_the_complete_tables_are_apart_by_the_images_too() -> None:
         "## Cartoon to anime, 64x64, synthetic test faces",
     ]
     *_, (head, row) = found.values()
-    assert head == ["model", "MB", "Frechet distance"]
+    assert head == ["model", "MB", DISTANCE]
     assert row == ["[cyclegan](../model_cards/cyclegan.md)", "3.1", "0.625"]
     assert [row[0] for row in found["## Autoencoders of 32x32, synthetic test faces"][1:]] == [
-        *("[conv-vae](../model_cards/conv-vae.md)", "*other real images*", "*mean face*"),
+        *("[conv-vae](../model_cards/conv-vae.md)", "*training images*", "*mean training image*"),
     ]
