@@ -37,7 +37,7 @@ class Experiment:
         draw: Writes the figures of a run, whose results have been saved.
         family: What its card shows, and the terminal after training.
         names: What the two domains of a translation are called.
-        learn_more: Adds to a trained pipeline what is learned from its codes.
+        learn_more: Adds to a trained pipeline what is learned from its latents after training.
         measure: What else is measured on the validation images along the training.
         best: Which of those numbers decides what is exported; None for the last weights.
     """
@@ -110,10 +110,14 @@ def _autoencoding(recipe: VAERecipe, domains: tuple[Domain, ...]) -> Experiment:
         return results | evaluate_anchors(domain.test, domain.train, cache_dir)
 
     def with_prior(pipeline: VAEPipeline) -> VAEPipeline:
-        from hf_gen.evaluation.prior import fit_prior, training_codes
+        from hf_gen.evaluation.prior import choose_prior, fit_prior, training_codes
 
         codes = training_codes(pipeline, domain.train, _CODES_FOR_THE_PRIOR, seed)
-        return VAEPipeline(pipeline.vae, fit_prior(codes, seed=seed), pipeline.config.resolution)
+        vae, size = pipeline.vae, pipeline.config.resolution
+        fitted = VAEPipeline(vae, fit_prior(codes, seed=seed), size).to(pipeline.device)
+        if not domain.can_choose:
+            return fitted
+        return VAEPipeline(vae, fitted.prior, size, *choose_prior(fitted, domain.validation, seed))
 
     def draw(run: RunFolder, pipeline: VAEPipeline) -> None:
         from hf_gen.report import EvaluatedRun, draw_vae_figures

@@ -20,7 +20,7 @@ def sample(
     output_dir: Path | None = None,
     count: int = 32,
     prior: str | None = None,
-    temperature: float = 1.0,
+    temperature: float | None = None,
     seed: int = 0,
 ) -> None:
     """Sample new images from an autoencoder into one PNG, or into a folder of PNGs.
@@ -30,8 +30,9 @@ def sample(
         output: The PNG to write; only one that hf-gen wrote is replaced. Default: samples.png.
         output_dir: Write a PNG for each image into this new folder instead.
         count: Number of images, 8 in a row of the one PNG.
-        prior: standard, gaussian or mixture. Default: the last that the model has.
+        prior: standard, gaussian or mixture. Default: the model's default prior.
         temperature: Multiplies the prior's standard deviations; below 1 for more typical images.
+            Default: 1 for a prior that is named, else the model's default.
         seed: Of the random numbers.
     """
     import torch
@@ -41,23 +42,25 @@ def sample(
     if output is not None and output_dir is not None:
         raise UserError("--output names one PNG and --output-dir a folder: give one of the two")
     pipeline = _autoencoder(model, "sample")
-    chosen: Any = prior or pipeline.priors[-1]
     place = output_dir or output or Path("samples.png")
+    named: Any = prior
     try:
+        used, scale = pipeline.resolve_prior(named, temperature)
         if output_dir is not None:
             from hf_gen.image_folders import write_samples
 
-            write_samples(pipeline, output_dir, count, seed, prior=chosen, temperature=temperature)
+            write_samples(pipeline, output_dir, count, seed, prior=used, temperature=scale)
         else:
             generator = torch.Generator().manual_seed(seed)
-            images = pipeline.sample(count, generator, "pt", chosen, temperature)
+            images = pipeline.sample(count, generator, "pt", used, scale)
             with translate_os_errors(place):
                 place.parent.mkdir(parents=True, exist_ok=True)
                 enlarge = -(-96 // images.shape[-1])
                 write_png(grid(images, columns=min(count, 8), enlarge=enlarge), place)
     except ValueError as error:
         raise UserError(str(error)) from error
-    print(f"{place}: {count} images of {model}, {chosen} prior, seed {seed}")
+    source = f"{used} prior at temperature {scale:g}"
+    print(f"{place}: {count} images of {model}, {source}, seed {seed}")
 
 
 def reconstruct(

@@ -71,6 +71,8 @@ _PLAIN = {
     "kl": Metric("KL term", _NATS),
     "bits_per_dimension": Metric("negative ELBO", "bits per dimension", "lower"),
     "importance_weighted_nll": Metric("importance-weighted bound, 64 samples", _NATS, "lower"),
+    "default_prior": Metric("default prior", ""),
+    "default_temperature": Metric("temperature of the default prior", ""),
     "latents": Metric("latent dimensions", ""),
     "active_units": Metric("active units", "of the latent dimensions"),
     "mutual_information": Metric("mutual information of latent and image", "nats"),
@@ -130,8 +132,10 @@ def metric_info(key: str, domains: tuple[str, str] = ("a", "b")) -> Metric:
     match group:
         case "samples":
             prior, _, name = rest.rpartition("/")
-            words = [words for known, words in PRIORS.items() if known == prior]
-            metric, prefix = _OF_A_SET[name], ", ".join(["samples", *words])
+            words = "default prior"
+            if prior:
+                words = next(words for known, words in PRIORS.items() if known == prior)
+            metric, prefix = _OF_A_SET[name], f"samples, {words}"
         case "a_to_b" | "b_to_a":
             ordered = domains if group == "a_to_b" else domains[::-1]
             metric, prefix = _OF_A_SET.get(rest, _factor(rest)), " to ".join(ordered)
@@ -148,13 +152,15 @@ def metric_info(key: str, domains: tuple[str, str] = ("a", "b")) -> Metric:
     return replace(metric, name=f"{prefix}: {metric.name}")
 
 
-def formatted(value: float | None) -> str:
-    """Whole numbers as such, others to four significant digits, or below 0.001 to two.
+def formatted(value: float | str | None) -> str:
+    """Whole numbers and words as such, others to four significant digits, or below 0.001 to two.
 
     A missing value is a dash.
     """
     if value is None:
         return "-"
+    if isinstance(value, str):
+        return value
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:,.4g}" if abs(value) >= 0.001 else f"{value:.2g}"

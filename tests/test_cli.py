@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import datasets
 import pytest
@@ -16,6 +17,7 @@ from hf_gen.config import recipe_as_json
 from hf_gen.errors import UserError
 from hf_gen.faces import FACTORS, STYLES
 from hf_gen.image_commands import sample
+from hf_gen.pipelines import VAEPipeline, load
 from hf_gen.recipes import RECIPES
 from hf_gen.runs.folder import RunFolder
 from tests.launching import ROOT
@@ -59,6 +61,25 @@ def test_only_a_picture_of_hf_gen_is_replaced(tmp_path: Path) -> None:
     assert picture.read_bytes() == content
     for seed in (1, 2):
         sample("conv-vae", tmp_path / "new.png", count=1, seed=seed)
+
+
+def test_samples_are_from_the_default_prior_of_the_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipeline = load("conv-vae")
+    chosen = VAEPipeline(pipeline.vae, pipeline.prior, 32, "gaussian", 0.5)
+    chosen.save_pretrained(tmp_path / "model")
+    named: dict[str, dict[str, Any]] = {
+        "gaussian prior at temperature 0.5,": {},
+        "gaussian prior at temperature 0.9,": {"temperature": 0.9},
+        "mixture prior at temperature 1,": {"prior": "mixture"},
+    }
+    pictures = set()
+    for words, flags in named.items():
+        sample(str(tmp_path / "model"), tmp_path / "faces.png", count=2, **flags)
+        assert words in capsys.readouterr().out
+        pictures.add((tmp_path / "faces.png").read_bytes())
+    assert len(pictures) == 3
 
 
 def test_what_cannot_be_sampled_is_a_clear_error(tmp_path: Path) -> None:

@@ -1,15 +1,24 @@
-"""Validation images choose what a translation exports, and test images are what is reported."""
+"""Validation images choose what is exported, and test images are what is reported."""
 
 from pathlib import Path
 
 import pytest
 import torch
 
-from hf_gen.config import CycleGANModel, CycleGANRecipe, Data, Domains
+from hf_gen.config import (
+    ConvVAEConfig,
+    CycleGANModel,
+    CycleGANRecipe,
+    Data,
+    Domains,
+    VAERecipe,
+)
 from hf_gen.data.batches import Domain
 from hf_gen.data.pixels import Pixels
+from hf_gen.evaluation.prior import choose_prior, fit_prior, training_codes
 from hf_gen.evaluation.translation import TranslationEvaluator
 from hf_gen.experiments import experiment_of, task_of
+from hf_gen.pipelines import VAEPipeline
 
 SIZE, COUNT = 24, 8
 
@@ -44,3 +53,27 @@ def test_a_checkpoint_is_chosen_on_validation_and_measured_on_test(
     assert chosen_on == TranslationEvaluator(a.validation, b.validation)(pipeline)
     assert (chosen_on == measured) == (one_set == (0, 1))
     assert experiment.best == (None if one_set else "kernel_distance")
+
+
+def test_the_prior_is_fitted_on_train_and_chosen_on_validation(tmp_path: Path) -> None:
+    recipe = VAERecipe(
+        data=Data(dataset_name="user/images", resolution=SIZE, cache_dir=tmp_path),
+        model=ConvVAEConfig(filters=(6, 4), latent_channels=2),
+    )
+    train, validation, test = (pixels(seed) for seed in range(3))
+    task = task_of(recipe, torch.device("cpu"))
+    plain = task.pipeline(task.networks)
+    fitted = fit_prior(training_codes(plain, train, COUNT, seed=0))
+    for domain, expected in (
+        (
+            Domain(train, validation, test),
+            choose_prior(VAEPipeline(plain.vae, fitted, SIZE), validation),
+        ),
+        (Domain(train, test, test), ("gaussian", 1.0)),
+    ):
+        learn_more = experiment_of(recipe, (domain,)).learn_more
+        assert learn_more is not None
+        made = learn_more(plain)
+        assert made.resolve_prior() == expected
+        for name, weight in fitted.state_dict().items():
+            assert torch.equal(made.prior.state_dict()[name], weight)

@@ -37,6 +37,8 @@ from hf_gen.metrics import formatted, in_words, metric_info
             "0 to 4",
             "lower",
         ),
+        ("samples/recall", "samples, default prior: recall", "0 to 1", "higher"),
+        ("default_prior", "default prior", "", ""),
         ("b_to_a/coverage", "cartoon to anime: coverage", "0 to 1", "higher"),
         (
             "a_to_b/hair_colour_ceiling",

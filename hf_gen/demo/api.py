@@ -46,8 +46,8 @@ def build(cache: ModelCache) -> None:
         model: str,
         count: int = 4,
         seed: int = 0,
-        prior: PriorName = "standard",
-        temperature: float = 1.0,
+        prior: PriorName | None = None,
+        temperature: float | None = None,
     ) -> list[Any]:
         """Sample new faces; the same seed gives the same faces.
 
@@ -56,8 +56,9 @@ def build(cache: ModelCache) -> None:
             count: How many faces, 1 to 36.
             seed: 0 to 2147483647.
             prior: The distribution of the latents: "standard" (normal), or "gaussian" or "mixture",
-                which are fitted to the latents of the training faces.
+                which are fitted to the latents of the training faces. Default: the model's.
             temperature: Multiplies the prior's standard deviations; below 1 for more typical faces.
+                Default: 1 for a prior that is named, else the model's.
 
         Returns:
             The faces.
@@ -65,11 +66,9 @@ def build(cache: ModelCache) -> None:
         pipeline = cache.get(model, "VAEPipeline")
         _check("count", count, 1, MOST_FACES)
         _check("seed", seed, 0, MOST_SEED)
-        if not isinstance(temperature, int | float):
-            raise UserError(f"temperature must be a number, got {temperature}: try 1")
-        if prior not in pipeline.priors:
+        if prior is not None and prior not in pipeline.priors:
             raise UserError(f"{model} has no prior {prior!r}: it has {', '.join(pipeline.priors)}")
-        latents, _ = draw(pipeline, int(count), int(seed), prior, temperature)
+        latents, *_ = draw(pipeline, int(count), int(seed), prior, temperature)
         return [enlarge(face) for face in pipeline.decode(latents)]
 
     def interpolate(

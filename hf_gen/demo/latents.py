@@ -12,7 +12,7 @@ from hf_gen.demo.limits import FORGET_AFTER
 from hf_gen.demo.models import ModelCache
 from hf_gen.demo.requests import compute
 from hf_gen.errors import UserError
-from hf_gen.metrics import PriorName
+from hf_gen.metrics import PRIORS, PriorName
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,13 +48,22 @@ class Samples:
         return latents
 
 
+def prior_of(choice: str) -> PriorName | None:
+    """The prior that is chosen on the page; None for the default of each model."""
+    return next((prior for prior in PRIORS if prior == choice), None)
+
+
 def draw(
-    pipeline: "VAEPipeline", count: int, seed: int, prior: PriorName, temperature: float
-) -> tuple["Tensor", PriorName]:
-    """Latents from a prior; from the standard normal where the model has no such prior.
+    pipeline: "VAEPipeline",
+    count: int,
+    seed: int,
+    prior: PriorName | None = None,
+    temperature: float | None = None,
+) -> tuple["Tensor", PriorName, float]:
+    """Latents from a prior, or from the default one where the model does not have it.
 
     Returns:
-        (count, channels, height, width), and the prior that they are from.
+        (count, channels, height, width), and the prior and the temperature that they are from.
 
     Raises:
         UserError: If the latents are maps, and no prior was fitted to them.
@@ -63,16 +72,18 @@ def draw(
 
     if pipeline.prior is None and pipeline.latent_shape[1:] != (1, 1):
         raise UserError("A model whose latents are maps needs a fitted prior to sample from")
-    used = prior if prior in pipeline.priors else "standard"
+    used, scale = pipeline.resolve_prior(prior if prior in pipeline.priors else None, temperature)
     generator = torch.Generator().manual_seed(seed)
-    return pipeline.sample_latents(count, generator, used, temperature), used
+    return pipeline.sample_latents(count, generator, used, scale), used, scale
 
 
-def random_walk(pipeline: "VAEPipeline", seed: int, prior: PriorName) -> list[Image.Image]:
+def random_walk(
+    pipeline: "VAEPipeline", seed: int, prior: PriorName | None = None
+) -> list[Image.Image]:
     """A closed walk through faces of a prior, on arcs that keep the norm of typical latents."""
     import torch
 
-    stations, _ = draw(pipeline, _STATIONS, seed, prior, temperature=1.0)
+    stations, *_ = draw(pipeline, _STATIONS, seed, prior)
     angles = torch.arange(_FRAMES, device=stations.device) / _FRAMES * (torch.pi / 2)
     cosine, sine = (f(angles)[:, None, None, None] for f in (torch.cos, torch.sin))
     legs = zip(stations, stations.roll(-1, 0), strict=True)
@@ -141,11 +152,12 @@ class Editor:
 
             return picked
 
-        def walk(samples: Samples | None, seed: float, prior: PriorName) -> str:
+        def walk(samples: Samples | None, seed: float, prior: str) -> str:
             if samples is None:
                 return pictures.note("Choose a model to see it walk.")
             model = samples.model
-            frames = random_walk(self._cache.get(model, "VAEPipeline"), int(seed or 0), prior)
+            pipeline = self._cache.get(model, "VAEPipeline")
+            frames = random_walk(pipeline, int(seed or 0), prior_of(prior))
             file = f"{pictures.file_name(model)}-random-walk.webp"
             return pictures.animation(frames, f"a random walk of {model}", file, closed=True)
 

@@ -10,19 +10,15 @@ from PIL import Image
 from hf_gen.demo import pictures
 from hf_gen.demo.compare import Card, Cards
 from hf_gen.demo.inputs import Shown, check_count, model_input
-from hf_gen.demo.latents import Editor, draw
+from hf_gen.demo.latents import Editor, draw, prior_of
 from hf_gen.demo.limits import MOST_FACES
 from hf_gen.demo.models import ModelCache
 from hf_gen.demo.requests import listen
-from hf_gen.metrics import PriorName
+from hf_gen.metrics import PRIORS
 
 FIRST = ("face-vae", "conv-vae")
-PRIORS: list[tuple[str, PriorName]] = [
-    ("standard normal", "standard"),
-    ("fitted Gaussian", "gaussian"),
-    ("mixture", "mixture"),
-]
 MOST_SEED = 2**31 - 1
+_DEFAULT = "default"
 _COLUMNS = 4
 
 
@@ -37,15 +33,17 @@ def build(cache: ModelCache) -> Shown:
             editor = Editor(cache)
 
     def show(
-        names: list[str], count: float, seed: float, prior: PriorName, temperature: float
+        names: list[str], count: float, seed: float, prior: str, temperature: float
     ) -> list[Any]:
         check_count(names)
+        chosen = prior_of(prior), None if prior == _DEFAULT else temperature
         shown, latents, faces = [], {}, {}
         for name in names:
             pipeline = cache.get(name, "VAEPipeline")
-            latents[name], used = draw(pipeline, int(count), int(seed or 0), prior, temperature)
+            latents[name], used, scale = draw(pipeline, int(count), int(seed or 0), *chosen)
             faces[name] = pipeline.decode(latents[name])
-            remark = "" if used == prior else "standard normal, its only prior"
+            instead = "" if prior in (used, _DEFAULT) else ", its default prior"
+            remark = f"{PRIORS[used]}{instead}, temperature {scale:g}"
             enlarged = [pictures.enlarge(face, 256) for face in faces[name]]
             shown.append(Card(pictures.title(name, remark), enlarged))
         below = _save(faces) if names else pictures.note("Choose a model to see its faces.")
@@ -74,14 +72,25 @@ def _build_controls(cache: ModelCache) -> dict[str, Any]:
         )
         dice = gr.Button("Random seed", size="sm", min_width=90)
     prior = gr.Radio(
-        PRIORS,
-        value="mixture",
+        [("each model's default", _DEFAULT), *((words, name) for name, words in PRIORS.items())],
+        value=_DEFAULT,
         label="Prior",
         info="Standard normal, or fitted to the latents of the training images.",
     )
     temperature = gr.Slider(
-        0, 1.5, 1.0, step=0.05, label="Temperature", info="Below 1: more typical faces."
+        0,
+        1.5,
+        1.0,
+        step=0.05,
+        label="Temperature",
+        info="Of a prior that is chosen here. Below 1: more typical faces.",
+        interactive=False,
     )
+
+    def unlock(prior: str) -> Any:
+        return gr.update(interactive=prior != _DEFAULT)
+
+    listen(prior.change, unlock, prior, temperature, queue=False)
     listen(dice.click, lambda: random.randrange(10_000), None, seed, queue=False)
     return {
         "sample": models,

@@ -34,7 +34,7 @@ def evaluate_autoencoder(
     factors: dict[str, Tensor] | None,
     seed: int = 0,
     cache_dir: Path | None = None,
-) -> dict[str, float | list[float]]:
+) -> dict[str, float | str | list[float]]:
     """Evaluates an autoencoder on test images.
 
     Args:
@@ -48,19 +48,22 @@ def evaluate_autoencoder(
     Returns:
         Those of `evaluate_reconstruction` and `evaluate_likelihood`;
         with a posterior and 2 images or more those of `evaluate_latents`;
-        with 8 images or more "samples/PRIOR/NAME", those of `evaluate_samples` and
-            `second_opinion` for each prior of the pipeline, of as many samples as there are test
-            images, at most 2,000;
+        "default_prior" and "default_temperature" of the pipeline;
+        with 8 images or more those of `evaluate_samples` and `second_opinion`, of as many samples
+            as there are test images, at most 2,000: "samples/NAME" for the default prior at its
+            temperature, and "samples/PRIOR/NAME" for each prior at temperature 1;
         with factors and 40 images or more those of `evaluate_disentanglement`, for one sample of
             the posterior of each image. Posterior means would flatter a collapsed posterior: they
             still hold traces of the factors, which no decoder sees under the noise.
     """
-    results: dict[str, float | list[float]] = {}
+    results: dict[str, float | str | list[float]] = {}
     results |= evaluate_reconstruction(pipeline, pixels)
     results |= evaluate_likelihood(pipeline, objective, pixels, seed=seed)
     mean, logvar = _posteriors(pipeline, pixels)
     if logvar is not None and len(mean) > 1:
         results |= evaluate_latents(mean, logvar, seed)
+    prior, temperature = pipeline.resolve_prior()
+    results |= {"default_prior": prior, "default_temperature": temperature}
     if len(pixels) >= MIN_IMAGES:
         results |= _evaluate_priors(pipeline, pixels, seed, cache_dir)
     if factors is not None and len(mean) >= MIN_IMAGES_OF_DISENTANGLEMENT:
@@ -98,10 +101,13 @@ def _evaluate_priors(
         reference(images, one, cache_dir)
         for one in (extractor, feature_extractor(name=SECOND_OPINION))
     )
+    # The default one has a seed of its own: with that of the others it may have been chosen.
+    drawn = {f"samples/{prior}": (prior, 1.0, seed) for prior in pipeline.priors}
+    drawn |= {"samples": (*pipeline.resolve_prior(), seed + 1)}
     results: dict[str, float] = {}
-    for prior in pipeline.priors:
-        generator = torch.Generator().manual_seed(seed)
-        images = pipeline.sample(count, generator, "pt", prior).cpu()
+    for group, (prior, temperature, own_seed) in drawn.items():
+        generator = torch.Generator().manual_seed(own_seed)
+        images = pipeline.sample(count, generator, "pt", prior, temperature).cpu()
         scores = evaluate_samples(images, real, extractor) | second_opinion(images, real_again)
-        results |= {f"samples/{prior}/{name}": score for name, score in scores.items()}
+        results |= {f"{group}/{name}": score for name, score in scores.items()}
     return results

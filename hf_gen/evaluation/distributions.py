@@ -43,7 +43,7 @@ def set_distances(real: Tensor, made: Tensor) -> dict[str, float]:
         converge to a local Nash equilibrium, 2017 (the FID).
     """
     return {
-        "kernel_distance": _kernel_distance(real, made),
+        "kernel_distance": kernel_distance(real, made),
         "frechet_distance": _frechet_distance(real.double(), made.double()),
     }
 
@@ -80,7 +80,8 @@ def manifold_scores(real: Tensor, made: Tensor, nearest_k: int = _NEAREST_K) -> 
     }
 
 
-def _kernel_distance(real: Tensor, made: Tensor) -> float:
+def kernel_distance(real: Tensor, made: Tensor) -> float:
+    """The "kernel_distance" of `set_distances`."""
     size = min(_SUBSET_SIZE, len(real), len(made))
     generator = torch.Generator().manual_seed(_SEED)
     distances = []

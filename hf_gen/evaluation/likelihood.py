@@ -24,8 +24,7 @@ def evaluate_likelihood(
 ) -> dict[str, float]:
     """Estimates the negative ELBO and the importance-weighted bound, averaged over images.
 
-    Without a posterior (`AutoencoderTiny`) "kl" is 0, the negative ELBO is the reconstruction term,
-    and there is no importance-weighted bound.
+    A model without a posterior (`AutoencoderTiny`) has no bound, and gets "reconstruction" alone.
 
     Args:
         pipeline: Of the autoencoder.
@@ -47,9 +46,11 @@ def evaluate_likelihood(
         for indices in torch.arange(len(pixels)).split(batch_size)
     ]
     means = {name: torch.cat([part[name] for part in terms]).mean().item() for name in terms[0]}
-    means["negative_elbo"] = means["reconstruction"] + means["kl"]
-    bits = bits_per_dimension(means["negative_elbo"], pixels.resolution, objective.likelihood)
-    return means | {"bits_per_dimension": bits}
+    if "kl" in means:
+        nats = means["reconstruction"] + means["kl"]
+        bits = bits_per_dimension(nats, pixels.resolution, objective.likelihood)
+        means |= {"negative_elbo": nats, "bits_per_dimension": bits}
+    return means
 
 
 def _terms(
@@ -64,8 +65,7 @@ def _terms(
     images = images.to(vae.device, vae.dtype)
     encoded = vae.encode(images)
     if not hasattr(encoded, "latent_dist"):
-        reconstruction = _reconstruction(pipeline, objective, images, encoded.latents)
-        return {"reconstruction": reconstruction, "kl": torch.zeros_like(reconstruction)}
+        return {"reconstruction": _reconstruction(pipeline, objective, images, encoded.latents)}
     posterior = encoded.latent_dist
     nlls, log_weights = [], []
     for _ in range(samples):

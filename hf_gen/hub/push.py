@@ -14,6 +14,7 @@ from hf_gen.errors import HubUnreachable, UserError
 from hf_gen.hub.cards import run_card
 from hf_gen.hub.upload import Repository
 from hf_gen.pipelines import load
+from hf_gen.pipelines.base import clean_config
 from hf_gen.pipelines.files import check_no_symlink_escape
 from hf_gen.runs.folder import RunFolder
 
@@ -67,9 +68,11 @@ def push_run(
 def stage(model: DiffusionPipeline | ModelMixin, folder: Path) -> None:
     """Saves a pipeline or a network in float32, and in half precision as the variant "fp16"."""
     model.save_pretrained(folder, safe_serialization=True)
+    clean_config(model, folder)
     read = load if isinstance(model, DiffusionPipeline) else type(model).from_pretrained
     half = read(folder, dtype=torch.float16)
     half.save_pretrained(folder, safe_serialization=True, variant="fp16")
+    clean_config(half, folder)
 
 
 class HubUploads:

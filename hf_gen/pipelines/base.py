@@ -17,7 +17,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import torch
-from diffusers import DiffusionPipeline, ModelMixin
+from diffusers import AutoencoderTiny, DiffusionPipeline, ModelMixin
 from PIL import Image, ImageOps
 from torch import Tensor
 
@@ -114,6 +114,8 @@ class ImagePipeline(DiffusionPipeline):
         self, save_directory: str | Path, push_to_hub: bool = False, **kwargs: Any
     ) -> None:
         """Writes the index, and beside it one file with the source of this pipeline."""
+        for name, network in self.components.items():
+            clean_config(network, Path(save_directory, name))
         source = Path(inspect.getfile(self._saved_class())).read_text(encoding="utf-8")
         here = Path(__file__).read_text(encoding="utf-8")
         imported = re.compile(r"^from hf_gen\.pipelines\.base import \([^)]*\)\n", re.MULTILINE)
@@ -126,6 +128,15 @@ class ImagePipeline(DiffusionPipeline):
     def _saved_class(cls) -> type:
         """The class that others can load: this one, or the one that it is a subclass of."""
         return next(parent for parent in cls.__mro__ if "source_name" in vars(parent))
+
+
+def clean_config(network: object, folder: Path) -> None:
+    """Removes from a saved config what AutoencoderTiny records and, when loaded, warns of."""
+    file = folder / "config.json"
+    if isinstance(network, AutoencoderTiny) and file.exists():
+        config = json.loads(file.read_text("utf-8"))
+        config.pop("block_out_channels", None)  # no argument: its constructor sets it
+        file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
 
 
 def preprocess(images: Any, size: int) -> Tensor:

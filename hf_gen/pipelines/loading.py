@@ -114,6 +114,9 @@ def _read_pipeline(
         if component not in components
     }
     use_fast_layers(networks.values())
+    # A default was chosen for the saved prior, not for one that is given in its place.
+    if "prior" in components:
+        options = {*options} - {"default_prior", "default_temperature"}
     try:
         known = {key: value for key, value in arguments.items() if key in options}
         return pipeline_class(**networks, **components, **known)

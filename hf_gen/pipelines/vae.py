@@ -6,7 +6,8 @@ Any autoencoder of diffusers' protocol will do: `ConvVAE`, `DenseVAE`, `Autoenco
 """
 
 import itertools
-import math
+import numbers
+import reprlib
 from collections.abc import Sequence
 from typing import Literal
 
@@ -40,10 +41,13 @@ class VAEPipeline(ImagePipeline):
         prior: A `LatentPrior` fitted to its latents, for `sample`. Give it here: what is assigned
             to a pipeline afterwards is not saved with it.
         resolution: Height and width of its images in pixels.
+        default_prior: The one of `priors` that `sample` uses unless told otherwise. Default: the
+            last, which is the mixture where there is one.
+        default_temperature: Its temperature, finite and at least 0.
 
     Raises:
         ValueError: If the prior is something else, is for latents of another shape, or has no
-            mixture weights.
+            mixture weights; or if there is no such default prior or temperature.
     """
 
     source_name = "pipeline_hf_gen_vae"
@@ -53,7 +57,12 @@ class VAEPipeline(ImagePipeline):
     _exclude_from_cpu_offload = ["prior"]  # noqa: RUF012
 
     def __init__(
-        self, vae: ModelMixin, prior: ModelMixin | None = None, resolution: int = 32
+        self,
+        vae: ModelMixin,
+        prior: ModelMixin | None = None,
+        resolution: int = 32,
+        default_prior: str | None = None,  # diffusers cannot check an argument of Literal
+        default_temperature: float = 1.0,
     ) -> None:
         super().__init__()
         if prior is not None and "latent_shape" not in getattr(prior, "config", {}):
@@ -77,6 +86,13 @@ class VAEPipeline(ImagePipeline):
                     "the mixture weights of the prior must be at least 0, and not 0 in all, got "
                     f"{prior.weights.tolist()[:8]}: fit the prior again"
                 )
+        if default_prior is None:
+            default_prior = self.priors[-1]
+        self._check_prior("default_prior", default_prior)
+        _check_temperature("default_temperature", default_temperature)
+        self.register_to_config(
+            default_prior=default_prior, default_temperature=float(default_temperature)
+        )
 
     @property
     def priors(self) -> tuple[PriorName, ...]:
@@ -96,8 +112,8 @@ class VAEPipeline(ImagePipeline):
         batch_size: int = 1,
         generator: Generators = None,
         output_type: OutputType = "pil",
-        prior: PriorName = "standard",
-        temperature: float = 1.0,
+        prior: PriorName | None = None,
+        temperature: float | None = None,
     ) -> ImagePipelineOutput:
         """As `sample`, in the output class of diffusers' pipelines."""
         images = self.sample(batch_size, generator, output_type, prior, temperature)
@@ -157,8 +173,8 @@ class VAEPipeline(ImagePipeline):
         batch_size: int = 1,
         generator: Generators = None,
         output_type: OutputType = "pil",
-        prior: PriorName = "standard",
-        temperature: float = 1.0,
+        prior: PriorName | None = None,
+        temperature: float | None = None,
     ) -> Pictures:
         """Decodes samples of a prior.
 
@@ -168,9 +184,10 @@ class VAEPipeline(ImagePipeline):
             output_type: "pil" or "pt".
             prior: One of `priors`: "standard" for a standard normal distribution, "gaussian" for
                 the mean and standard deviation of the training images' latents, "mixture" for a
-                mixture of Gaussians fitted to them.
+                mixture of Gaussians fitted to them. Default: `config.default_prior`.
             temperature: Multiplies the standard deviations of the prior, or of the mixture's
-                components: below 1 for more typical images, 0 for the means.
+                components: below 1 for more typical images, 0 for the means. Default: 1 for a
+                prior that is named, else `config.default_temperature`.
 
         Raises:
             ValueError: If `batch_size` is less than 1, the pipeline has no such prior, or the
@@ -183,21 +200,13 @@ class VAEPipeline(ImagePipeline):
         self,
         batch_size: int = 1,
         generator: Generators = None,
-        prior: PriorName = "standard",
-        temperature: float = 1.0,
+        prior: PriorName | None = None,
+        temperature: float | None = None,
     ) -> Tensor:
         """What `sample` decodes, (batch_size, channels, height, width)."""
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        if prior not in self.priors:
-            raise ValueError(
-                f"prior must be one that this pipeline has, {' or '.join(self.priors)}, got "
-                f"{prior!r}: choose one of them, or fit it with hf_gen.evaluation.prior.fit_prior"
-            )
-        if not 0 <= temperature < math.inf:
-            raise ValueError(
-                f"temperature must be a finite number of at least 0, got {temperature}: try 1"
-            )
+        prior, temperature = self.resolve_prior(prior, temperature)
         _check_count(generator, batch_size)
         if prior != "standard":
             return self.prior.sample(batch_size, prior, generator, temperature)
@@ -208,6 +217,22 @@ class VAEPipeline(ImagePipeline):
             dtype=self.vae.dtype,
         )
         return temperature * latents
+
+    def resolve_prior(
+        self, prior: PriorName | None = None, temperature: float | None = None
+    ) -> tuple[PriorName, float]:
+        """The prior and the temperature that `sample` uses for these arguments.
+
+        Raises:
+            ValueError: As `sample`.
+        """
+        if temperature is None:
+            temperature = self.config.default_temperature if prior is None else 1.0
+        if prior is None:
+            prior = self.config.default_prior
+        self._check_prior("prior", prior)
+        _check_temperature("temperature", temperature)
+        return prior, temperature
 
     def interpolate(
         self,
@@ -306,6 +331,14 @@ class VAEPipeline(ImagePipeline):
             changes.append((high - low).abs().flatten(1).mean(1))
         return torch.cat(changes)
 
+    def _check_prior(self, argument: str, prior: str) -> None:
+        if prior not in self.priors:
+            raise ValueError(
+                f"{argument} must be one that this pipeline has, {' or '.join(self.priors)}, got "
+                f"{reprlib.repr(prior)}: choose one of them, or fit it with "
+                "hf_gen.evaluation.prior.fit_prior"
+            )
+
     def _encode_one(self, image: Images, sample_posterior: bool, generator: Generators) -> Tensor:
         latents = self.encode(image, sample_posterior, generator)
         if len(latents) != 1:
@@ -318,6 +351,16 @@ def _check_count(generator: Generators, count: int) -> None:
         raise ValueError(
             f"a list of generators must have one for each of the {count} images, got "
             f"{len(generator)}"
+        )
+
+
+def _check_temperature(argument: str, temperature: float) -> None:
+    # A number from JSON may be finite in Python and infinite in float32.
+    is_number = isinstance(temperature, numbers.Real)
+    if not is_number or not 0 <= temperature <= torch.finfo(torch.float32).max:
+        raise ValueError(
+            f"{argument} must be a finite number of at least 0, got "
+            f"{reprlib.repr(temperature)}: try 1"
         )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image
 
 from hf_gen.errors import UserError, translate_os_errors
+from hf_gen.metrics import PRIORS
 from hf_gen.runs.atomic import LOCK, atomic_rmtree, atomic_write_text, is_leftover
 from hf_gen.runs.record import (
     FORMAT,
@@ -152,6 +153,8 @@ class RunFolder:
         file = self.path / "results.json"
         results = read_json(file)
         for key, value in results.items():
+            if key == "default_prior" and value in [*PRIORS]:
+                continue
             several = isinstance(value, list) and key.endswith("_per_dimension")
             if not all(map(_is_number, value if several else [value])):
                 raise UserError(
@@ -160,8 +163,8 @@ class RunFolder:
                 )
         return results
 
-    def save_results(self, results: dict[str, float]) -> None:
-        """Writes the numbers that were measured on the test images after training."""
+    def save_results(self, results: dict[str, Any]) -> None:
+        """Writes what was measured on the test images after training."""
         atomic_write_text(self.path / "results.json", json.dumps(results, indent=2) + "\n")
 
     def add_seconds(self, seconds: float) -> None:

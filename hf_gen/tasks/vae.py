@@ -61,31 +61,25 @@ class NegativeELBO(nn.Module):
     def forward(self, images: Tensor, noise: Tensor) -> dict[str, Tensor]:
         """The losses in nats per image, means over the batch; the perceptual one has no unit.
 
+        Without a posterior there is no "kl" and no "negative_elbo".
+
         Args:
             images: In [-1, 1], (batch, 3, height, width).
             noise: Standard normal, of the shape of the batch's codes.
         """
         likelihood, scale = self.objective.likelihood, self.objective.likelihood_scale
         encoded = self.vae.encode(images)
-        has_posterior = hasattr(encoded, "latent_dist")
-        if has_posterior:
-            posterior = encoded.latent_dist
-            decoded = self.vae.decode(posterior.mean + posterior.std * noise)
-        else:
-            decoded = self.vae.decode(encoded.latents)
+        posterior = getattr(encoded, "latent_dist", None)
+        codes = encoded.latents if posterior is None else posterior.mean + posterior.std * noise
+        decoded = self.vae.decode(codes)
         # Sums over pixels need float32, whatever the networks compute in.
         predicted = (decoded.logits if likelihood == "bernoulli" else decoded.sample).float()
         reconstruction = reconstruction_nll(images, predicted, likelihood, scale).mean()
-        if has_posterior:
+        losses = {"objective": reconstruction, "reconstruction": reconstruction}
+        if posterior is not None:
             kl = kl_to_standard_normal(posterior.mean.float(), posterior.logvar.float()).mean()
-        else:
-            kl = torch.zeros_like(reconstruction)
-        losses = {
-            "objective": reconstruction + self.objective.kl_weight * kl,
-            "negative_elbo": reconstruction + kl,
-            "reconstruction": reconstruction,
-            "kl": kl,
-        }
+            losses["objective"] = reconstruction + self.objective.kl_weight * kl
+            losses |= {"negative_elbo": reconstruction + kl, "kl": kl}
         for loss in self.perceptual:
             perceptual = loss(images, decoded.sample).mean()
             weighted = self.objective.perceptual_weight * perceptual
@@ -129,7 +123,7 @@ class VAETask:
     def losses(
         self, nets: Mapping[str, nn.Module], batch: Batch
     ) -> Iterator[tuple[str, dict[str, Tensor]]]:
-        """The negative evidence lower bound in nats per image, and its two parts."""
+        """The objective and its terms; see `NegativeELBO.forward`."""
         (images,) = batch.images
         yield "vae", nets["vae"](images, batch.normal("posterior", self.latent_shape))
 

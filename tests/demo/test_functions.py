@@ -11,7 +11,7 @@ from PIL import Image
 
 import hf_gen
 from hf_gen.demo import pictures
-from hf_gen.demo.latents import draw, random_walk
+from hf_gen.demo.latents import draw, prior_of, random_walk
 from hf_gen.demo.pictures import enlarge, error_map, grid
 from hf_gen.demo.reconstruct import reconstruct
 from hf_gen.demo.uploads import example_faces, open_uploads
@@ -68,9 +68,21 @@ def test_a_model_without_a_fitted_prior_is_sampled_from_the_standard_normal(
     pipeline: VAEPipeline,
 ) -> None:
     bare = VAEPipeline(pipeline.vae, resolution=32)
-    codes, used = draw(bare, 3, 7, "mixture", 1.0)
-    assert used == "standard"
+    codes, *used = draw(bare, 3, 7, "mixture", 1.0)
+    assert used == ["standard", 1.0]
     assert torch.equal(codes, bare.sample_latents(3, torch.Generator().manual_seed(7)))
+
+
+def test_latents_are_from_the_default_prior_unless_another_is_chosen(
+    pipeline: VAEPipeline,
+) -> None:
+    chosen = VAEPipeline(pipeline.vae, pipeline.prior, 32, "gaussian", 0.7)
+    codes, *used = draw(chosen, 3, 7)
+    assert used == ["gaussian", 0.7]
+    assert torch.equal(codes, draw(chosen, 3, 7, "gaussian", 0.7)[0])
+    assert draw(chosen, 3, 7, "mixture")[1:] == ("mixture", 1.0)
+    assert prior_of("mixture") == "mixture"
+    assert prior_of("default") is None
 
 
 def test_a_random_walk_is_closed_and_passes_through_faces_of_the_prior(

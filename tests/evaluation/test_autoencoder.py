@@ -31,6 +31,7 @@ OF_A_SET = {
     *(f"{name}_lite1" for name in DISTANCES),
     *("precision", "recall", "density", "coverage", "diversity"),
 }
+DEFAULT = {"default_prior", "default_temperature"}
 DISENTANGLEMENT = {"dci_disentanglement", "dci_completeness", "dci_informativeness", "mig"}
 LAPLACE = Objective(likelihood="laplace")
 
@@ -51,11 +52,12 @@ def conv_vae() -> VAEPipeline:
 def with_prior() -> VAEPipeline:
     plain = conv_vae()
     codes = training_codes(plain, faces(), COUNT, seed=0)
-    return VAEPipeline(plain.vae, fit_prior(codes, num_components=2), resolution=SIZE)
+    return VAEPipeline(plain.vae, fit_prior(codes, num_components=2), SIZE, "gaussian", 0.8)
 
 
 def samples(*priors: str) -> set[str]:
-    return {f"samples/{prior}/{name}" for prior in priors for name in OF_A_SET}
+    groups = ("samples", *(f"samples/{prior}" for prior in priors))
+    return DEFAULT | {f"{group}/{name}" for group in groups for name in OF_A_SET}
 
 
 def test_a_vector_latent_with_a_prior_and_factors_has_every_result() -> None:
@@ -73,6 +75,7 @@ def test_a_vector_latent_with_a_prior_and_factors_has_every_result() -> None:
     assert sum(per_dimension) == pytest.approx(results["kl"], rel=1e-5)
     parts = results["mutual_information"] + results["marginal_kl"]
     assert parts == pytest.approx(results["kl"], rel=1e-5)
+    assert (results.pop("default_prior"), results["default_temperature"]) == ("gaussian", 0.8)
     assert all(type(value) in (int, float) for value in results.values())
     assert all(math.isfinite(value) for value in results.values())
     assert results["latents"] == len(per_dimension) == 3
@@ -93,6 +96,24 @@ def test_results_are_those_of_the_parts_and_deterministic() -> None:
     assert other["samples/standard/kernel_distance"] != first["samples/standard/kernel_distance"]
 
 
+def test_samples_of_the_default_prior_are_at_its_temperature_and_of_another_seed() -> None:
+    def of(prior: str, temperature: float) -> float:
+        pipeline = VAEPipeline(plain.vae, plain.prior, SIZE, prior, temperature)
+        results = evaluate_autoencoder(pipeline, Objective(), faces(8), None)
+        named.append({key: value for key, value in results.items() if key.count("/") == 2})
+        value = results["samples/diversity"]
+        assert isinstance(value, float)
+        return value
+
+    plain = with_prior()
+    named: list[dict[str, object]] = []
+    assert of("gaussian", 0.0) == pytest.approx(0, abs=1e-3)
+    full = of("gaussian", 1.0)
+    assert full != named[1]["samples/gaussian/diversity"]
+    # Those of each prior do not depend on which is the default.
+    assert named[0] == named[1]
+
+
 def test_diffusers_autoencoders_have_the_results_that_their_latents_allow() -> None:
     networks = small.autoencoder_kl(SIZE), small.autoencoder_tiny()
     latent_map, no_posterior = (
@@ -101,15 +122,14 @@ def test_diffusers_autoencoders_have_the_results_that_their_latents_allow() -> N
     )
     assert latent_map.keys() == RECONSTRUCTION | LIKELIHOOD | LATENTS | samples("standard")
     assert latent_map["latents"] == len(latent_map["kl_per_dimension"]) == 2 * (SIZE // 2) ** 2
-    assert no_posterior.keys() == RECONSTRUCTION | LIKELIHOOD | samples("standard")
-    assert no_posterior["kl"] == 0
+    assert no_posterior.keys() == RECONSTRUCTION | {"reconstruction"} | samples("standard")
 
 
 def test_of_few_images_there_are_fewer_results() -> None:
     seven = evaluate_autoencoder(conv_vae(), Objective(), faces(7), truth(7))
-    assert seven.keys() == PIXELWISE | LIKELIHOOD | LATENTS
+    assert seven.keys() == PIXELWISE | LIKELIHOOD | LATENTS | DEFAULT
     one = evaluate_autoencoder(conv_vae(), Objective(), faces(1), None)
-    assert one.keys() == PIXELWISE | LIKELIHOOD | {"importance_weighted_nll"}
+    assert one.keys() == PIXELWISE | LIKELIHOOD | {"importance_weighted_nll"} | DEFAULT
 
 
 def test_factors_are_predicted_from_what_the_decoder_sees_not_from_traces_in_the_means() -> None:

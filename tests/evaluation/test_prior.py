@@ -2,13 +2,17 @@
 
 import math
 import warnings
+from typing import Any
 
 import pytest
 import torch
+from diffusers.models.autoencoders.vae import DecoderOutput
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
-from hf_gen.evaluation.prior import fit_prior, training_codes
+from hf_gen.data.pixels import Pixels
+from hf_gen.evaluation.prior import choose_prior, fit_prior, training_codes
+from hf_gen.images import to_pixels
 from hf_gen.models.prior import LatentPrior
 from hf_gen.models.vae import ConvVAE
 from hf_gen.pipelines import VAEPipeline
@@ -160,3 +164,42 @@ def test_an_autoencoder_without_a_posterior_gives_its_codes() -> None:
     prior = fit_prior(codes)
     assert isinstance(prior, LatentPrior)
     assert VAEPipeline(tiny, prior, SIZE).priors == ("standard", "gaussian")
+
+
+class Cells(ConvVAE):
+    """Decodes each latent to the brightness of a column of its own: what is sampled is seen."""
+
+    def decode(self, z: Tensor) -> DecoderOutput:
+        columns = torch.tanh(z.flatten(1).repeat_interleave(SIZE // 2, 1))
+        return DecoderOutput(sample=columns[:, None, None, :].expand(-1, 3, SIZE, -1))
+
+
+def striped(prior: str, temperature: float, count: int) -> tuple[VAEPipeline, Pixels]:
+    """A pipeline with a fitted prior, and images that are its samples from one of its priors."""
+    fitted = fit_prior(two_crowds(400) / 8, num_components=2)
+    made = VAEPipeline(Cells(SIZE, filters=(6, 4), latent_channels=2), fitted, SIZE)
+    images = made.sample(count, seeded(9), "pt", prior, temperature)
+    rows = torch.from_numpy(to_pixels(images)).reshape(count, -1)
+    return made, Pixels(rows, torch.arange(count), SIZE)
+
+
+# The prior and the temperature of the images, and which of the candidates is closest.
+CHOSEN = [
+    (("standard", 1.0), ("standard", 1.0)),
+    (("gaussian", 1.0), ("gaussian", 1.0)),
+    (("gaussian", 0.4), ("gaussian", 0.7)),
+    (("mixture", 0.2), ("mixture", 0.7)),
+]
+
+
+@pytest.mark.parametrize(("images", "expected"), CHOSEN)
+def test_the_prior_is_chosen_whose_samples_are_closest_to_the_validation_images(
+    images: tuple[Any, float], expected: tuple[str, float]
+) -> None:
+    made, validation = striped(*images, 60)
+    assert choose_prior(made, validation, seed=1) == expected
+
+
+def test_few_images_choose_nothing() -> None:
+    made, validation = striped("standard", 1.0, 7)
+    assert choose_prior(made, validation) == ("mixture", 1.0)

@@ -146,6 +146,20 @@ WRONG_INDEX: list[tuple[str, dict[str, Any], str]] = [
     ("prior", {"resolution": ...}, "resolution .* whole number from 1 to 1024, got None"),
     ("prior", {"resolution": 1.5}, "resolution .* got 1.5"),
     ("prior", {"resolution": 4096}, "resolution .* got 4096"),
+    ("prior", {"default_prior": "uniform"}, "default_prior must be .*standard or gaussian or mixt"),
+    ("prior", {"default_prior": 3}, "default_prior must be .*, got 3: choose"),
+    ("prior", {"default_prior": ["mixture"]}, "has no component .*'default_prior'"),
+    ("prior", {"default_prior": {"kind": "mixture"}}, "default_prior must be .*, got {'kind'"),
+    ("prior", {"default_prior": "x" * 100_000}, r"default_prior must be .{0,200}\.\.\.x*': choose"),
+    ("ConvVAE", {"default_prior": "mixture"}, "default_prior must be .* has, standard, got 'mixt"),
+    ("prior", {"default_temperature": -0.1}, "default_temperature must be .* at least 0, got -0.1"),
+    ("prior", {"default_temperature": "0.7"}, "default_temperature must be .*, got '0.7': try 1"),
+    ("prior", {"default_temperature": None}, "default_temperature must be .*, got None"),
+    ("prior", {"default_temperature": [0.7]}, "has no component .*'default_temperature'"),
+    ("prior", {"default_temperature": float("nan")}, "default_temperature must be .*, got nan"),
+    ("prior", {"default_temperature": float("inf")}, "default_temperature must be .*, got inf"),
+    ("prior", {"default_temperature": 1e300}, r"default_temperature must be .*, got 1e\+300"),
+    ("prior", {"default_temperature": 10**400}, "default_temperature must be .*, got 1000"),
     ("prior", {"resolution": 24}, "vae cannot be loaded: it does not take .* resolution 24"),
     ("translation", {"resolution": 24}, "resolution must be that of the generators"),
     ("translation", {"b_to_a": ...}, "'b_to_a'"),
@@ -168,9 +182,10 @@ def test_an_index_that_does_not_fit_is_an_error(
 def test_a_pipeline_without_a_prior_loads(folder: Path, entry: Any) -> None:
     expected = sample(load(folder))
     shutil.rmtree(folder / "prior")
-    change_json(folder / INDEX, prior=entry)
+    change_json(folder / INDEX, prior=entry, default_prior=...)
     pipeline = load(folder)
     assert pipeline.priors == ("standard",)
+    assert pipeline.config.default_prior == "standard"
     assert torch.equal(sample(pipeline), expected)
 
 

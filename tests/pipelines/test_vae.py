@@ -230,12 +230,18 @@ def test_influence_of_more_dimensions_than_are_decoded_at_once() -> None:
     assert_close(influence[69], (high - low).abs().mean())
 
 
-def with_prior(pipeline: VAEPipeline, num_components: int = 2) -> VAEPipeline:
+def with_prior(
+    pipeline: VAEPipeline,
+    num_components: int = 2,
+    default_prior: str | None = None,
+    default_temperature: float = 1.0,
+) -> VAEPipeline:
     """The same autoencoder with a prior fitted to codes of noise, far from standard normal."""
     shape = pipeline.encode(images(1, pipeline.config.resolution)).shape[1:]
     codes = 3 + 2 * torch.randn(max(50, 6 * shape.numel()), *shape, generator=generator(5))
     prior = fit_prior(codes, num_components)
-    return VAEPipeline(pipeline.vae, prior, pipeline.config.resolution)
+    size = pipeline.config.resolution
+    return VAEPipeline(pipeline.vae, prior, size, default_prior, default_temperature)
 
 
 def test_standard_samples_are_the_images_of_standard_normal_codes(pipeline: VAEPipeline) -> None:
@@ -245,7 +251,7 @@ def test_standard_samples_are_the_images_of_standard_normal_codes(pipeline: VAEP
     assert torch.equal(pipeline.sample(3, generator(), "pt"), expected)
     assert torch.equal(pipeline.sample(3, generator(), "pt", prior="standard"), expected)
     # The same faces whether a prior was fitted or not.
-    assert torch.equal(with_prior(pipeline).sample(3, generator(), "pt"), expected)
+    assert torch.equal(with_prior(pipeline).sample(3, generator(), "pt", "standard"), expected)
     half = pipeline.sample(3, generator(), "pt", temperature=0.5)
     assert torch.equal(half, pipeline.decode(codes / 2, "pt"))
 
@@ -265,6 +271,57 @@ def test_samples_are_the_images_of_the_codes_that_the_prior_gives(
         assert len(pipeline.sample(2, prior=kind)) == 2
 
 
+# The arguments, then the prior and the temperature that samples are from.
+RESOLVED: list[tuple[dict[str, Any], tuple[str, float]]] = [
+    ({}, ("gaussian", 0.7)),
+    ({"temperature": 0.5}, ("gaussian", 0.5)),
+    ({"temperature": 0}, ("gaussian", 0)),
+    ({"prior": "gaussian"}, ("gaussian", 1.0)),
+    ({"prior": "mixture"}, ("mixture", 1.0)),
+    ({"prior": "standard", "temperature": 0.2}, ("standard", 0.2)),
+]
+
+
+@pytest.mark.parametrize(("given", "expected"), RESOLVED)
+def test_samples_are_from_the_default_prior_unless_told_otherwise(
+    pipelines: Pipelines, given: dict[str, Any], expected: tuple[str, float]
+) -> None:
+    pipeline = with_prior(pipelines["ConvVAE"], 2, "gaussian", 0.7)
+    assert pipeline.resolve_prior(**given) == expected
+    codes = pipeline.prior.sample(3, expected[0], generator(), expected[1])
+    assert torch.equal(pipeline.sample_latents(3, generator(), **given), codes)
+    images = pipeline.decode(codes, "pt")
+    assert torch.equal(pipeline.sample(3, generator(), "pt", **given), images)
+    assert torch.equal(pipeline(3, generator(), "pt", **given).images, images)
+
+
+def test_without_a_choice_the_default_is_the_last_prior_at_temperature_1(
+    pipelines: Pipelines,
+) -> None:
+    plain = pipelines["ConvVAE"]
+    for pipeline, prior in (
+        (plain, "standard"),
+        (with_prior(plain, 0), "gaussian"),
+        (with_prior(plain), "mixture"),
+    ):
+        assert (pipeline.config.default_prior, pipeline.config.default_temperature) == (prior, 1.0)
+
+
+def test_a_default_that_the_pipeline_does_not_have_is_an_error(pipelines: Pipelines) -> None:
+    refused: list[tuple[str, tuple[Any, ...]]] = [
+        ("default_prior must be .* has, standard or gaussian, got 'mixture'", (0, "mixture")),
+        ("default_prior must be .* has, .*, got 'usual': choose", (2, "usual")),
+        ("default_temperature must be .* at least 0, got -1: try 1", (2, None, -1)),
+        ("default_temperature must be .*, got inf", (2, None, float("inf"))),
+        ("default_temperature must be .*, got '1'", (2, None, "1")),
+    ]
+    for error, arguments in refused:
+        with pytest.raises(ValueError, match=error):
+            with_prior(pipelines["ConvVAE"], *arguments)
+    with pytest.raises(ValueError, match=r"default_prior .* has, standard, got 'gaussian'"):
+        VAEPipeline(pipelines["ConvVAE"].vae, None, SIZE, "gaussian")
+
+
 def test_the_prior_of_an_autoencoder_with_maps_for_codes(pipelines: Pipelines) -> None:
     for name in ("AutoencoderKL", "AutoencoderTiny"):
         pipeline = with_prior(pipelines[name], num_components=0)
@@ -275,10 +332,17 @@ def test_the_prior_of_an_autoencoder_with_maps_for_codes(pipelines: Pipelines) -
 def test_another_prior_or_none_can_be_given_to_a_saved_pipeline(
     pipelines: Pipelines, tmp_path: Path
 ) -> None:
-    with_prior(pipelines["ConvVAE"]).save_pretrained(tmp_path)
-    other = LatentPrior((5, 1, 1))
-    assert VAEPipeline.from_pretrained(tmp_path, prior=other).prior is other
-    assert VAEPipeline.from_pretrained(tmp_path, prior=None).priors == ("standard",)
+    fitted = with_prior(pipelines["ConvVAE"], 2, "gaussian", 0.7)
+    fitted.save_pretrained(tmp_path)
+    assert VAEPipeline.from_pretrained(tmp_path).resolve_prior() == ("gaussian", 0.7)
+    # A default was chosen for the saved prior.
+    other = LatentPrior((5, 1, 1), 2)
+    replaced = VAEPipeline.from_pretrained(tmp_path, prior=other)
+    assert replaced.prior is other
+    assert replaced.resolve_prior() == ("mixture", 1.0)
+    without = VAEPipeline.from_pretrained(tmp_path, prior=None)
+    assert without.priors == ("standard",)
+    assert without.resolve_prior() == ("standard", 1.0)
 
 
 def test_a_prior_of_another_network_raises(pipelines: Pipelines) -> None:
