@@ -1,5 +1,6 @@
 """Validation images choose what is exported, and test images are what is reported."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from hf_gen.evaluation.prior import choose_prior, fit_prior, training_codes
 from hf_gen.evaluation.translation import TranslationEvaluator
 from hf_gen.experiments import experiment_of, task_of
 from hf_gen.pipelines import VAEPipeline
+from hf_gen.recipes import RECIPES
 
 SIZE, COUNT = 24, 8
 
@@ -56,9 +58,13 @@ def test_a_checkpoint_is_chosen_on_validation_and_measured_on_test(
 
 
 def test_the_prior_is_fitted_on_train_and_chosen_on_validation(tmp_path: Path) -> None:
-    recipe = VAERecipe(
+    conv_vae = RECIPES["conv-vae"][1]
+    assert isinstance(conv_vae, VAERecipe)
+    assert isinstance(conv_vae.model, ConvVAEConfig)
+    recipe = replace(
+        conv_vae,
         data=Data(dataset_name="user/images", resolution=SIZE, cache_dir=tmp_path),
-        model=ConvVAEConfig(filters=(6, 4), latent_channels=2),
+        model=replace(conv_vae.model, filters=(6, 4), latent_channels=2),
     )
     train, validation, test = (pixels(seed) for seed in range(3))
     task = task_of(recipe, torch.device("cpu"))

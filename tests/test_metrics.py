@@ -58,7 +58,7 @@ from hf_gen.metrics import formatted, in_words, metric_info
             "0 to 1",
             "",
         ),
-        ("samples/diversity", "samples: diversity", "1 for real images", "higher"),
+        ("samples/diversity", "samples, default prior: diversity", "1 for real images", "higher"),
         (
             "kernel_distance",
             "mean kernel distance (Lite2) of both directions",

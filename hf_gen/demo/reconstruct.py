@@ -56,7 +56,10 @@ def reconstruct(pipeline: "VAEPipeline", image: Image.Image) -> Result:
         "bits_per_dimension": _bits(pipeline, to_tensor([resized])),
         "milliseconds": milliseconds,
     }
-    likelihood = pipeline.vae.config.get("likelihood")
+    config = pipeline.vae.config
+    likelihood = config.get("likelihood")
+    if likelihood in ("gaussian", "laplace"):
+        likelihood += f" of scale {config.likelihood_scale:g}"
     error_map = pictures.error_map(resized, output)
     return Result(resized, output, error_map, "error map", metrics, likelihood)
 

@@ -60,11 +60,11 @@ NETWORKS: dict[str, Callable[[], ModelMixin]] = {
 
 
 def vae_pipeline() -> VAEPipeline:
-    """With a prior that is a mixture."""
+    """With a prior that is a mixture, and another by default."""
     torch.manual_seed(0)
     prior = LatentPrior((5, 1, 1), 3)
     prior.means.normal_()
-    return VAEPipeline(NETWORKS["ConvVAE"]().eval(), prior, 16)
+    return VAEPipeline(NETWORKS["ConvVAE"]().eval(), prior, 16, "gaussian", 0.7)
 
 
 def translation_pipeline() -> TranslationPipeline:

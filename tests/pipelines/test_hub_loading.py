@@ -69,7 +69,8 @@ for way, name, options in json.loads(sys.argv[1]):
         images = torch.cat(made.cycle(pixels, output_type="pt"))
     elif hasattr(made, "priors"):
         shown["vae"], shown["resolution"] = type(made.vae).__name__, made.config.resolution
-        images = torch.cat([made.sample(2, seed(), "pt", prior) for prior in made.priors])
+        kinds = (*made.priors, None)  # None for the default
+        images = torch.cat([made.sample(2, seed(), "pt", prior) for prior in kinds])
     else:
         with torch.no_grad():
             codes = torch.randn(2, 5, 1, 1, generator=seed()).to(made.dtype)
@@ -190,12 +191,12 @@ def means() -> dict[str, float]:
         return torch.Generator().manual_seed(0)
 
     pipeline = vae_pipeline()
-    drawn = [pipeline.sample(2, seed(), "pt", prior) for prior in pipeline.priors]
+    drawn = [pipeline.sample(2, seed(), "pt", prior) for prior in (*pipeline.priors, None)]
     pixels = torch.linspace(-1, 1, 768).view(1, 3, 16, 16)
     with torch.no_grad():
         alone = pipeline.vae.decode(torch.randn(2, 5, 1, 1, generator=seed())).sample
     cycle = translation_pipeline().cycle(pixels, output_type="pt")
-    images = {"faces": drawn, "plain": drawn[:1], "bare": [alone], "translation": cycle}
+    images = {"faces": drawn, "plain": drawn[:1] * 2, "bare": [alone], "translation": cycle}
     return {name: torch.cat(made).double().mean().item() for name, made in images.items()}
 
 

@@ -142,6 +142,23 @@ def test_every_figure_exists_in_both_themes(compared: Path) -> None:
     assert (compared / "report.html").read_text().count("data:image/png") == len(pictures)
 
 
+def test_a_model_without_a_posterior_is_reported_without_an_elbo(
+    cache: tuple[str, str], tmp_path: Path
+) -> None:
+    run = tmp_path / "autoencoder-tiny"
+    assert main(["autoencoder-tiny", *TINY, *cache, "--output-dir", str(run)]) == 0
+    report = compare([run], tmp_path / "report")
+    assert report.runs == [run.name]
+    assert report.left_out == {}
+    shown = json.loads((run / "results.json").read_text())
+    logged = set().union(*map(json.loads, (run / "metrics.jsonl").read_text().splitlines()))
+    assert {"train/objective", "train/reconstruction", "validation/reconstruction"} <= logged
+    of_a_bound = ("elbo", "kl", "bits_per", "nll")
+    measured = [key for key in shown if not key.endswith(("distance", "lite1"))]
+    assert not [key for key in (*logged, *measured) if any(word in key for word in of_a_bound)]
+    assert "negative ELBO" not in (tmp_path / "report" / "report.md").read_text()
+
+
 def test_a_report_replaces_a_report_and_nothing_else(runs: Path, tmp_path: Path) -> None:
     thesis = tmp_path / "thesis"
     (thesis / "figures").mkdir(parents=True)
