@@ -74,7 +74,7 @@ def _autoencoders(runs: Runs, draw: Draw) -> list[str]:
     for likelihood, group in likelihoods:
         parts += [f"Likelihood: {likelihood}.", _table(group, _LIKELIHOOD)]
         parts.append(_rankings(group, ("negative_elbo", "importance_weighted_nll")))
-        shows = "Curves of the terms of the negative ELBO by epoch, a colour for each run"
+        shows = "Curves of the losses by epoch, a colour for each run"
         parts.append(draw("learning-curves", shows, learning_curves, group, ELBO))
         measured = [run for run in group if {"kl", "reconstruction"} <= run.results.keys()]
         if len(measured) > 1:
