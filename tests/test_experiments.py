@@ -6,21 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from hf_gen.config import (
-    ConvVAEConfig,
-    CycleGANModel,
-    CycleGANRecipe,
-    Data,
-    Domains,
-    VAERecipe,
-)
+from hf_gen.config import ConvVAEConfig, Data, Domains, VAERecipe
 from hf_gen.data.batches import Domain
 from hf_gen.data.pixels import Pixels
 from hf_gen.evaluation.prior import choose_prior, fit_prior, training_codes
 from hf_gen.evaluation.translation import TranslationEvaluator
 from hf_gen.experiments import experiment_of, task_of
 from hf_gen.pipelines import VAEPipeline
-from hf_gen.recipes import RECIPES
+from hf_gen.recipes import CYCLEGAN_LAMBDA10, RECIPES
 
 SIZE, COUNT = 24, 8
 
@@ -35,10 +28,12 @@ def pixels(seed: int) -> Pixels:
 def test_a_checkpoint_is_chosen_on_validation_and_measured_on_test(
     tmp_path: Path, one_set: tuple[int, ...]
 ) -> None:
-    recipe = CycleGANRecipe(
+    model = replace(CYCLEGAN_LAMBDA10.model, generator_channels=4, discriminator_channels=4)
+    recipe = replace(
+        CYCLEGAN_LAMBDA10,
         data=Data(dataset_name="user/images", resolution=SIZE, cache_dir=tmp_path),
         domains=Domains(domain_a="a", domain_b="b"),
-        model=CycleGANModel(generator_channels=4, discriminator_channels=4),
+        model=model,
     )
     sets = [[pixels(3 * domain + split) for split in range(3)] for domain in range(2)]
     a, b = (
@@ -49,7 +44,7 @@ def test_a_checkpoint_is_chosen_on_validation_and_measured_on_test(
     task = task_of(recipe, torch.device("cpu"))
     pipeline = task.pipeline(task.networks)
     measured = TranslationEvaluator(a.test, b.test)(pipeline)
-    assert experiment.evaluate(pipeline) == {"images": COUNT} | measured
+    assert measured.items() <= experiment.evaluate(pipeline).items()
     assert experiment.measure is not None
     chosen_on = experiment.measure(pipeline)
     assert chosen_on == TranslationEvaluator(a.validation, b.validation)(pipeline)

@@ -21,6 +21,7 @@ from hf_gen.evaluation.samples import (
 )
 from hf_gen.features import feature_extractor
 from hf_gen.metrics import SECOND_OPINION
+from hf_gen.models.prior import PriorName
 from hf_gen.pipelines import VAEPipeline
 
 _BATCH_SIZE = 256
@@ -49,9 +50,9 @@ def evaluate_autoencoder(
         Those of `evaluate_reconstruction` and `evaluate_likelihood`;
         with a posterior and 2 images or more those of `evaluate_latents`;
         "default_prior" and "default_temperature" of the pipeline;
-        with 8 images or more those of `evaluate_samples` and `second_opinion`, of as many samples
-            as there are test images, at most 2,000: "samples/NAME" for the default prior at its
-            temperature, and "samples/PRIOR/NAME" for each prior at temperature 1;
+        with 8 images or more those of `evaluate_samples`, of as many samples as there are test
+            images, at most 2,000: "samples/NAME" for the default prior at its temperature, with
+            `second_opinion`, and "samples/PRIOR/NAME" for each prior at temperature 1;
         with factors and 40 images or more those of `evaluate_disentanglement`, for one sample of
             the posterior of each image. Posterior means would flatter a collapsed posterior: they
             still hold traces of the factors, which no decoder sees under the noise.
@@ -101,13 +102,19 @@ def _evaluate_priors(
         reference(images, one, cache_dir)
         for one in (extractor, feature_extractor(name=SECOND_OPINION))
     )
-    # The default one has a seed of its own: with that of the others it may have been chosen.
-    drawn = {f"samples/{prior}": (prior, 1.0, seed) for prior in pipeline.priors}
-    drawn |= {"samples": (*pipeline.resolve_prior(), seed + 1)}
-    results: dict[str, float] = {}
-    for group, (prior, temperature, own_seed) in drawn.items():
-        generator = torch.Generator().manual_seed(own_seed)
-        images = pipeline.sample(count, generator, "pt", prior, temperature).cpu()
-        scores = evaluate_samples(images, real, extractor) | second_opinion(images, real_again)
-        results |= {f"{group}/{name}": score for name, score in scores.items()}
-    return results
+
+    def draw(prior: PriorName, temperature: float) -> Tensor:
+        # Not the seed with which the default was chosen.
+        generator = torch.Generator().manual_seed(seed + 1)
+        return pipeline.sample(count, generator, "pt", prior, temperature).cpu()
+
+    default = pipeline.resolve_prior()
+    made = draw(*default)
+    of_default = evaluate_samples(made, real, extractor)
+    groups = {"samples": of_default | second_opinion(made, real_again)}
+    for prior in pipeline.priors:
+        is_default = (prior, 1.0) == default
+        groups[f"samples/{prior}"] = (
+            of_default if is_default else evaluate_samples(draw(prior, 1.0), real, extractor)
+        )
+    return {f"{group}/{name}": value for group, of in groups.items() for name, value in of.items()}
