@@ -313,7 +313,6 @@ LABELS = {"label_column": "label", "label_a": "x", "label_b": "y"}
         (LABELS | {"label_b": "x"}, "label_a and label_b are both 'x'"),
         (LABELS | {"dataset_name_b": "two"}, "'label' is for one dataset that holds both"),
         (LABELS | {"dataset_name": "faces"}, "'label' is for one dataset that holds both"),
-        ({"domain_a": "face", "domain_b": "face"}, "domain_a and domain_b are both 'face'"),
         ({"dataset_name_b": "two", "train_data_dir_b": Path("two")}, "dataset_name_b .* both name"),
         ({"dataset_name_b": "./nothing"}, "there is no folder nothing"),
         ({"train_data_dir_b": Path("nothing")}, "there is no folder nothing"),
