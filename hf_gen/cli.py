@@ -97,7 +97,8 @@ def reproduce(
         output_dir: Where the runs and their comparison go.
         budget: small takes under 30 minutes on two cores; full trains as long as the recipes say.
         dataset_name: A Hub id or a folder. Default: the synthetic faces.
-        dataset_name_b: The dataset of the second domain, without which CycleGAN is left out.
+        dataset_name_b: The dataset of the second domain: with --dataset-name and without this,
+            CycleGAN is left out.
         cache_dir: Cache of datasets and decoded pixels.
     """
     from hf_gen.report.reproduce import plan

@@ -113,7 +113,7 @@ FEATURES_NOTE = (
     "Frechet, kernel and perceptual distance, precision, recall, density, coverage and diversity "
     "are measured in features of EfficientNet-Lite2, trained on ImageNet, or where a name says "
     "Lite1 in those of EfficientNet-Lite1; a perceptual loss looks through a third network, Lite0. "
-    "The distances lie between 0 and 4 and do not compare with published FID, KID and LPIPS. "
+    "The distances are at most 4 and do not compare with published FID, KID and LPIPS. "
     "Compare Frechet distances of equal numbers of images only."
 )
 _ANCHORS = {"floor": "floor, training images", "ceiling": "ceiling, the mean training image"}

@@ -181,6 +181,7 @@ def model_card(
         data,
         template_path=str(TEMPLATES / "model.md"),
         is_translation=family is TRANSLATION,
+        has_posterior=any("kl" in one.results for one in measured),
         model_name=name,
         subject=subject,
         features_note=FEATURES_NOTE,
