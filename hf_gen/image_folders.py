@@ -19,12 +19,13 @@ from hf_gen.data.selection import Choice, Item, Split
 from hf_gen.data.shards import open_item
 from hf_gen.data.sources import is_synthetic, open_dataset
 from hf_gen.errors import UserError
-from hf_gen.faces import STYLES
+from hf_gen.faces import style_of
 from hf_gen.images import EXTENSIONS, ImageError, square
 from hf_gen.pipelines import VAEPipeline
 from hf_gen.runs.atomic import atomic_dir
 
 _AT_ONCE = 64
+_MOST_BYTES = 200  # of a name, with a number and an extension behind it
 _CONTROL = re.compile(r"[\x00-\x1f]")
 
 
@@ -86,8 +87,8 @@ def open_source(
     if path.is_file() and path.suffix.lower() in EXTENSIONS:
         return Split(str(path.parent), path.name, name, lambda: (1, iter([(path.name, path)])))
     data = Data(dataset_name=name, max_train_samples=count if split == "train" else None)
-    if is_synthetic(data) and image_column is None and domain in STYLES:
-        image_column = domain
+    if is_synthetic(data) and image_column is None:
+        image_column = style_of(domain)
     dataset = open_dataset(data)
     selection = dataset.select(Choice(image_column, side=side if dataset.sides else ""))
     splits = {"train": selection.train, **selection.own}
@@ -170,15 +171,20 @@ def output_name(name: str, taken: dict[str, int]) -> str:
     parts = [part for part in path.split("/") if part not in ("", ".", "..")] or ["image"]
     if path.startswith("/") or ":" in path:  # elsewhere: its folders say nothing here
         parts = parts[-1:]
-    stem, dot, extension = parts[-1].rpartition(".")
-    if stem and f"{dot}{extension.lower()}" in EXTENSIONS:
-        parts[-1] = stem
-    wanted = found = "/".join(parts)
+    wanted = found = "/".join(map(_without_extension, parts))
     while found.lower() in taken:
         taken[wanted.lower()] += 1
         found = f"{wanted}-{taken[wanted.lower()]}"
     taken[found.lower()] = 1
     return f"{found}.png"
+
+
+def _without_extension(part: str) -> str:
+    """A part of a path, short enough for every disk."""
+    stem, dot, extension = part.rpartition(".")
+    if stem and f"{dot}{extension.lower()}" in EXTENSIONS:
+        part = stem
+    return part.encode()[:_MOST_BYTES].decode(errors="ignore")
 
 
 def _open(item: Item, resolution: int) -> Image.Image | ImageError:

@@ -15,7 +15,7 @@ import hf_gen
 from hf_gen.errors import UserError
 from hf_gen.faces import TEST_START, face_at, face_png
 from hf_gen.image_commands import reconstruct, sample, translate
-from hf_gen.image_folders import output_name
+from hf_gen.image_folders import open_source, output_name
 from hf_gen.images import open_image, square
 
 MODEL, TRANSLATOR = "conv-vae", "cyclegan-lambda5"
@@ -196,6 +196,7 @@ def test_a_folder_of_samples_holds_what_the_pipeline_samples(tmp_path: Path) -> 
     [
         (["a.JPG", "a.png", "A.jpeg", "a-2.gif"], ["a", "a-2", "A-3", "a-2-2"]),
         (["x/1.png", "y/1.png"], ["x/1", "y/1"]),
+        (["a.jpg", "a.png/b.jpg", 300 * "x" + ".jpg"], ["a", "a/b", 200 * "x"]),
         (["v1.0", "no extension", ".png"], ["v1.0", "no extension", ".png"]),
         (
             ["../../up.png", "/etc/passwd", "C:\\a\\b.png", "..", ""],
@@ -207,3 +208,16 @@ def test_a_folder_of_samples_holds_what_the_pipeline_samples(tmp_path: Path) -> 
 def test_names_of_outputs_follow_those_of_the_inputs(names: list[str], paths: list[str]) -> None:
     taken: dict[str, int] = {}
     assert [output_name(name, taken) for name in names] == [f"{path}.png" for path in paths]
+
+
+def test_synthetic_faces_are_of_the_style_that_the_domain_is() -> None:
+    for domain, style in (("cartoon-faces", "cartoon"), ("Anime", "anime"), ("", "anime")):
+        assert f" {style} " in open_source("faces", domain=domain).key
+
+
+def test_the_working_directory_is_no_new_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="choose another"):
+        sample(MODEL, output_dir=Path(), count=1)

@@ -92,7 +92,10 @@ def _section(title: str, models: Results, columns: Iterable[Column], link: str) 
     }
     if not models:
         return []
-    priors = [_prior(one[shown[0].dataset]) for one in models.values()]
+    priors = [
+        next((words for words in map(_prior, map(one.get, _SETS, ({}, {}))) if words), "")
+        for one in models.values()
+    ]
     head = ["model", "MB", "prior", *(column.heading for column in shown)]
     rows = [
         [f"[{name}]({link}/{name}.md)", _megabytes(name), prior]
@@ -130,7 +133,7 @@ def _value(results: Mapping[str, Any], column: Column) -> float | None:
 def _anchor(models: Results, column: Column, kind: str) -> float | None:
     """What other images than a model's measure; the same beside every model of a table."""
     group, _, name = column.key.rpartition("/")
-    key = f"{group}/anchors/{kind}/{name}" if group in _WAYS else f"anchors/{kind}/{name}"
+    key = f"anchors/{kind}/{column.key if group in _WAYS else name}"
     values = (_value(one, column._replace(key=key)) for one in models.values())
     return next((value for value in values if value is not None), None)
 

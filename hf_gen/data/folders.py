@@ -46,11 +46,13 @@ class Listing:
 
     @cached_property
     def _places(self) -> dict[str, tuple[str, str | None, str]]:
-        """Split, side and label of each image by its folders; a side of None belongs to both.
+        """Split, side and label of the images of each folder; a side of None belongs to both.
 
         Folders are splits if one of them is train, or all are some.
         """
-        folders = {image: image.split("/")[:-1] for image in self.images}
+        folders = {
+            folder: folder.split("/") if folder else [] for folder in map(_folder, self.images)
+        }
         # Around everything else, such as the one that a downloaded archive holds.
         around = os.path.commonprefix([*folders.values()])  # noqa: RUF071, of lists
         depth = next((at for at, name in enumerate(around) if split_and_side(name)), len(around))
@@ -58,12 +60,12 @@ class Listing:
         named = {name: found for name in first if (found := split_and_side(name))}
         has_train = any(split == "train" for split, _ in named.values())
         places: dict[str, tuple[str, str | None, str]] = {}
-        for image, parts in folders.items():
+        for folder, parts in folders.items():
             name, inner = [*parts[depth:], "", ""][:2]
             if name in named and (has_train or len(named) == len(first)):
-                places[image] = *named[name], inner
+                places[folder] = *named[name], inner
             else:
-                places[image] = "" if has_train else "train", None, name
+                places[folder] = "" if has_train else "train", None, name
         return places
 
     def splits(self, side: str = "") -> dict[str, list[str]]:
@@ -73,7 +75,8 @@ class Listing:
             side: "a" or "b" for trainA, testA and so on; empty for both sides together.
         """
         splits: dict[str, list[str]] = {"train": [], "validation": [], "test": [], "": []}
-        for image, (split, of_side, _) in self._places.items():
+        for image in self.images:
+            split, of_side, _ = self._places[_folder(image)]
             if not side or of_side in (side, None):
                 splits[split].append(image)
         return {split: images for split, images in splits.items() if images}
@@ -85,7 +88,7 @@ class Listing:
 
     def label(self, image: str) -> str:
         """The first folder of an image below its split; empty if there is none."""
-        return self._places[image][2]
+        return self._places[_folder(image)][2]
 
     def web_dataset(self) -> list[str]:
         """The extensions of the images of a sample in WebDataset tars; empty if it has only one."""
@@ -112,6 +115,10 @@ class Listing:
                 members = [name.removeprefix(root) for name in names]
                 for member, content in archives.read_members(self.folder / root[:-1], members):
                     yield root + member, content
+
+
+def _folder(image: str) -> str:
+    return image.rpartition("/")[0]
 
 
 def split_and_side(folder: str) -> tuple[str, str] | None:

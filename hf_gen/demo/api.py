@@ -55,10 +55,8 @@ def build(cache: ModelCache) -> None:
             model: One of the demo's autoencoders.
             count: How many faces, 1 to 36.
             seed: 0 to 2147483647.
-            prior: The distribution of the latents: "standard" (normal), or "gaussian" or "mixture",
-                which are fitted to the latents of the training faces. Default: the model's.
-            temperature: Multiplies the prior's standard deviations; below 1 for more typical faces.
-                Default: 1 for a prior that is named, else the model's.
+            prior: standard (normal), or fitted: gaussian or mixture. Default: the model's.
+            temperature: Below 1 for more typical faces. Default: the model's, 1 for a named prior.
 
         Returns:
             The faces.

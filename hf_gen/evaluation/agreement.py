@@ -8,16 +8,19 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from hf_gen.data.pixels import Pixels
 from hf_gen.evaluation.factors import PREDICTED, predict_factors, train_factor_predictor
 from hf_gen.evaluation.translation import MAX_IMAGES, MAX_TRAIN_FACES
-from hf_gen.faces import FACTORS, STYLES
+from hf_gen.faces import FACTORS, style_of
 from hf_gen.metrics import DIRECTIONS
 from hf_gen.pipelines import TranslationPipeline
 
 AGREEMENT_FACTORS = ("hair_colour", "skin_tone", "glasses")
 """What both styles of faces show, real or synthetic."""
+# Larger images are resized to it: training faces of 256 pixels would take gigabytes.
+_MAX_SIZE = 64
 
 
 def evaluate_agreement(
@@ -46,7 +49,7 @@ def evaluate_agreement(
     styles = styles_of((pipeline.config.domain_a, pipeline.config.domain_b))
     if styles is None:
         return {}
-    size = pipeline.config.resolution
+    size = min(pipeline.config.resolution, _MAX_SIZE)
     predictors = [train_factor_predictor(style, size, cache_dir, train_faces) for style in styles]
     same = (predictors[0].predictions == predictors[1].predictions).double().mean(1).tolist()
     ceilings = dict(zip(PREDICTED, same, strict=True))
@@ -56,7 +59,10 @@ def evaluate_agreement(
     ):
         inputs = pixels.images(torch.arange(min(len(pixels), MAX_IMAGES)))
         translations = pipeline.translate(inputs, direction, output_type="pt").cpu()
-        before, after = predict_factors(source, inputs), predict_factors(target, translations)
+        before, after = (
+            predict_factors(predictor, _resized(images, size))
+            for predictor, images in ((source, inputs), (target, translations))
+        )
         for name in AGREEMENT_FACTORS:
             key = f"{direction}/agreement/{name}"
             results[key], results[f"{key}_chance"] = agreement(
@@ -64,6 +70,12 @@ def evaluate_agreement(
             )
             results[f"{key}_ceiling"] = ceilings[name]
     return results
+
+
+def _resized(images: Tensor, size: int) -> Tensor:
+    if images.shape[-1] == size:
+        return images
+    return interpolate(images, size=(size, size), mode="bilinear", antialias=True)
 
 
 def styles_of(domains: tuple[str, str]) -> tuple[str, str] | None:
@@ -75,10 +87,8 @@ def styles_of(domains: tuple[str, str]) -> tuple[str, str] | None:
     Returns:
         "anime" and "cartoon", in the order of the domains; None for any other pair of names.
     """
-    found = [
-        next((style for style in STYLES if name.lower().startswith(style)), "") for name in domains
-    ]
-    return (found[0], found[1]) if {*found} == {*STYLES} else None
+    a, b = map(style_of, domains)
+    return (a, b) if a and b and a != b else None
 
 
 def agreement(first: Tensor, second: Tensor, values: int) -> tuple[float, float]:

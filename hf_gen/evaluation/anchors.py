@@ -29,14 +29,15 @@ def evaluate_anchors(
         max_images: How many of each are compared at most.
 
     Returns:
-        Nothing for fewer than 8 images of either kind; else, in both networks,
+        Nothing for fewer than 8 test images, or for fewer training images than test images, since
+        distances compare at equal numbers only; else, in both networks,
         "anchors/floor/NAME": distances of the training images to the test images, which a model
             can hardly do better than;
         "anchors/ceiling/NAME": those of the mean of the training images, repeated, to which a
             model that has learned nothing but the average image comes.
     """
-    count = min(len(test), len(train), max_images)
-    if count < MIN_IMAGES:
+    count = min(len(test), max_images)
+    if count < MIN_IMAGES or len(train) < count:
         return {}
     real = test.images(torch.arange(count))
     others = train.images(torch.arange(count) * len(train) // count)

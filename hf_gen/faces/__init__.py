@@ -4,7 +4,7 @@ Nothing here knows of training.
 """
 
 from hf_gen.faces.dataset import IMAGE_SIZE, synthetic_faces, write_synthetic_faces
-from hf_gen.faces.drawing import SIZES, STYLES, drawing_version, face_png, face_svg
+from hf_gen.faces.drawing import SIZES, STYLES, drawing_version, face_png, face_svg, style_of
 from hf_gen.faces.factors import (
     CONTINUOUS,
     FACTORS,
@@ -27,6 +27,7 @@ __all__ = [
     "face_at",
     "face_png",
     "face_svg",
+    "style_of",
     "synthetic_faces",
     "write_synthetic_faces",
 ]

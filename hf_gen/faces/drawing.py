@@ -13,6 +13,11 @@ STYLES = ("anime", "cartoon")
 SIZES = (8, 1024)
 
 
+def style_of(domain: str) -> str | None:
+    """The style of faces that a domain is, by how its name begins, such as that of anime-faces."""
+    return next((style for style in STYLES if domain.lower().startswith(style)), None)
+
+
 def face_svg(face: Face, style: str) -> str:
     """The face as SVG text on a 256 x 256 canvas.
 

@@ -126,7 +126,7 @@ def _timeline(
 
 
 def training_progress(run: EvaluatedRun, folder: Path) -> Figure:
-    """The same test images through the training, in both directions.
+    """The same validation images through the training, in both directions.
 
     Args:
         run: Whose domains are named.
@@ -141,7 +141,7 @@ def training_progress(run: EvaluatedRun, folder: Path) -> Figure:
         rows.append(Row(f"step {step:,}", torch.cat((as_b, as_a))))
     ways = [" to ".join(run.domain_names(direction)) for direction in DIRECTIONS]
     labels = [ways[0], *[""] * (len(strips[-1][0]) - 1), ways[1]]
-    title = "The same test images through the training"
+    title = "The same validation images through the training"
     return image_grid(title, rows, column_labels=labels, cell=96)
 
 

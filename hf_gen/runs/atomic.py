@@ -31,6 +31,7 @@ def atomic_dir(target: Path, marker: str | None = None) -> Iterator[Path]:
         UserError: If there is something else at `target`, or the disk is full, read-only or not
             writable.
     """
+    target = target.absolute()
     partial, replaced = _hidden(target, _PARTIAL), _hidden(target, _REPLACED)
     _check_replaceable(target, marker)
     with translate_os_errors(target):

@@ -9,7 +9,7 @@ from typeguard import CollectionCheckStrategy, TypeCheckError, check_type
 
 from hf_gen.errors import UserError
 
-FORMAT = 1
+FORMAT = 2
 # What does not change the weights. Where the images are does not: their pixels are compared.
 _FREE_TO_DIFFER = (
     *("output.", "optimisation.num_threads", "data.cache_dir"),

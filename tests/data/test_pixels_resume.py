@@ -49,9 +49,9 @@ def content(cache: Path) -> dict[str, bytes]:
 
 
 def saved(cache: Path) -> int:
-    """How many images are in complete shards."""
-    records = cache.glob(".pixels-*.shards/*.json")
-    return sum(json.loads(path.read_text())["seen"] for path in records)
+    """How many images are in complete shards; an empty note is of one that is being written."""
+    notes = (path.read_text() for path in cache.glob(".pixels-*.shards/*.json"))
+    return sum(json.loads(note)["seen"] for note in notes if note.endswith("}"))
 
 
 def in_child(work: Callable[[], object]) -> int:
