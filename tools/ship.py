@@ -26,8 +26,9 @@ MANIFEST = WEIGHTS / "manifest.json"
 def manifest() -> dict[str, dict[str, Any]]:
     """The entries of the bundled models, by name.
 
-    "chosen_on" is in an entry where the checkpoint was chosen on images that are no validation
-    split: "test" for the test images of its own training data, whose results are not published.
+    "chosen_on" is in an entry where the checkpoint or the recipe was chosen on images that are no
+    validation split: "test" for the test images of its own training data, whose results are not
+    published.
     """
     entries: dict[str, dict[str, Any]] = json.loads(MANIFEST.read_text("utf-8"))
     return entries

@@ -60,7 +60,7 @@ def readme_tables(results: Results, link: str) -> str:
     ]
     parts = []
     for size in _resolutions(results):
-        title = f"Autoencoders of {size}x{size}, on real and on synthetic test faces"
+        title = f"Autoencoders of {size}x{size}, on test faces"
         parts += _section(f"{title}:", _of(results, size, False), of_autoencoders, link)
         title = f"Translations of {size}x{size}, on synthetic test faces"
         parts += _section(f"{title}:", _of(results, size, True), of_translations, link)
