@@ -175,21 +175,24 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
         task = task_of(recipe, accelerator.device)
         experiment = experiment_of(recipe)
         if accelerator.is_main_process:
-            print(*(domain.summary for domain in experiment.domains), sep="\n")
+            images = (*experiment.domains, *experiment.pairs[:1])
+            print(*(domain.summary for domain in images), sep="\n")
         loader = Loader(
             experiment.domains,
             recipe.optimisation.seed,
-            recipe.optimisation.train_batch_size,
+            recipe.optimisation.train_batch_size - experiment.num_pairs,
             recipe.optimisation.gradient_accumulation_steps,
             recipe.data.random_flip,
             accelerator.process_index,
             accelerator.num_processes,
             accelerator.device,
+            experiment.pairs,
+            experiment.num_pairs,
         )
         if accelerator.device.type == "cuda":
             free_bytes, _ = torch.cuda.mem_get_info(accelerator.device)
             loader = loader.on_device(int(SHARE_OF_GPU_FOR_PIXELS * free_bytes))
-        images = [domain.fingerprint() for domain in experiment.domains]
+        images = [one.fingerprint() for one in (*experiment.domains, *experiment.pairs)]
         uploads, compiled = None, False
         if accelerator.is_main_process:
             resources.enter_context(exclusive_lock(run.path))

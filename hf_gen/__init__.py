@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hf_gen.models.cyclegan import PatchDiscriminator, ResnetGenerator
+    from hf_gen.models.patch_generator import PatchGenerator
     from hf_gen.models.prior import LatentPrior
     from hf_gen.models.vae import ConvVAE, DenseVAE, PatchVAE
     from hf_gen.pipelines import TranslationPipeline, VAEPipeline, load
@@ -15,6 +16,7 @@ __all__ = [
     "DenseVAE",
     "LatentPrior",
     "PatchDiscriminator",
+    "PatchGenerator",
     "PatchVAE",
     "ResnetGenerator",
     "TranslationPipeline",
@@ -26,6 +28,7 @@ _MODULES = {
     "DenseVAE": "models.vae",
     "LatentPrior": "models.prior",
     "PatchDiscriminator": "models.cyclegan",
+    "PatchGenerator": "models.patch_generator",
     "PatchVAE": "models.vae",
     "ResnetGenerator": "models.cyclegan",
     "TranslationPipeline": "pipelines",

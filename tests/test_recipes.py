@@ -9,6 +9,7 @@ import torch
 from hf_gen.config import recipe_as_json
 from hf_gen.experiments import task_of
 from hf_gen.models.cyclegan import PatchDiscriminator, ResnetGenerator
+from hf_gen.models.patch_generator import PatchGenerator
 from hf_gen.models.pretrained import StrictModel
 from hf_gen.models.vae import ConvVAE, DenseVAE, PatchVAE
 from hf_gen.recipes import CONV_VAE, RECIPES
@@ -43,7 +44,8 @@ def test_the_recipes_of_the_report_differ_in_what_it_varies() -> None:
         (ConvVAE, "conv-vae", "vae"),
         (DenseVAE, "dense-vae-z10", "vae"),
         (PatchVAE, "face-vae", "vae"),
-        (ResnetGenerator, "cyclegan", "a_to_b"),
+        (ResnetGenerator, "cyclegan-lambda10", "a_to_b"),
+        (PatchGenerator, "cyclegan", "a_to_b"),
         (PatchDiscriminator, "cyclegan", "disc_a"),
     ],
 )

@@ -24,7 +24,8 @@ SMALL = (
 )
 EVENTFUL = (
     *("--logging-steps", "3", "--validation-steps", "8", "--checkpointing-steps", "5"),
-    *("--gradient-accumulation-steps", "2", "--augment", "--identity-weight", "5"),
+    *("--gradient-accumulation-steps", "2", "--identity-weight", "5"),
+    *("--augment", "color", "translation", "cutout"),
     *("--pool-size", "10", "--spectral-norm", "--max-train-steps", "24", "--random-flip"),
 )
 
@@ -88,7 +89,8 @@ def test_fifteen_pictures_a_domain_train_and_choose_nothing(
 
 def test_two_processes_train_as_one(cache: tuple[str, str], tmp_path: Path) -> None:
     common = ("cyclegan-lambda5", *SMALL, *cache, "--max-train-steps", "6", "--pool-size", "0")
-    common += ("--logging-steps", "2", "--identity-weight", "5", "--augment")
+    common += ("--logging-steps", "2", "--identity-weight", "5", "--augment", "translation")
+    common += ("--paired-dataset-name", "faces", "--paired-max-train-samples", "40")
     one = train_in_child(tmp_path / "one", *common, "--train-batch-size", "8")
     same_numbers(one, train_in_two(tmp_path / "two", *common), tolerance=1e-2)
 
@@ -98,6 +100,7 @@ def test_each_of_two_processes_resumes_with_its_own_pool(
 ) -> None:
     arguments = ("cyclegan-lambda10", *SMALL, *cache, "--pool-size", "6", "--max-train-steps", "8")
     arguments += ("--checkpointing-steps", "4", "--checkpoints-total-limit", "9")
+    arguments += ("--paired-dataset-name", "faces", "--paired-max-train-samples", "40")
     run = train_in_two(tmp_path / "first", *arguments)
     first, second = load_file(run / "checkpoint-4" / "pool_a.safetensors")["images"]
     assert not first.equal(second)

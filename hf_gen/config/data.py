@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from hf_gen.config.ranges import Count, Resolution, check_ranges
+from hf_gen.config.ranges import Count, Resolution, Share, check_ranges
 from hf_gen.errors import UserError
 
 
@@ -85,6 +85,25 @@ class Domains:
             )
         if self.label_a is not None and self.label_a == self.label_b:
             raise UserError(f"label_a and label_b are both {self.label_a!r}: name two domains")
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of images that guide an unpaired translation."""
+
+    paired_dataset_name: str | None = None
+    """Pairs beside the unpaired images: faces, or a dataset with an image column per domain."""
+    paired_image_column: str | None = None
+    """The column with domain a's images. Default: imageA, or anime."""
+    paired_image_column_b: str | None = None
+    """The column with domain b's images. Default: imageB, or cartoon."""
+    paired_max_train_samples: Count | None = None
+    """Number of pairs: a fixed random subset; the first ones of the faces."""
+    paired_share: Share = 0.5
+    """Share of a batch that is pairs."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
 
 def domain_names(data: Data, domains: Domains) -> tuple[str, str]:

@@ -87,7 +87,23 @@ VAEModel = (
 
 
 @dataclass(frozen=True)
-class CycleGANModel:
+class _Discriminators:
+    discriminator_channels: int
+    """Channels of the discriminators' first layer."""
+    discriminator_layers: int
+    """Downsampling layers of the discriminators."""
+    discriminator_residual_blocks: int
+    """Residual blocks of the discriminators."""
+    discriminator_normalization: Literal["instance", "none"]
+    """Normalisation of the discriminators."""
+    discriminator_statistics: bool
+    """A second head of the discriminators, on statistics of their last feature map."""
+    spectral_norm: bool
+    """Spectral normalisation of the discriminators' weights."""
+
+
+@dataclass(frozen=True)
+class ResnetCycleGANConfig(_Discriminators):
     """Two ResNet generators and two PatchGAN discriminators."""
 
     generator_channels: int
@@ -100,13 +116,20 @@ class CycleGANModel:
     """Normalisation of the generators."""
     upsample: Literal["resize", "transposed"]
     """Upsampling: resize and convolve (no checkerboard), or transposed convolution."""
-    discriminator_channels: int
-    """Channels of the discriminators' first layer."""
-    discriminator_layers: int
-    """Downsampling layers of the discriminators."""
-    discriminator_residual_blocks: int
-    """Residual blocks of the discriminators."""
-    discriminator_normalization: Literal["instance", "none"]
-    """Normalisation of the discriminators."""
-    spectral_norm: bool
-    """Spectral normalisation of the discriminators' weights."""
+
+
+@dataclass(frozen=True)
+class PatchCycleGANConfig(_Discriminators):
+    """Two generators on patches, with skip connections, and two PatchGAN discriminators."""
+
+    generator_channels: int
+    """Channels of the generators at a quarter of the size."""
+    generator_bottleneck_channels: int
+    """Channels of the generators at an eighth of the size."""
+    generator_head_channels: int
+    """Channels of the generators at half of the size."""
+    generator_residual_blocks: int
+    """Residual blocks of the generators at an eighth of the size."""
+
+
+CycleGANModel = ResnetCycleGANConfig | PatchCycleGANConfig

@@ -29,6 +29,7 @@ NotNegative = Annotated[float, _NOT_NEGATIVE]
 Decay = Annotated[
     float, _Range("at least 0 and less than 1, such as 0.9", lambda value: 0 <= value < 1)
 ]
+Share = Annotated[float, _Range("more than 0 and less than 1", lambda value: 0 < value < 1)]
 
 
 def check_ranges(instance: Any) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from hf_gen.config.data import Data, Domains, domain_names
+from hf_gen.config.data import Data, Domains, Pairs, domain_names
 from hf_gen.config.networks import CycleGANModel, VAEModel
 from hf_gen.config.training import (
     AdversarialObjective,
@@ -16,6 +16,7 @@ from hf_gen.config.training import (
     Optimisation,
     Output,
 )
+from hf_gen.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +36,11 @@ class VAERecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class CycleGANRecipe:
-    """An experiment with unpaired translation between two domains."""
+    """An experiment with unpaired translation between two domains, which pairs may guide."""
 
     data: Data
     domains: Domains = field(default_factory=Domains)
+    pairs: Pairs = field(default_factory=Pairs)
     model: CycleGANModel
     objective: AdversarialObjective = field(default_factory=AdversarialObjective)
     optimisation: Optimisation
@@ -46,6 +48,20 @@ class CycleGANRecipe:
     output: Output = field(default_factory=Output)
     pretrained_model_name_or_path: str | None = None
     """Fine-tune the generators of this translation: a Hub id, bundled name, run or folder."""
+
+    def __post_init__(self) -> None:
+        share, size = self.pairs.paired_share, self.optimisation.train_batch_size
+        if self.pairs.paired_dataset_name and not 0 < round(share * size) < size:
+            raise UserError(
+                f"a batch of {size} with a paired_share of {share} has no pairs, or nothing but "
+                "pairs: raise --train-batch-size"
+            )
+
+    @property
+    def num_pairs(self) -> int:
+        """How many images of a batch are pairs."""
+        has_pairs = self.pairs.paired_dataset_name is not None
+        return round(self.pairs.paired_share * self.optimisation.train_batch_size) * has_pairs
 
     @property
     def domain_names(self) -> tuple[str, str]:
@@ -82,6 +98,8 @@ def with_absolute_paths(recipe: Recipe) -> Recipe:
             changes["domains"] = dataclasses.replace(
                 domains, dataset_name_b=None, train_data_dir_b=folder
             )
+        if folder := _dataset_folder(None, recipe.pairs.paired_dataset_name):
+            changes["pairs"] = dataclasses.replace(recipe.pairs, paired_dataset_name=str(folder))
     if (name := recipe.pretrained_model_name_or_path) and Path(name).is_dir():
         changes["pretrained_model_name_or_path"] = str(Path(name).resolve())
     return dataclasses.replace(recipe, data=data, **changes)

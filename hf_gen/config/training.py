@@ -8,6 +8,7 @@ from hf_gen.config.ranges import Count, CountOrZero, Decay, NotNegative, Positiv
 
 Likelihood = Literal["bernoulli", "gaussian", "laplace"]
 AdversarialLoss = Literal["least_squares", "hinge", "non_saturating"]
+Augmentation = Literal["color", "translation", "cutout"]
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,16 @@ class AdversarialObjective:
     """Lambda, the weight of the cycle-consistency L1."""
     identity_weight: NotNegative = 0.0
     """Weight of the identity loss."""
+    paired_weight: NotNegative = 10.0
+    """Weight of the L1 between the translations of pairs and their counterparts."""
+    paired_perceptual_weight: NotNegative = 0.0
+    """Weight of the perceptual distance between the same; 0 for none."""
+    cycle_downsample: Count = 1
+    """Compare cycles at this fraction of the size, such as 2 for half of it; 1 for all of it."""
     pool_size: CountOrZero = 50
     """Size of the pool of earlier translations, shown to the discriminators; 0 for none."""
-    augment: bool = False
-    """Differentiable augmentation (colour, translation, cutout) of what discriminators see."""
+    augment: tuple[Augmentation, ...] = ()
+    """Differentiable augmentation of what discriminators see."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

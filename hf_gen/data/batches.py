@@ -63,17 +63,19 @@ class Batch:
         key: What the random numbers are a function of, such as (seed, "train", step).
         rows: This share's place in the batch of all processes.
         total: Size of that batch.
+        pairs: The pairs of a step beside its unpaired images: an image of each domain in a row.
     """
 
     images: tuple[Tensor, ...]
     key: tuple[int | str, ...]
     rows: slice
     total: int
+    pairs: "Batch | None" = None
 
     @property
     def is_training(self) -> bool:
         """Whether the images are to be trained on."""
-        return self.key[1] == "train"
+        return self.key[1] in ("train", "pairs")
 
     def normal(self, stream: str, shape: tuple[int, ...]) -> Tensor:
         """Standard normal numbers, (rows, *shape), the same for the same (key, stream)."""
@@ -106,6 +108,8 @@ class Loader:
         rank: Of this process.
         processes: How many there are.
         device: Where the images go. One that is no CPU gets bytes, which become floats there.
+        pairs: Two domains that hold, at the same place, an image and its counterpart.
+        num_pairs: Pairs of one process and forward pass, beside the `batch_size` images.
 
     Raises:
         UserError: If a domain has fewer images than a step takes.
@@ -119,20 +123,35 @@ class Loader:
     rank: int
     processes: int
     device: torch.device
-    _next: dict[int, "Future[list[tuple[Tensor, ...]]]"] = field(default_factory=dict, repr=False)
+    pairs: tuple[Domain, ...] = ()
+    num_pairs: int = 0
+    _next: dict[int, "Future[list[list[Tensor]]]"] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        for domain in self.domains:
-            if len(domain.train) < self.total:
+        for domain, _, rows in self._streams:
+            total = self._total(rows)
+            if len(domain.train) < total:
                 raise UserError(
-                    f"{len(domain.train):,} images are fewer than a batch of {self.total:,}: "
+                    f"{len(domain.train):,} images are fewer than a batch of {total:,}: "
                     "lower --train-batch-size or give more images"
                 )
 
     @property
+    def _streams(self) -> list[tuple[Domain, int, int]]:
+        """Each domain, the number that its order and flips are drawn by, and its batch size.
+
+        Both images of a pair have the same number, and so the same place and flip.
+        """
+        unpaired = [(one, number, self.batch_size) for number, one in enumerate(self.domains)]
+        return unpaired + [(one, len(unpaired), self.num_pairs) for one in self.pairs]
+
+    @property
     def total(self) -> int:
-        """Images of one step, of all processes."""
-        return self.batch_size * self.accumulation * self.processes
+        """Images of one step, of all processes; pairs are not counted."""
+        return self._total(self.batch_size)
+
+    def _total(self, rows: int) -> int:
+        return rows * self.accumulation * self.processes
 
     @property
     def images_per_epoch(self) -> int:
@@ -145,10 +164,13 @@ class Loader:
         Args:
             free_bytes: What they may take there.
         """
-        if sum(domain.train.size for domain in self.domains) > free_bytes:
+        if sum(domain.train.size for domain in (*self.domains, *self.pairs)) > free_bytes:
             return self
-        domains = (replace(one, train=one.train.copy_to(self.device)) for one in self.domains)
-        return replace(self, domains=tuple(domains))
+        domains, pairs = (
+            tuple(replace(one, train=one.train.copy_to(self.device)) for one in group)
+            for group in (self.domains, self.pairs)
+        )
+        return replace(self, domains=domains, pairs=pairs)
 
     def training_batches(self, step: int) -> Iterator[Batch]:
         """What this process takes of optimiser step `step`, from 0, a forward pass each.
@@ -156,19 +178,35 @@ class Loader:
         Each domain is an endless row of shuffled epochs, of which a step takes the next `total`; so
         every image is seen once an epoch, and no batch is smaller than the others.
         """
-        for part, rows in enumerate(self._gathered(step)):
-            start = self._start(part)
-            place = slice(start, start + self.batch_size)
-            images = []
-            for number, bytes_ in enumerate(rows):
-                pixels = from_pixels(bytes_.to(self.device, non_blocking=True))
-                if self.random_flip:
-                    generator = _generator((self.seed, "flip", number, step), _CPU)
-                    mirrored = (torch.rand(self.total, generator=generator) < 0.5)[place]
-                    mirrored = mirrored.to(self.device, non_blocking=True)[:, None, None, None]
-                    pixels = torch.where(mirrored, pixels.flip(3), pixels)
-                images.append(pixels)
-            yield Batch(tuple(images), (self.seed, "train", step), place, self.total)
+        streams, split = self._streams, len(self.domains)
+        for part, gathered in enumerate(self._gathered(step)):
+            images = [
+                self._images(bytes_, number, step, self._start(part, rows))
+                for bytes_, (_, number, rows) in zip(gathered, streams, strict=True)
+            ]
+            pairs = None
+            if self.pairs:
+                pairs = self._batch(images[split:], "pairs", step, part, self.num_pairs)
+            yield replace(
+                self._batch(images[:split], "train", step, part, self.batch_size), pairs=pairs
+            )
+
+    def _images(self, bytes_: Tensor, number: int, step: int, start: int) -> Tensor:
+        """Floats on the device, some of them flipped."""
+        pixels = from_pixels(bytes_.to(self.device, non_blocking=True))
+        if not self.random_flip:
+            return pixels
+        rows = len(pixels)
+        generator = _generator((self.seed, "flip", number, step), _CPU)
+        total = self._total(rows)
+        flipped = (torch.rand(total, generator=generator) < 0.5)[start : start + rows]
+        flipped = flipped.to(self.device, non_blocking=True)[:, None, None, None]
+        return torch.where(flipped, pixels.flip(3), pixels)
+
+    def _batch(self, images: list[Tensor], name: str, step: int, part: int, rows: int) -> Batch:
+        start = self._start(part, rows)
+        place = slice(start, start + rows)
+        return Batch(tuple(images), (self.seed, name, step), place, self._total(rows))
 
     def validation_batches(self) -> Iterator[Batch]:
         """This process's share of the validation images, in order and always with equal noise."""
@@ -188,15 +226,32 @@ class Loader:
                     one.validation.images(indices).to(self.device) for one in self.domains
                 )
                 rows = slice(rank * batch_size, rank * batch_size + len(indices))
-                yield Batch(images, (self.seed, "validation", number), rows, total)
+                key = (self.seed, "validation", number)
+                pairs = self._validation_pairs(number, rank, processes)
+                yield Batch(images, key, rows, total, pairs)
 
-    def _start(self, part: int) -> int:
+    def _validation_pairs(self, number: int, rank: int, processes: int) -> Batch | None:
+        """Pairs for a batch of validation images; after the last come the first again."""
+        if not self.pairs:
+            return None
+        rows = slice(rank * self.num_pairs, (rank + 1) * self.num_pairs)
+        total = processes * self.num_pairs
+        indices = torch.arange(rows.start, rows.stop) + number * total
+        images = tuple(
+            one.validation.images(indices % len(one.validation)).to(self.device)
+            for one in self.pairs
+        )
+        return Batch(images, (self.seed, "validation pairs", number), rows, total)
+
+    def _start(self, part: int, rows: int) -> int:
         """The place in the batch of all where this process's share of a forward pass begins."""
-        return (part * self.processes + self.rank) * self.batch_size
+        return (part * self.processes + self.rank) * rows
 
-    def _gathered(self, step: int) -> list[tuple[Tensor, ...]]:
+    def _gathered(self, step: int) -> list[list[Tensor]]:
         """The bytes of a step, a forward pass each; those of the next are read by a thread."""
-        is_elsewhere = any(one.train.rows.device.type != self.device.type for one in self.domains)
+        is_elsewhere = any(
+            one.train.rows.device.type != self.device.type for one, _, _ in self._streams
+        )
         if not is_elsewhere:
             return self._gather(step)
         found = self._next.pop(step, None) or _thread().submit(self._gather, step)
@@ -204,22 +259,22 @@ class Loader:
         self._next[step + 1] = _thread().submit(self._gather, step + 1)
         return found.result()
 
-    def _gather(self, step: int) -> list[tuple[Tensor, ...]]:
+    def _gather(self, step: int) -> list[list[Tensor]]:
         return [
-            tuple(
+            [
                 domain.train.bytes(
-                    self._indices(number, step * self.total + self._start(part)),
+                    self._indices(domain, number, rows, step, part),
                     pinned=self.device.type == "cuda",
                 )
-                for number, domain in enumerate(self.domains)
-            )
+                for domain, number, rows in self._streams
+            ]
             for part in range(self.accumulation)
         ]
 
-    def _indices(self, number: int, first: int) -> Tensor:
-        """The images of domain `number` at places `first` and on of its endless row of epochs."""
-        count = len(self.domains[number].train)
-        places = np.arange(first, first + self.batch_size)
+    def _indices(self, domain: Domain, number: int, rows: int, step: int, part: int) -> Tensor:
+        """The images of one forward pass, of a domain's endless row of shuffled epochs."""
+        count, first = len(domain.train), step * self._total(rows) + self._start(part, rows)
+        places = np.arange(first, first + rows)
         epochs = places // count
         indices = np.empty(len(places), dtype=np.int64)
         for epoch in range(int(epochs[0]), int(epochs[-1]) + 1):

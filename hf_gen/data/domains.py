@@ -1,19 +1,26 @@
 """Two domains from two datasets, or from one that holds both."""
 
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import torch
 
-from hf_gen.config import Data, Domains
+from hf_gen.config import Data, Domains, Pairs
 from hf_gen.data.batches import Domain
-from hf_gen.data.selection import Choice, Selection
+from hf_gen.data.pixels import Pixels, cached_pixels
+from hf_gen.data.selection import Choice, Selection, Split
 from hf_gen.data.sources import cache_folder, is_synthetic, open_dataset
-from hf_gen.data.splits import decode
+from hf_gen.data.splits import decode, split_by_hash
 from hf_gen.errors import UserError
 
 _TWO_DATASETS = (
     "the second domain needs --dataset-name-b, --image-column-b, or --label-column with --label-a "
     "and --label-b"
+)
+_PAIRS = (
+    "pairs need an image column for each domain (imageA and imageB, anime and cartoon, or those "
+    "of --paired-image-column and --paired-image-column-b), or trainA and trainB"
 )
 
 
@@ -50,6 +57,79 @@ def load_domains(data: Data, domains: Domains) -> tuple[Domain, Domain]:
     if torch.equal(*rows):
         raise same
     return a, b
+
+
+def load_pairs(data: Data, pairs: Pairs) -> tuple[Domain, ...]:
+    """Images of domain a and of domain b that guide a translation, each at its counterpart's place.
+
+    Pairs are the synthetic faces in their two styles, the rows of a dataset with two image columns,
+    or the files of trainA and trainB that have the same name. The dataset's own validation split
+    validates, or 5 % by the hash of domain a's images.
+
+    Returns:
+        The two domains, or none if `pairs` names no dataset.
+
+    Raises:
+        UserError: If the dataset cannot be used, or an image has no counterpart.
+    """
+    if pairs.paired_dataset_name is None:
+        return ()
+    name, cache_dir = pairs.paired_dataset_name, cache_folder(data)
+    source = Data(
+        dataset_name=name,
+        max_train_samples=pairs.paired_max_train_samples,
+        resolution=data.resolution,
+        cache_dir=data.cache_dir,
+    )
+    dataset = open_dataset(source)
+    choices = (
+        Choice(pairs.paired_image_column, ("imageA", "anime"), remedy=_PAIRS),
+        Choice(pairs.paired_image_column_b, ("imageB", "cartoon"), remedy=_PAIRS),
+    )
+    if dataset.sides:
+        choices = (Choice(side="a"), Choice(side="b"))
+    a, b = (dataset.select(choice) for choice in choices)
+    if a.train.key == b.train.key:
+        raise UserError(f"both images of a pair are the same in {name}: {_PAIRS}")
+    if dataset.sides:
+        names = [[Path(file).stem for file, _ in one.train.read()[1]] for one in (a, b)]
+        if odd := sorted({*names[0]} ^ {*names[1]}):
+            raise UserError(
+                f"{name}: pairs have the same file name in trainA and in trainB, and "
+                f"{', '.join(odd[:3])} is in one of them: rename or remove it"
+            )
+    (train_a, hashes), (train_b, _) = _aligned(a.train, b.train, data.resolution, cache_dir)
+    if "validation" in a.own and "validation" in b.own:
+        own = _aligned(a.own["validation"], b.own["validation"], data.resolution, cache_dir)
+        validation_a, validation_b = (pixels for pixels, _ in own)
+    else:
+        places = split_by_hash(hashes, {"validation"})
+        validation_a, validation_b = (
+            replace(one, selection=places["validation"]) for one in (train_a, train_b)
+        )
+        train_a, train_b = (replace(one, selection=places["train"]) for one in (train_a, train_b))
+    summary = f"{name}: {len(train_a):,} pairs; validation {len(validation_a):,}"
+    return (
+        Domain(train_a, validation_a, validation_a, summary),
+        Domain(train_b, validation_b, validation_b, summary),
+    )
+
+
+def _aligned(
+    a: Split, b: Split, resolution: int, cache_dir: Path
+) -> list[tuple[Pixels, np.ndarray]]:
+    """The pixels of two splits whose images are pairs, place by place."""
+    found = [cached_pixels(split, resolution, cache_dir) for split in (a, b)]
+    unreadable = [pixels.unreadable for pixels, _ in found if pixels.unreadable]
+    if unreadable:
+        raise UserError(f"pairs of {a.dataset} lack an image, unreadable: {', '.join(unreadable)}")
+    counts = [len(pixels) for pixels, _ in found]
+    if counts[0] != counts[1]:
+        raise UserError(
+            f"{a.dataset} has {counts[0]:,} images of domain a and {counts[1]:,} of domain b: "
+            "pairs need one for one"
+        )
+    return found
 
 
 def _select(data: Data, domains: Domains) -> tuple[Selection, Selection]:

@@ -37,7 +37,7 @@ class ResnetGeneratorOutput(BaseOutput):
 class ResnetGenerator(StrictModel):
     """Convolutions that shrink the image, residual blocks, and convolutions that enlarge it.
 
-    The default is the generator of the recipe `cyclegan`.
+    The default is the report's generator, of the recipe `cyclegan-lambda10`.
 
     Source: Johnson et al., Perceptual Losses for Real-Time Style Transfer, 2016, for the network;
     Odena et al., Deconvolution and Checkerboard Artifacts, 2016, for resizing before convolving.
@@ -66,7 +66,7 @@ class ResnetGenerator(StrictModel):
         num_downsamples: int = 2,
         num_residual_blocks: int = 2,
         normalization: Literal["instance", "none"] = "instance",
-        upsample: Literal["resize", "transposed"] = "resize",
+        upsample: Literal["resize", "transposed"] = "transposed",
     ) -> None:
         super().__init__()
         _check_side("sample_size", sample_size, num_downsamples)
@@ -97,6 +97,11 @@ class ResnetGenerator(StrictModel):
         )
         self.head = conv(channels, 3, 7, bias=True)
         self.apply(_initialise)
+
+    @property
+    def size_multiple(self) -> int:
+        """Heights and widths of images must be multiples of it."""
+        return int(2**self.config.num_downsamples)
 
     def forward(
         self, sample: Tensor, return_dict: bool = True
@@ -134,6 +139,9 @@ class PatchDiscriminator(StrictModel):
             layer.
         spectral_norm: Divide each weight by its largest singular value
             (https://arxiv.org/abs/1802.05957).
+        statistics: Add a second head, on the mean, the maximum and the standard deviation of each
+            channel of the last map: one logit for the image, from the shares of what is in it and
+            not from its places (SPatchGAN, https://arxiv.org/abs/2103.16219).
 
     Raises:
         ValueError: If the arguments do not make a network.
@@ -149,6 +157,7 @@ class PatchDiscriminator(StrictModel):
         num_residual_blocks: int = 0,
         normalization: Literal["instance", "none"] = "none",
         spectral_norm: bool = True,
+        statistics: bool = True,
     ) -> None:
         super().__init__()
         if num_layers < 1:
@@ -169,17 +178,24 @@ class PatchDiscriminator(StrictModel):
         ]
         self.residual = nn.Sequential(*blocks)
         self.head = conv(widths[-1], 1, 4, bias=True)
+        self.image_head = nn.Sequential()
+        if statistics:
+            wide = widths[-1]
+            layers = (nn.Linear(3 * wide, wide), nn.LeakyReLU(0.2), nn.Linear(wide, 1))
+            self.image_head = nn.Sequential(*layers)
         self.apply(_initialise)
         if spectral_norm:
             for module in list(self.modules()):  # a list, since this adds modules
-                if isinstance(module, nn.Conv2d):
+                if isinstance(module, nn.Conv2d | nn.Linear):
                     nn.utils.parametrizations.spectral_norm(module)
 
     def forward(self, sample: Tensor) -> Tensor:
         """Images, (batch, 3, height, width), to logits, positive for real.
 
         Returns:
-            (batch, 1, height // 2^num_layers - 2, width // 2^num_layers - 2).
+            (batch, 1, height // 2^num_layers - 2, width // 2^num_layers - 2). With statistics
+            (batch, 2, …): the second is the logit of the whole image, at each place, so that each
+            head has half of a mean over the logits.
 
         Raises:
             ValueError: If the images are of another shape, or too small for the layers.
@@ -196,7 +212,12 @@ class PatchDiscriminator(StrictModel):
         features = self.layers(features)  # (batch, …, height // 2^num_layers - 1, …)
         features = self.residual(features)
         logits: Tensor = self.head(features)
-        return logits
+        if not self.config.statistics:
+            return logits
+        deviation, mean = torch.std_mean(features, dim=(2, 3))
+        pooled = torch.cat((mean, features.amax(dim=(2, 3)), deviation), dim=1)
+        whole = self.image_head(pooled)[:, :, None, None].expand_as(logits)
+        return torch.cat((logits, whole), dim=1)
 
 
 class _InstanceNorm(nn.Module):
@@ -251,7 +272,7 @@ def _convolution(
 
 
 def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         nn.init.normal_(module.weight, std=0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)

@@ -27,6 +27,7 @@ OutputType = Literal["pil", "pt"]
 Pictures = Any  # a list of PIL images, or a tensor where output_type is "pt"
 DType = torch.dtype | dict[str, torch.dtype] | None
 _ROUNDING = 1e-3
+_LONGEST = 8
 
 
 class ImagePipeline(DiffusionPipeline):
@@ -139,32 +140,53 @@ def clean_config(network: object, folder: Path) -> None:
         file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
 
 
-def preprocess(images: Any, size: int) -> Tensor:
-    """`Images` to floats in [-1, 1], (batch, 3, size, size)."""
+def preprocess(images: Any, size: int, factor: int | None = None) -> Tensor:
+    """`Images` to floats in [-1, 1], (batch, 3, height, width).
+
+    Args:
+        images: One or several.
+        size: Height and width of the centre square that is taken of each.
+        factor: Do not crop: the shorter side becomes `size`, both become multiples of this, and a
+            tensor is taken at any size that is.
+    """
     if isinstance(images, Tensor):
-        return _checked(images, size)
+        return _checked(images, size, factor)
     if isinstance(images, np.ndarray) and images.ndim < 4:
         images = _picture(images)
     if isinstance(images, Image.Image):
-        pixels = torch.from_numpy(np.array(_square(images, size))[None])
+        shape = (size, size) if factor is None else _shape(images, size, factor)
+        pixels = torch.from_numpy(np.array(_resized(images, shape))[None])
         return pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
     if isinstance(images, str | bytes) or not isinstance(images, Iterable):
         raise ValueError(
             f"images must be PIL images, arrays or tensors, got {reprlib.repr(images)}: open a "
             "file with PIL.Image.open"
         )
-    parts = [preprocess(image, size) for image in images]
+    parts = [preprocess(image, size, factor) for image in images]
     if not parts:
         raise ValueError("there must be at least one image, got none")
+    if len(shapes := {tuple(part.shape[2:]) for part in parts}) > 1:
+        raise ValueError(
+            f"images of one call must have one shape, got {sorted(shapes)}: give them one by one, "
+            "or crop=True"
+        )
     return torch.cat(parts)
 
 
-def _checked(images: Tensor, size: int) -> Tensor:
+def _checked(images: Tensor, size: int, factor: int | None) -> Tensor:
     """A tensor of one image or several, as floats."""
     batch = images[None] if images.ndim == 3 else images
-    if batch.shape[1:] != (3, size, size) or not len(batch):
+    sides = batch.shape[2:]
+    fits = sides == (size, size)
+    if factor is not None:
+        fits = len(sides) == 2 and not any(
+            side % factor or side > _LONGEST * size for side in sides
+        )
+    if not fits or batch.shape[1] != 3 or not batch.numel():
+        sizes = f"{size}, {size}" if factor is None else "height, width"
+        multiples = "" if factor is None else f" with sides that are multiples of {factor}"
         raise ValueError(
-            f"a tensor of images must be (batch, 3, {size}, {size}) in [-1, 1], got "
+            f"a tensor of images must be (batch, 3, {sizes}) in [-1, 1]{multiples}, got "
             f"{tuple(images.shape)}: resize it, or give PIL images"
         )
     if batch.dtype == torch.uint8:
@@ -197,14 +219,27 @@ def _picture(pixels: np.ndarray[Any, Any]) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def _square(image: Image.Image, size: int) -> Image.Image:
+def _shape(image: Image.Image, size: int, factor: int) -> tuple[int, int]:
+    """Width and height with a shorter side of `size`, rounded to multiples of `factor`."""
+    sides = ImageOps.exif_transpose(image).size
+    if max(sides) > _LONGEST * min(sides):
+        raise ValueError(
+            f"an image must not be longer than {_LONGEST} times its shorter side, got "
+            f"{sides[0]}x{sides[1]}: crop it, or give crop=True"
+        )
+    width, height = (max(round(side * size / min(sides) / factor), 1) * factor for side in sides)
+    return width, height
+
+
+def _resized(image: Image.Image, shape: tuple[int, int]) -> Image.Image:
+    """As RGB, of this width and height; where the ratio differs, the centre is taken."""
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):  # 16 bits a pixel: keep the upper eight
         image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype("u1"))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return ImageOps.fit(image.convert("RGB"), (size, size), method=Image.Resampling.LANCZOS)
+    return ImageOps.fit(image.convert("RGB"), shape, method=Image.Resampling.LANCZOS)
 
 
 def _names_modules(record: logging.LogRecord) -> bool:

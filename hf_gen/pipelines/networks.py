@@ -15,13 +15,14 @@ from torch.utils._pytree import tree_leaves
 
 from hf_gen.errors import UserError
 from hf_gen.models.cyclegan import ResnetGenerator
+from hf_gen.models.patch_generator import PatchGenerator
 from hf_gen.models.prior import LatentPrior
 from hf_gen.models.vae import ConvVAE, DenseVAE, PatchVAE
 from hf_gen.pipelines.files import check_no_symlink_escape, network_files, read_json
 
 Networks = tuple[type[ModelMixin], ...]
 AUTOENCODERS: Networks = (ConvVAE, DenseVAE, PatchVAE, AutoencoderKL, AutoencoderTiny)
-GENERATORS: Networks = (ResnetGenerator,)
+GENERATORS: Networks = (ResnetGenerator, PatchGenerator)
 PRIORS: Networks = (LatentPrior,)
 COMPONENTS = {"vae": AUTOENCODERS, "prior": PRIORS, "a_to_b": GENERATORS, "b_to_a": GENERATORS}
 """The classes that each component of a pipeline may have."""

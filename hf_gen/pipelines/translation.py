@@ -6,6 +6,7 @@ Source: Zhu et al., Unpaired Image-to-Image Translation using Cycle-Consistent A
 This file imports torch and diffusers only: it is also the remote code of a repository on the Hub.
 """
 
+import math
 from typing import Literal
 
 import torch
@@ -22,14 +23,18 @@ from hf_gen.pipelines.base import (
 )
 
 Direction = Literal["a_to_b", "b_to_a"]
+_LARGEST = 8
 _AT_ONCE = 64
 _AT_ONCE_ON_A_CPU = 16  # few enough images that their widest maps stay in its caches
 
 
 class TranslationPipeline(ImagePipeline):
-    """Translation of square images between two domains, by a generator for each direction.
+    """Translation of images between two domains, by a generator for each direction.
 
-    Images are given and returned as `ImagePipeline` says.
+    Images are given and returned as `ImagePipeline` says, but without its crop: the shorter side of
+    a picture is resized to `resolution`, the other with it, and both are rounded to what the
+    generators need, multiples of 8; tensors are taken as they are. A generator knows what it was
+    trained on: squares of `resolution` pixels, filled by a face as in its training images.
 
     Args:
         a_to_b: The generator of images of domain b: images to an output with a `sample`.
@@ -69,13 +74,25 @@ class TranslationPipeline(ImagePipeline):
         self.register_to_config(resolution=resolution, domain_a=domain_a, domain_b=domain_b)
 
     def __call__(
-        self, images: Images, direction: Direction = "a_to_b", output_type: OutputType = "pil"
+        self,
+        images: Images,
+        direction: Direction = "a_to_b",
+        output_type: OutputType = "pil",
+        crop: bool = False,
+        size: int | None = None,
     ) -> ImagePipelineOutput:
         """As `translate`, in the output class of diffusers' pipelines."""
-        return ImagePipelineOutput(images=self.translate(images, direction, output_type))
+        return ImagePipelineOutput(
+            images=self.translate(images, direction, output_type, crop, size)
+        )
 
     def translate(
-        self, images: Images, direction: Direction = "a_to_b", output_type: OutputType = "pil"
+        self,
+        images: Images,
+        direction: Direction = "a_to_b",
+        output_type: OutputType = "pil",
+        crop: bool = False,
+        size: int | None = None,
     ) -> Pictures:
         """Translates images of one domain to the other.
 
@@ -83,16 +100,24 @@ class TranslationPipeline(ImagePipeline):
             images: The images.
             direction: "a_to_b" or "b_to_a".
             output_type: "pil" or "pt".
+            crop: Take the centre square of each picture. Without it, pictures of one call must be
+                of one shape, and at most 8 times as long as wide.
+            size: The shorter side of pictures in pixels, up to 8 times the pipeline's resolution.
+                Default: that resolution, which gives the best translations.
 
         Raises:
-            ValueError: If there is no such direction, or no image.
+            ValueError: If there is no such direction, no image, or a size is out of its range.
         """
         generator, _ = self._generators(direction)
-        pixels = preprocess(images, self.config.resolution)
-        return postprocess(self._generate(generator, pixels), output_type)
+        return postprocess(self._generate(generator, self._pixels(images, crop, size)), output_type)
 
     def cycle(
-        self, images: Images, direction: Direction = "a_to_b", output_type: OutputType = "pil"
+        self,
+        images: Images,
+        direction: Direction = "a_to_b",
+        output_type: OutputType = "pil",
+        crop: bool = False,
+        size: int | None = None,
     ) -> tuple[Pictures, Pictures]:
         """Translates images to the other domain, and the translations back to the first.
 
@@ -100,17 +125,31 @@ class TranslationPipeline(ImagePipeline):
             images: The images.
             direction: Of the first translation, "a_to_b" or "b_to_a".
             output_type: "pil" or "pt".
+            crop: As for `translate`.
+            size: As for `translate`.
 
         Returns:
             The translations and the cycle reconstructions.
 
         Raises:
-            ValueError: If there is no such direction, or no image.
+            ValueError: As for `translate`.
         """
         forward, backward = self._generators(direction)
-        translations = self._generate(forward, preprocess(images, self.config.resolution))
+        translations = self._generate(forward, self._pixels(images, crop, size))
         cycled = self._generate(backward, translations)
         return postprocess(translations, output_type), postprocess(cycled, output_type)
+
+    def _pixels(self, images: Images, crop: bool, size: int | None) -> Tensor:
+        resolution = self.config.resolution
+        networks = (self.a_to_b, self.b_to_a)
+        factor = math.lcm(*(getattr(network, "size_multiple", 1) for network in networks))
+        size = resolution if size is None else size
+        if type(size) is not int or not factor <= size <= _LARGEST * resolution or size % factor:
+            raise ValueError(
+                f"size must be a multiple of {factor} from {factor} to {_LARGEST * resolution}, "
+                f"got {size!r}"
+            )
+        return preprocess(images, size, None if crop else factor)
 
     def _generators(self, direction: str) -> tuple[ModelMixin, ModelMixin]:
         if direction == "a_to_b":
@@ -125,7 +164,9 @@ class TranslationPipeline(ImagePipeline):
     @torch.no_grad()
     def _generate(self, generator: ModelMixin, pixels: Tensor) -> Tensor:
         device = self._execution_device
-        parts = pixels.split(_AT_ONCE_ON_A_CPU if device.type == "cpu" else _AT_ONCE)
+        at_once = _AT_ONCE_ON_A_CPU if device.type == "cpu" else _AT_ONCE
+        larger = math.prod(pixels.shape[2:]) / self.config.resolution**2
+        parts = pixels.split(max(int(at_once / larger), 1))
         made = [
             # Convolutions are faster with channels last, and keep them so.
             generator(part.to(device, generator.dtype, memory_format=torch.channels_last)).sample

@@ -4,29 +4,39 @@ Source: Zhao, Liu, Lin, Zhu and Han, Differentiable Augmentation for Data-Effici
 2020, https://arxiv.org/abs/2006.10738, with its policy of colour, translation and cutout.
 """
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor
+
+from hf_gen.config import Augmentation
 
 RANDOM_NUMBERS = 7
 _SHIFT = 1 / 8
 _CUT = 1 / 2
 
 
-def differentiable_augment(images: Tensor, numbers: Tensor) -> Tensor:
+def differentiable_augment(
+    images: Tensor, numbers: Tensor, kinds: Collection[Augmentation]
+) -> Tensor:
     """Changes each image by its own random numbers; gradients pass through.
 
     Args:
         images: In [-1, 1], (batch, 3, height, width). The result may leave that range.
         numbers: From 0 to 1, (batch, 7).
+        kinds: What is changed: "color" (brightness, saturation and contrast), "translation" by up
+            to an eighth, "cutout" of a square.
     """
     brightness, saturation, contrast, down, right, top, left = numbers[:, :, None, None].unbind(1)
-    images = images + (brightness - 0.5)[:, None]
-    grey = images.mean(dim=1, keepdim=True)
-    images = (images - grey) * (2 * saturation)[:, None] + grey
-    mean = images.mean(dim=(1, 2, 3), keepdim=True)
-    images = (images - mean) * (contrast + 0.5)[:, None] + mean
-    images = _shifted(images, down, right)
-    return images * _window(images, top, left)[:, None]
+    if "color" in kinds:
+        images = images + (brightness - 0.5)[:, None]
+        grey = images.mean(dim=1, keepdim=True)
+        images = (images - grey) * (2 * saturation)[:, None] + grey
+        mean = images.mean(dim=(1, 2, 3), keepdim=True)
+        images = (images - mean) * (contrast + 0.5)[:, None] + mean
+    if "translation" in kinds:
+        images = _shifted(images, down, right)
+    return images * _window(images, top, left)[:, None] if "cutout" in kinds else images
 
 
 def _shifted(images: Tensor, down: Tensor, right: Tensor) -> Tensor:

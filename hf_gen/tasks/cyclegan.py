@@ -1,4 +1,4 @@
-"""Training CycleGAN: two generators, two discriminators, no pairs.
+"""Training CycleGAN: two generators, two discriminators, unpaired images, and pairs as guidance.
 
 Source: Zhu, Park, Isola and Efros, Unpaired Image-to-Image Translation using Cycle-Consistent
 Adversarial Networks, 2017, https://arxiv.org/abs/1703.10593.
@@ -7,16 +7,19 @@ Adversarial Networks, 2017, https://arxiv.org/abs/1703.10593.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import l1_loss
+from torch.nn.functional import avg_pool2d, l1_loss
 
-from hf_gen.config import CycleGANRecipe
+from hf_gen.config import CycleGANRecipe, PatchCycleGANConfig
 from hf_gen.data.batches import Batch
 from hf_gen.errors import UserError
+from hf_gen.features import perceptual_loss
 from hf_gen.losses import discriminator_loss, generator_loss
 from hf_gen.models.cyclegan import PatchDiscriminator, ResnetGenerator
+from hf_gen.models.patch_generator import PatchGenerator
 from hf_gen.pipelines import TranslationPipeline
 from hf_gen.tasks.augment import RANDOM_NUMBERS, differentiable_augment
 from hf_gen.tasks.pool import ImagePool
@@ -69,54 +72,48 @@ class CycleGANTask:
     ) -> Iterator[tuple[str, dict[str, Tensor]]]:
         """The generators' turn, then the discriminators' (section 3, equations 1 to 3).
 
-        What goes through one network at the same time goes through it as one batch.
+        What goes through one network at the same time goes through it as one batch. Pairs take part
+        in the adversarial losses; in place of a cycle they have their counterparts.
         """
         real_a, real_b = batch.images
-        count, objective = len(real_a), self.objective
-        keeps = objective.identity_weight > 0
+        pair_a, pair_b = batch.pairs.images if batch.pairs else (real_a[:0], real_b[:0])
+        has_identity = self.objective.identity_weight > 0
+        same_a, same_b = (real_a, real_b) if has_identity else (real_a[:0], real_b[:0])
 
-        # The generators: adversarial, cycle-consistency and identity losses.
-        first = _image(nets["a_to_b"], torch.cat((real_a, real_b)) if keeps else real_a)
-        fake_b = first[:count]
-        inputs = (real_b, fake_b, real_a) if keeps else (real_b, fake_b)
-        second = _image(nets["b_to_a"], torch.cat(inputs))
-        fake_a, cycle_a = second[:count], second[count : 2 * count]
-        cycle_b = _image(nets["a_to_b"], fake_a)
-        with _frozen(nets["disc_a"], nets["disc_b"]) as (disc_a, disc_b):
-            judged_b = disc_b(self._augment(fake_b, batch, "shown b"))
-            judged_a = disc_a(self._augment(fake_a, batch, "shown a"))
-        adversarial = {
-            "adversarial_a_to_b": generator_loss(judged_b, objective.adversarial),
-            "adversarial_b_to_a": generator_loss(judged_a, objective.adversarial),
-        }
-        cycle = {"cycle_a": l1_loss(cycle_a, real_a), "cycle_b": l1_loss(cycle_b, real_b)}
-        identity = {}
-        if keeps:
-            identity["identity_a"] = l1_loss(second[2 * count :], real_a)
-            identity["identity_b"] = l1_loss(first[count:], real_b)
-        total = (
-            adversarial["adversarial_a_to_b"]
-            + adversarial["adversarial_b_to_a"]
-            + objective.cycle_weight * sum(cycle.values())
-            + objective.identity_weight * sum(identity.values())
+        fake_b, paired_b, identity_b = _translate(nets["a_to_b"], real_a, pair_a, same_b)
+        fake_a, paired_a, cycle_a, identity_a = _translate(
+            nets["b_to_a"], real_b, pair_b, fake_b, same_a
         )
-        yield "generators", {"objective": total, **adversarial, **cycle, **identity}
+        (cycle_b,) = _translate(nets["a_to_b"], fake_a)
+        with _frozen(nets["disc_a"], nets["disc_b"]) as (disc_a, disc_b):
+            judged_b = disc_b(self._augment(fake_b, paired_b, batch, "shown b"))
+            judged_a = disc_a(self._augment(fake_a, paired_a, batch, "shown a"))
+        kind = self.objective.adversarial
+        losses = {
+            "adversarial_a_to_b": generator_loss(judged_b, kind),
+            "adversarial_b_to_a": generator_loss(judged_a, kind),
+            "cycle_a": self._cycle_loss(cycle_a, real_a),
+            "cycle_b": self._cycle_loss(cycle_b, real_b),
+        }
+        if has_identity:
+            losses["identity_a"] = l1_loss(identity_a, real_a)
+            losses["identity_b"] = l1_loss(identity_b, real_b)
+        if batch.pairs:
+            losses |= self._paired_losses(batch.pairs, paired_a, paired_b)
+        yield "generators", {"objective": self._objective(losses)} | losses
 
-        # The discriminators: real images against translations, some of them from the pool.
-        d_losses = {}
-        for side, real, fake in (("a", real_a, fake_a), ("b", real_b, fake_b)):
+        losses = {}
+        for side, real, pair, fake, paired in (
+            ("a", real_a, pair_a, fake_a, paired_a),
+            ("b", real_b, pair_b, fake_b, paired_b),
+        ):
             fake = self._query_pool(fake.detach(), batch, side)
-            real, fake = (
-                self._augment(images, batch, f"{stream} {side}")
-                for stream, images in (("real", real), ("fake", fake))
-            )
+            real = self._augment(real, pair, batch, f"real {side}")
+            fake = self._augment(fake, paired.detach(), batch, f"fake {side}")
             logits = nets[f"disc_{side}"](torch.cat((real, fake)))
-            d_losses[side] = discriminator_loss(
-                logits[:count], logits[count:], objective.adversarial
-            )
-        total = d_losses["a"] + d_losses["b"]
-        named = {"disc_a": d_losses["a"], "disc_b": d_losses["b"]}
-        yield "discriminators", {"objective": total, **named}
+            of_real, of_fake = logits.split(len(real))
+            losses[f"disc_{side}"] = discriminator_loss(of_real, of_fake, kind)
+        yield "discriminators", {"objective": losses["disc_a"] + losses["disc_b"]} | losses
 
     def preview(self, nets: Mapping[str, nn.Module], batch: Batch) -> Tensor:
         """Domain a and its translations, then domain b and its translations, `SHOWN` of each."""
@@ -138,10 +135,45 @@ class CycleGANTask:
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
 
-    def _augment(self, images: Tensor, batch: Batch, stream: str) -> Tensor:
-        if not self.objective.augment:
-            return images
-        return differentiable_augment(images, batch.uniform(stream, (RANDOM_NUMBERS,)))
+    def _augment(self, images: Tensor, pairs: Tensor, batch: Batch, stream: str) -> Tensor:
+        """Images of a batch, and of its pairs, as a discriminator sees them."""
+        if kinds := self.objective.augment:
+            numbers = batch.uniform(stream, (RANDOM_NUMBERS,))
+            images = differentiable_augment(images, numbers, kinds)
+            if batch.pairs:
+                numbers = batch.pairs.uniform(stream, (RANDOM_NUMBERS,))
+                pairs = differentiable_augment(pairs, numbers, kinds)
+        return _joined((images, pairs))
+
+    def _cycle_loss(self, cycled: Tensor, real: Tensor) -> Tensor:
+        if (factor := self.objective.cycle_downsample) > 1:
+            cycled, real = avg_pool2d(cycled, factor), avg_pool2d(real, factor)
+        return l1_loss(cycled, real)
+
+    def _paired_losses(self, pairs: Batch, paired_a: Tensor, paired_b: Tensor) -> dict[str, Tensor]:
+        """How far the translations of pairs are from their counterparts."""
+        real_a, real_b = pairs.images
+        losses = {"paired_a_to_b": l1_loss(paired_b, real_b)}
+        losses["paired_b_to_a"] = l1_loss(paired_a, real_a)
+        if self.objective.paired_perceptual_weight > 0:
+            distance = perceptual_loss(str(real_a.device))
+            both = distance(torch.cat((real_a, real_b)), torch.cat((paired_a, paired_b)))
+            losses["paired_perceptual"] = 2 * both.mean()
+        return losses
+
+    def _objective(self, losses: dict[str, Tensor]) -> Tensor:
+        """The weighted sum of the generators' losses."""
+        objective = self.objective
+        total = losses["adversarial_a_to_b"] + losses["adversarial_b_to_a"]
+        for weight, names in (
+            (objective.cycle_weight, ("cycle_a", "cycle_b")),
+            (objective.identity_weight, ("identity_a", "identity_b")),
+            (objective.paired_weight, ("paired_a_to_b", "paired_b_to_a")),
+            (objective.paired_perceptual_weight, ("paired_perceptual",)),
+        ):
+            if present := [losses[name] for name in names if name in losses]:
+                total = total + weight * sum(present)
+        return total
 
     def _query_pool(self, fake: Tensor, batch: Batch, side: str) -> Tensor:
         if not batch.is_training or not self.objective.pool_size:
@@ -164,13 +196,29 @@ def _frozen(*wrapped: nn.Module) -> Iterator[list[nn.Module]]:
 
 def _new_networks(recipe: CycleGANRecipe) -> dict[str, nn.Module]:
     model, size = recipe.model, recipe.data.resolution
-    of_generator = {
+    kind: type[ResnetGenerator | PatchGenerator]
+    of_generator: dict[str, Any]
+    if isinstance(model, PatchCycleGANConfig):
+        kind, of_generator = (
+            PatchGenerator,
+            {
+                "bottleneck_channels": model.generator_bottleneck_channels,
+                "head_channels": model.generator_head_channels,
+            },
+        )
+    else:
+        kind, of_generator = (
+            ResnetGenerator,
+            {
+                "num_downsamples": model.generator_downsamples,
+                "normalization": model.generator_normalization,
+                "upsample": model.upsample,
+            },
+        )
+    of_generator |= {
         "sample_size": size,
         "channels": model.generator_channels,
-        "num_downsamples": model.generator_downsamples,
         "num_residual_blocks": model.generator_residual_blocks,
-        "normalization": model.generator_normalization,
-        "upsample": model.upsample,
     }
     of_discriminator = {
         "channels": model.discriminator_channels,
@@ -178,12 +226,13 @@ def _new_networks(recipe: CycleGANRecipe) -> dict[str, nn.Module]:
         "num_residual_blocks": model.discriminator_residual_blocks,
         "normalization": model.discriminator_normalization,
         "spectral_norm": model.spectral_norm,
+        "statistics": model.discriminator_statistics,
     }
     try:
-        ResnetGenerator.check_size(of_generator)
+        kind.check_size(of_generator)
         PatchDiscriminator.check_size(of_discriminator)
         networks: dict[str, nn.Module] = {
-            **{name: ResnetGenerator(**of_generator) for name in ("a_to_b", "b_to_a")},
+            **{name: kind(**of_generator) for name in ("a_to_b", "b_to_a")},
             **{name: PatchDiscriminator(**of_discriminator) for name in ("disc_a", "disc_b")},
         }
         with torch.no_grad():
@@ -193,6 +242,13 @@ def _new_networks(recipe: CycleGANRecipe) -> dict[str, nn.Module]:
     return networks
 
 
-def _image(net: nn.Module, images: Tensor) -> Tensor:
-    (image,) = net(images, return_dict=False)
-    return image
+def _translate(net: nn.Module, *groups: Tensor) -> tuple[Tensor, ...]:
+    """What a generator makes of several groups of images, as one batch."""
+    (images,) = net(_joined(groups), return_dict=False)
+    parts: tuple[Tensor, ...] = images.split([len(group) for group in groups])
+    return parts
+
+
+def _joined(groups: tuple[Tensor, ...]) -> Tensor:
+    present = [group for group in groups if len(group)]
+    return present[0] if len(present) == 1 else torch.cat(present)

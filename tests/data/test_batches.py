@@ -9,6 +9,7 @@ from torch import Tensor
 
 from hf_gen.data.batches import Batch, Domain, Loader
 from hf_gen.data.pixels import Pixels
+from hf_gen.errors import UserError
 
 CPU = torch.device("cpu")
 
@@ -171,3 +172,77 @@ def test_batches_on_a_device_equal_those_of_the_cpu(accumulation: int) -> None:
         for one, same in zip(here, ahead, strict=True):
             assert all(map(torch.equal, one, same))
             assert all(pixels.dtype == torch.uint8 for pixels in same)
+
+
+def guided(rank: int = 0, processes: int = 1, flip: bool = False) -> Loader:
+    """Four images and two pairs of each step, of all processes."""
+    pairs = (
+        Domain(marked(7), marked(3), marked(3)),
+        Domain(marked(7, 50), marked(3, 60), marked(3)),
+    )
+    batch_size, num_pairs = 4 // processes, 2 // processes
+    domains = (domain(10), domain(9))
+    return Loader(domains, 0, batch_size, 1, flip, rank, processes, CPU, pairs, num_pairs)
+
+
+def paired(batches: Iterable[Batch]) -> list[Batch]:
+    return [one.pairs for one in batches if one.pairs is not None]
+
+
+def test_both_images_of_a_pair_come_together_and_are_flipped_together() -> None:
+    order, flipped = [], 0
+    for step in range(35):
+        (plain,) = paired(guided().training_batches(step))
+        (one,) = paired(guided(flip=True).training_batches(step))
+        a, b = plain.images
+        assert [number + 50 for number in numbers(a)] == numbers(b)
+        order += numbers(a)
+        is_flipped = [
+            [not torch.equal(image, other) for image, other in zip(images, others, strict=True)]
+            for images, others in zip(plain.images, one.images, strict=True)
+        ]
+        assert is_flipped[0] == is_flipped[1]
+        flipped += sum(is_flipped[0])
+    assert all(sorted(order[start : start + 7]) == list(range(7)) for start in range(0, 70, 7))
+    assert 15 < flipped < 55
+
+
+def test_pairs_change_nothing_of_the_unpaired_images() -> None:
+    plain = replace(guided(flip=True), pairs=(), num_pairs=0)
+    assert guided().total == plain.total == 4
+    for step in range(6):
+        (with_pairs,), (without,) = (
+            [*one.training_batches(step)] for one in (guided(flip=True), plain)
+        )
+        assert without.pairs is None
+        assert all(map(torch.equal, with_pairs.images, without.images))
+        assert torch.equal(with_pairs.uniform("x", (3,)), without.uniform("x", (3,)))
+
+
+def test_the_pairs_of_two_processes_are_those_of_one() -> None:
+    for step in range(5):
+        (complete,) = paired(guided(flip=True).training_batches(step))
+        shares = [
+            one
+            for rank in range(2)
+            for one in paired(guided(rank, 2, flip=True).training_batches(step))
+        ]
+        for number in range(2):
+            images = torch.cat([share.images[number] for share in shares])
+            assert torch.equal(images, complete.images[number])
+        noise = torch.cat([share.uniform("shown a", (7,)) for share in shares])
+        assert torch.equal(noise, complete.uniform("shown a", (7,)))
+        assert complete.is_training
+
+
+def test_pairs_are_validated_in_order_and_never_flipped() -> None:
+    found = paired(guided(flip=True).validation_batches())
+    assert [numbers(one.images[0]) for one in found] == [[0, 1], [2, 0], [1, 2]]
+    assert [numbers(one.images[1]) for one in found] == [[60, 61], [62, 60], [61, 62]]
+    assert not any(one.is_training for one in found)
+    assert torch.equal(found[0].images[0], marked(3).images(torch.arange(2)))
+
+
+def test_too_few_pairs_are_refused() -> None:
+    with pytest.raises(UserError, match="7 images are fewer than a batch of 8"):
+        replace(guided(), num_pairs=8)

@@ -10,11 +10,23 @@ import pytest
 import torch
 from PIL import Image
 
+from hf_gen.config import Data, Pairs
 from hf_gen.data.batches import Domain, Loader
+from hf_gen.data.domains import load_pairs
 from hf_gen.data.sources import SYNTHETIC_COUNT
 from hf_gen.errors import UserError
 from hf_gen.faces import TEST_START, VALIDATION_START, face_at, face_png
-from tests.data.pictures import check, check_hash_split, expected, fill, noise, shown, write_parquet
+from tests.data.pictures import (
+    SIZE,
+    check,
+    check_hash_split,
+    expected,
+    fill,
+    noise,
+    png,
+    shown,
+    write_parquet,
+)
 
 Load = Callable[..., tuple[Domain, Domain]]
 Flags = dict[str, Any]
@@ -330,3 +342,61 @@ def test_what_is_not_two_domains_is_a_clear_error(
     fill_all(Path("half"), trainA=2, testA=2, trainB=0)
     with pytest.raises(UserError, match=words):
         load("one", two=True, **flags)
+
+
+def load_pairs_of(folder: Path | str, cache: Path, **flags: Any) -> tuple[Domain, ...]:
+    data = Data(resolution=SIZE, cache_dir=cache)
+    return load_pairs(data, Pairs(paired_dataset_name=str(folder), **flags))
+
+
+def test_pairs_of_synthetic_faces_are_the_same_people_in_both_styles(tmp_path: Path) -> None:
+    a, b = load_pairs_of("faces", tmp_path, paired_max_train_samples=12)
+    for one, style in ((a, "anime"), (b, "cartoon")):
+        for pixels, start, count in ((one.train, 0, 12), (one.validation, VALIDATION_START, 1)):
+            faces = [face_png(face_at(place), style, 64) for place in range(start, start + count)]
+            assert shown(pixels) == expected([Image.open(io.BytesIO(face)) for face in faces])
+    assert a.summary == "faces: 12 pairs; validation 1"
+    assert load_pairs(Data(), Pairs()) == ()
+
+
+def test_pairs_of_a_table_stay_together_when_some_are_split_off(tmp_path: Path) -> None:
+    images = noise(40)
+    write_parquet(tmp_path / "set" / "train.parquet", imageA=images, imageB=images[::-1])
+    a, b = load_pairs_of(tmp_path / "set", tmp_path / "cache")
+    assert (len(a.train), len(a.validation)) == (32, 8)
+    for one, other in ((a.train, b.train), (a.validation, b.validation)):
+        assert torch.equal(one.selection, other.selection)
+        assert torch.equal(one.rows, other.rows.flip(0))
+    named = {"paired_image_column": "imageB", "paired_image_column_b": "imageA"}
+    swapped, _ = load_pairs_of(tmp_path / "set", tmp_path / "cache", **named)
+    assert torch.equal(swapped.train.rows, b.train.rows)
+
+
+def test_pairs_of_two_folders_have_the_same_names(tmp_path: Path) -> None:
+    folder = fill_all(tmp_path / "set", trainA=20, trainB=20)
+    a, b = load_pairs_of(folder, tmp_path / "cache")
+    assert len(a.train) == len(b.train) == 12
+    assert torch.equal(a.train.selection, b.train.selection)
+    (folder / "trainB" / "000.png").rename(folder / "trainB" / "odd.png")
+    with pytest.raises(UserError, match="same file name in trainA and in trainB, and 000, odd"):
+        load_pairs_of(folder, tmp_path / "cache")
+
+
+def test_what_holds_no_pairs_is_refused(tmp_path: Path) -> None:
+    fill(tmp_path / "plain", 20)
+    for folder, flags in ((tmp_path / "plain", {}), ("faces", {"paired_image_column": "cartoon"})):
+        with pytest.raises(UserError, match=r"pairs need an image column for each domain"):
+            load_pairs_of(folder, tmp_path / "cache", **flags)
+    images = noise(300)
+    write_parquet(
+        tmp_path / "holes" / "train.parquet",
+        imageA=(datasets.Image(), [{"bytes": png(image), "path": None} for image in images]),
+        imageB=(
+            datasets.Image(),
+            [{"bytes": png(image), "path": None} for image in images[:-1]] + [None],
+        ),
+    )
+    with pytest.raises(UserError, match=r"pairs of .*holes lack an image, unreadable: 1 "):
+        load_pairs_of(tmp_path / "holes", tmp_path / "cache")
+    with pytest.raises(UserError, match="holes has no image column 'x'"):
+        load_pairs_of(tmp_path / "holes", tmp_path / "cache", paired_image_column="x")

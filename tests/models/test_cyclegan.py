@@ -20,10 +20,11 @@ GENERATORS: dict[str, Callable[[], ResnetGenerator]] = {
     for upsample in ("resize", "transposed")
 }
 DISCRIMINATORS: dict[str, Callable[[], PatchDiscriminator]] = {
-    "instance": lambda: PatchDiscriminator(4, 2, 1, "instance", spectral_norm=False),
-    "none": lambda: PatchDiscriminator(4, 2, 1, spectral_norm=False),
-    "spectral": lambda: PatchDiscriminator(4, 2, 1),
-    "both": lambda: PatchDiscriminator(4, 2, 1, "instance"),
+    "instance": lambda: PatchDiscriminator(4, 2, 1, "instance", False, False),
+    "none": lambda: PatchDiscriminator(4, 2, 1, "none", False, False),
+    "spectral": lambda: PatchDiscriminator(4, 2, 1, "none", True, False),
+    "both": lambda: PatchDiscriminator(4, 2, 1, "instance", True, False),
+    "statistics": lambda: PatchDiscriminator(4, 2, 1, "none", True, True),
 }
 SMALL: dict[str, Callable[[], Network]] = {**GENERATORS, **DISCRIMINATORS}
 
@@ -60,14 +61,14 @@ def test_a_wider_and_deeper_generator_is_the_one_of_the_paper() -> None:
         (3, 64, 7, 7),
         (3,),
     ]
-    resized = shapes(ResnetGenerator(channels=64, num_residual_blocks=6))
+    resized = shapes(ResnetGenerator(channels=64, num_residual_blocks=6, upsample="resize"))
     assert resized[-4:] == [(128, 256, 3, 3), (64, 128, 3, 3), (3, 64, 7, 7), (3,)]
     assert resized[:-4] == shapes(network)[:-4]
 
 
 def patch_gan(channels: int = 64, *arguments: Any, **values: Any) -> PatchDiscriminator:
     """The paper's: instance normalisation, and weights as they are."""
-    values = {"normalization": "instance", "spectral_norm": False} | values
+    values = {"normalization": "instance", "spectral_norm": False, "statistics": False} | values
     return PatchDiscriminator(channels, *arguments, **values)
 
 
@@ -91,7 +92,7 @@ def test_the_discriminator_of_the_paper() -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [ResnetGenerator, lambda: ResnetGenerator(upsample="transposed"), patch_gan]
+    "make", [ResnetGenerator, lambda: ResnetGenerator(upsample="resize"), patch_gan]
 )
 def test_weights_start_as_in_the_paper(make: Callable[[], Network]) -> None:
     torch.manual_seed(0)
@@ -128,12 +129,13 @@ def test_a_tuple_holds_the_same_image(name: str) -> None:
 
 
 def test_no_convolution_of_a_generator_pads_with_zeros() -> None:
-    convolutions = [m for m in ResnetGenerator().modules() if isinstance(m, nn.Conv2d)]
+    resized = ResnetGenerator(upsample="resize")
+    convolutions = [module for module in resized.modules() if isinstance(module, nn.Conv2d)]
     assert len(convolutions) == 2 + 2 + 4 + 2
     assert {convolution.padding_mode for convolution in convolutions} == {"reflect"}
     # So an image of one colour stays one, which zeros around it would not let be.
     torch.manual_seed(0)
-    network = ResnetGenerator(16, 4, normalization="none")
+    network = ResnetGenerator(16, 4, normalization="none", upsample="resize")
     made = network(torch.full((1, 3, 16, 16), 0.5)).sample
     torch.testing.assert_close(made, made[:, :, :1, :1].expand_as(made))
 
@@ -142,7 +144,7 @@ def test_no_convolution_of_a_generator_pads_with_zeros() -> None:
 @pytest.mark.parametrize("blocks", [0, 1])
 def test_the_map_and_the_patch_have_the_size_that_is_told(layers: int, blocks: int) -> None:
     torch.manual_seed(0)
-    network = PatchDiscriminator(2, layers, blocks, spectral_norm=False)
+    network = PatchDiscriminator(2, layers, blocks, spectral_norm=False, statistics=False)
     smallest = 3 * 2**layers
     assert network(images(2, smallest)).shape == (2, 1, 1, 1)
     for height, width in ((smallest, 64), (64, 64), (65, 71)):
@@ -201,18 +203,36 @@ def test_training_under_autocast_leaves_the_weights_in_float32(name: str) -> Non
 
 def test_spectral_normalisation_keeps_every_layer_at_a_gain_of_one() -> None:
     torch.manual_seed(0)
-    network = PatchDiscriminator(8, 3, 1, spectral_norm=True).train()
+    network = PatchDiscriminator(8, 3, 1, spectral_norm=True, statistics=True).train()
     with torch.no_grad():
         for weight in network.parameters():
             weight.mul_(7)
         for _ in range(50):
             network(images(1, 24))
-    layers = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
-    assert len(layers) == 7
+    layers = [one for one in network.modules() if isinstance(one, nn.Conv2d | nn.Linear)]
+    assert len(layers) == 9
     network.eval()
     for layer in layers:
         gain = torch.linalg.matrix_norm(layer.weight.flatten(1), ord=2)
         assert 0.999 < gain < 1.03
+
+
+def test_the_statistics_of_the_last_map_give_a_logit_of_the_whole_image() -> None:
+    network = small("statistics")
+    logits = run(network, images(2, 24, 32))
+    assert logits.shape == (2, 2, 4, 6)
+    patches, whole = logits.unbind(1)
+    assert torch.equal(whole, whole[:, :1, :1].expand_as(whole))
+    assert patches.std(dim=(1, 2)).min() > 0
+    features: list[Tensor] = []
+    network.residual.register_forward_hook(lambda *call: features.append(call[2]))
+    run(network, images(2, 24, 32))
+    positions = features[0].flatten(2)
+    pooled = (positions.mean(2), positions.amax(2), positions.std(2))
+    expected = network.image_head(torch.cat(pooled, 1))
+    torch.testing.assert_close(whole[:, 0, 0], expected[:, 0])
+    # Half of a mean over logits is of the patches, half of the whole.
+    torch.testing.assert_close(logits.mean(), (patches.mean() + expected.mean()) / 2)
 
 
 def test_scoring_in_eval_mode_changes_nothing() -> None:

@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from hf_gen.models.cyclegan import PatchDiscriminator, ResnetGenerator
+from hf_gen.models.patch_generator import PatchGenerator
 from hf_gen.models.pretrained import StrictModel
 from hf_gen.models.prior import LatentPrior
 from hf_gen.models.vae import ConvVAE, DenseVAE, PatchVAE
@@ -27,15 +28,14 @@ from hf_gen.models.vae import ConvVAE, DenseVAE, PatchVAE
 Start = Callable[..., subprocess.Popen[str]]
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 RELOAD = """
-import sys
+import importlib, sys
 from pathlib import Path
 from safetensors.torch import load_file, save_file
-from hf_gen.models import cyclegan, prior, vae
 folder = Path(sys.argv[1])
 images, made = load_file(folder / "images.safetensors")["images"], {}
 for name in sys.argv[2:]:
     kind, _, class_name = name.partition(".")
-    network_class = getattr({"cyclegan": cyclegan, "prior": prior, "vae": vae}[kind], class_name)
+    network_class = getattr(importlib.import_module(f"hf_gen.models.{kind}"), class_name)
     made[name] = getattr(out := network_class.from_pretrained(folder / name)(images), "sample", out)
 save_file({name: value.detach().contiguous() for name, value in made.items()},
           folder / "made.safetensors")
@@ -54,6 +54,7 @@ def networks() -> dict[str, StrictModel]:
         PatchVAE(16, 4, (4,), (1,), 4, 2),
         ResnetGenerator(16, 4, 1, 1),
         PatchDiscriminator(4, 2),
+        PatchGenerator(16, 8, 8, 4, 1),
         LatentPrior((2, 1, 1), 3),
         MyVAE(16, filters=(6, 4), latent_channels=5),
     )

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from hf_gen.images import to_pixels
 from hf_gen.models.cyclegan import ResnetGenerator
+from hf_gen.models.patch_generator import PatchGenerator
 from hf_gen.pipelines import TranslationPipeline
 from tests.pipelines.saved import Identity
 
@@ -103,6 +104,29 @@ def test_several_batches_show_a_progress_bar(
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize("kind", [ResnetGenerator, PatchGenerator])
+def test_pictures_of_any_shape_are_translated_uncropped(kind: Any) -> None:
+    torch.manual_seed(0)
+    pipeline = TranslationPipeline(kind(16, 8).eval(), kind(16, 8).eval(), 16)
+    noise = Image.effect_noise((90, 48), 80).convert("RGB")
+    (wide,) = pipeline.translate(noise)
+    assert wide.size == (32, 16) if kind is PatchGenerator else (28, 16)
+    assert pipeline(noise, size=48).images[0].size[1] == 48
+    square = noise.resize((16, 16))
+    (cropped,) = pipeline.translate(noise, crop=True)
+    assert cropped.size == (16, 16)
+    # A square picture is the same with and without the crop, alone and as a tensor.
+    made = pipeline.translate(square, output_type="pt")
+    assert torch.equal(made, pipeline.translate(square, output_type="pt", crop=True))
+    tensor = torch.from_numpy(np.array(square)).permute(2, 0, 1) / 127.5 - 1
+    assert torch.equal(made, pipeline.translate(tensor, output_type="pt"))
+    # What a generator sees does not end at a border of 16 pixels.
+    larger = images(1, 64)
+    translated, cycled = pipeline.cycle(larger, output_type="pt")
+    assert translated.shape == cycled.shape == larger.shape
+    torch.testing.assert_close(translated, pipeline.a_to_b(larger).sample.detach())
+
+
 def test_bf16_generators_give_float_images(pipeline: TranslationPipeline) -> None:
     exact = pipeline.translate(images(2), output_type="pt")
     a_to_b = ResnetGenerator(SIZE, 4, normalization="none")
@@ -116,11 +140,22 @@ def test_bf16_generators_give_float_images(pipeline: TranslationPipeline) -> Non
 
 def test_bad_arguments_raise(seen: TranslationPipeline) -> None:
     one, network = images(1, 4), ResnetGenerator(16, 4)
+    strip, pixel = Image.new("RGB", (40, 4)), Image.new("RGB", (4, 4))
     ways = r"^direction must be a_to_b \(anime to cartoon\) or b_to_a \(cartoon to anime\), got "
     refused: list[tuple[str, Callable[[], object]]] = [
         (f"{ways}'x'$", lambda: seen.translate(one, "x")),  # type: ignore[arg-type]
         (f"{ways}\\['a_to_b'\\]$", lambda: seen.cycle(one, ["a_to_b"])),  # type: ignore[arg-type]
         ("output_type must be .*got 'np'", lambda: seen.translate(one, output_type="np")),  # type: ignore[arg-type]
+        (
+            "size must be a multiple of 1 from 1 to 32, got 64$",
+            lambda: seen.translate(one, size=64),
+        ),
+        (
+            "one shape, got .*one by one",
+            lambda: seen.translate([pixel, pixel.resize((8, 4))]),
+        ),
+        ("longer than 8 times its shorter side, got 40x4", lambda: seen.translate(strip)),
+        ("multiples of 1, got .1, 3, 4, 40", lambda: seen.translate(torch.zeros(1, 3, 4, 40))),
         (
             "resolution must be that of the generators, got 32, and b_to_a is for 16: try 16",
             lambda: TranslationPipeline(Identity(), network, 32),

@@ -9,20 +9,23 @@ from typing import Any, Literal
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import l1_loss
+from torch.nn.functional import avg_pool2d, l1_loss
 
 from hf_gen.config import (
     AdversarialLoss,
     AdversarialObjective,
+    Augmentation,
     CycleGANModel,
     CycleGANRecipe,
     Data,
     DiscriminatorOptimisation,
     Domains,
     Optimisation,
+    PatchCycleGANConfig,
 )
 from hf_gen.data.batches import Batch
 from hf_gen.errors import UserError
+from hf_gen.features import perceptual_loss
 from hf_gen.losses import discriminator_loss, generator_loss
 from hf_gen.models.cyclegan import PatchDiscriminator, ResnetGenerator
 from hf_gen.pipelines import TranslationPipeline
@@ -40,8 +43,21 @@ TINY = replace(
     discriminator_layers=2,
     discriminator_residual_blocks=1,
 )
+TINY_PATCHES = PatchCycleGANConfig(
+    generator_channels=16,
+    generator_bottleneck_channels=16,
+    generator_head_channels=4,
+    generator_residual_blocks=1,
+    discriminator_channels=4,
+    discriminator_layers=2,
+    discriminator_residual_blocks=0,
+    discriminator_normalization="none",
+    discriminator_statistics=True,
+    spectral_norm=False,
+)
 GAMES: tuple[AdversarialLoss, ...] = ("least_squares", "hinge", "non_saturating")
 GENERATORS, DISCRIMINATORS = ("a_to_b", "b_to_a"), ("disc_a", "disc_b")
+AUGMENT: tuple[Augmentation, ...] = ("color", "translation", "cutout")
 CPU = torch.device("cpu")
 Losses = dict[str, Tensor]
 
@@ -78,20 +94,32 @@ def both(task: CycleGANTask, one: Batch) -> tuple[Losses, Losses]:
     return generators, discriminators
 
 
+def with_pairs(count: int = 2) -> Batch:
+    """The images of `batch`, and pairs of other noise."""
+    return replace(batch(), pairs=replace(batch(count, seed=2), key=(0, "pairs", 0)))
+
+
 def by_the_book(task: CycleGANTask, one: Batch) -> tuple[Losses, Losses]:
-    """Section 3 of the paper, with empty pools and no augmentation."""
+    """Section 3 of the paper, with empty pools and no augmentation, and the terms of pairs."""
     real_a, real_b = one.images
+    pair_a, pair_b = one.pairs.images if one.pairs else (real_a[:0], real_b[:0])
     objective, game = task.objective, task.objective.adversarial
 
     def to(name: str, images: Tensor) -> Tensor:
         sample: Tensor = task.networks[name](images).sample
         return sample
 
+    def cycle_loss(cycled: Tensor, real: Tensor) -> Tensor:
+        factor = objective.cycle_downsample
+        return l1_loss(avg_pool2d(cycled, factor), avg_pool2d(real, factor))
+
+    all_a, all_b = torch.cat((real_a, pair_a)), torch.cat((real_b, pair_b))
+    fake_a, fake_b = to("b_to_a", all_b), to("a_to_b", all_a)
     generators = {
-        "adversarial_a_to_b": generator_loss(task.networks["disc_b"](to("a_to_b", real_a)), game),
-        "adversarial_b_to_a": generator_loss(task.networks["disc_a"](to("b_to_a", real_b)), game),
-        "cycle_a": l1_loss(to("b_to_a", to("a_to_b", real_a)), real_a),
-        "cycle_b": l1_loss(to("a_to_b", to("b_to_a", real_b)), real_b),
+        "adversarial_a_to_b": generator_loss(task.networks["disc_b"](fake_b), game),
+        "adversarial_b_to_a": generator_loss(task.networks["disc_a"](fake_a), game),
+        "cycle_a": cycle_loss(to("b_to_a", to("a_to_b", real_a)), real_a),
+        "cycle_b": cycle_loss(to("a_to_b", to("b_to_a", real_b)), real_b),
     }
     total = (
         generators["adversarial_a_to_b"]
@@ -103,16 +131,24 @@ def by_the_book(task: CycleGANTask, one: Batch) -> tuple[Losses, Losses]:
         generators["identity_b"] = l1_loss(to("a_to_b", real_b), real_b)
         identity = generators["identity_a"] + generators["identity_b"]
         total = total + objective.identity_weight * identity
+    if one.pairs:
+        generators["paired_a_to_b"] = l1_loss(to("a_to_b", pair_a), pair_b)
+        generators["paired_b_to_a"] = l1_loss(to("b_to_a", pair_b), pair_a)
+        paired = generators["paired_a_to_b"] + generators["paired_b_to_a"]
+        total = total + objective.paired_weight * paired
+        if objective.paired_perceptual_weight:
+            generators["paired_perceptual"] = sum(
+                perceptual_loss()(pair, to(name, other)).mean()
+                for name, other, pair in (("a_to_b", pair_a, pair_b), ("b_to_a", pair_b, pair_a))
+            )
+            total = total + objective.paired_perceptual_weight * generators["paired_perceptual"]
     generators["objective"] = total
 
     discriminators = {
         name: discriminator_loss(
             task.networks[name](real), task.networks[name](fake.detach()), game
         )
-        for name, real, fake in (
-            ("disc_a", real_a, to("b_to_a", real_b)),
-            ("disc_b", real_b, to("a_to_b", real_a)),
-        )
+        for name, real, fake in (("disc_a", all_a, fake_a), ("disc_b", all_b, fake_b))
     }
     discriminators["objective"] = discriminators["disc_a"] + discriminators["disc_b"]
     return generators, discriminators
@@ -126,18 +162,7 @@ def gradients(task: CycleGANTask, names: tuple[str, ...], objective: Tensor) -> 
 Normalization = Literal["instance", "none"]
 
 
-@pytest.mark.parametrize(
-    ("game", "identity", "normalization"),
-    itertools.product(GAMES, (0.0, 5.0), ("instance", "none")),
-)
-def test_both_turns_are_those_of_the_book(
-    game: AdversarialLoss, identity: float, normalization: Normalization
-) -> None:
-    model = replace(
-        TINY, generator_normalization=normalization, discriminator_normalization=normalization
-    )
-    task = make(model, adversarial=game, identity_weight=identity, cycle_weight=7.0)
-    one = batch()
+def check_by_the_book(task: CycleGANTask, one: Batch) -> None:
     for found, expected, names in zip(
         both(task, one), by_the_book(task, one), (GENERATORS, DISCRIMINATORS), strict=True
     ):
@@ -154,6 +179,51 @@ def test_both_turns_are_those_of_the_book(
             torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4 * scale + 1e-7)
 
 
+@pytest.mark.parametrize(
+    ("game", "identity", "normalization"),
+    itertools.product(GAMES, (0.0, 5.0), ("instance", "none")),
+)
+def test_both_turns_are_those_of_the_book(
+    game: AdversarialLoss, identity: float, normalization: Normalization
+) -> None:
+    model = replace(
+        TINY, generator_normalization=normalization, discriminator_normalization=normalization
+    )
+    task = make(model, adversarial=game, identity_weight=identity, cycle_weight=7.0)
+    check_by_the_book(task, batch())
+
+
+@pytest.mark.parametrize("game", GAMES)
+@pytest.mark.parametrize(("downsample", "perceptual"), [(1, 0.0), (2, 3.0)])
+def test_pairs_add_their_terms(game: AdversarialLoss, downsample: int, perceptual: float) -> None:
+    task = make(
+        TINY_PATCHES,
+        adversarial=game,
+        identity_weight=2.0,
+        cycle_downsample=downsample,
+        paired_weight=20.0,
+        paired_perceptual_weight=perceptual,
+    )
+    check_by_the_book(task, with_pairs())
+    without = both(make(TINY_PATCHES), batch())
+    assert both(make(TINY_PATCHES, paired_weight=9.0), batch()) == without
+
+
+def test_pairs_are_augmented_and_never_in_a_pool() -> None:
+    task = make(augment=AUGMENT)
+    plain, one = both(task, batch()), with_pairs()
+    other = replace(one, pairs=replace(with_pairs().pairs, key=(0, "pairs", 1)))  # type: ignore[type-var]
+    first, second = both(make(augment=AUGMENT), one), both(make(augment=AUGMENT), other)
+    assert first[0]["cycle_a"] == second[0]["cycle_a"] == plain[0]["cycle_a"]
+    assert first[1]["disc_a"] != second[1]["disc_a"]
+    pools = (make(), make())
+    both(pools[0], batch())
+    both(pools[1], one)
+    for name in ("pool_a", "pool_b"):
+        ours, theirs = (state_of(task.state[name]) for task in pools)
+        torch.testing.assert_close(ours, theirs)
+
+
 def test_the_discriminators_see_translations_of_the_generators_before_their_step() -> None:
     task, one = make(pool_size=0), batch()
     _, expected = by_the_book(task, one)
@@ -167,7 +237,7 @@ def test_the_discriminators_see_translations_of_the_generators_before_their_step
     torch.testing.assert_close(found["objective"], expected["objective"], rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("values", [{}, {"identity_weight": 5.0, "augment": True}])
+@pytest.mark.parametrize("values", [{}, {"identity_weight": 5.0, "augment": AUGMENT}])
 @pytest.mark.parametrize("spectral_norm", [False, True])
 def test_a_turn_reaches_every_weight_of_its_own_networks_and_no_other(
     values: dict[str, Any], spectral_norm: bool
@@ -252,8 +322,8 @@ def test_each_discriminator_sees_earlier_translations_of_its_own_domain() -> Non
 
 def test_augmentation_is_a_function_of_the_step_and_is_seen_by_the_discriminators_only() -> None:
     plain = both(make(pool_size=0), batch())
-    first, again = (both(make(pool_size=0, augment=True), batch()) for _ in range(2))
-    later = both(make(pool_size=0, augment=True), batch(step=1))
+    first, again = (both(make(pool_size=0, augment=AUGMENT), batch()) for _ in range(2))
+    later = both(make(pool_size=0, augment=AUGMENT), batch(step=1))
     for turn in range(2):
         for name, value in first[turn].items():
             assert torch.equal(again[turn][name], value)
@@ -263,7 +333,7 @@ def test_augmentation_is_a_function_of_the_step_and_is_seen_by_the_discriminator
 
 
 def test_everything_that_a_discriminator_sees_is_augmented_by_numbers_of_its_own() -> None:
-    task, one = make(pool_size=0, augment=True), batch()
+    task, one = make(pool_size=0, augment=AUGMENT), batch()
     seen: list[Tensor] = []
     for name in DISCRIMINATORS:
         task.networks[name].register_forward_pre_hook(
@@ -279,7 +349,10 @@ def test_everything_that_a_discriminator_sees_is_augmented_by_numbers_of_its_own
 
 
 def test_augmented_halves_average_to_the_augmented_whole() -> None:
-    task, whole = make(pool_size=0, augment=True, identity_weight=5.0), batch(8)
+    task, whole = (
+        make(pool_size=0, augment=AUGMENT, identity_weight=5.0),
+        batch(8),
+    )
     halves = [
         Batch((whole.images[0][rows], whole.images[1][rows]), whole.key, rows, 8)
         for rows in (slice(0, 4), slice(4, 8))
@@ -324,7 +397,7 @@ def test_the_networks_are_those_of_the_recipe_and_no_two_are_alike() -> None:
     assert task.turns == {"generators": GENERATORS, "discriminators": DISCRIMINATORS}
     assert task.averaged == GENERATORS
     generator = ResnetGenerator(SIZE, 4, 1, 1, "none", "resize")
-    discriminator = PatchDiscriminator(4, 2, 1, "instance", spectral_norm=True)
+    discriminator = PatchDiscriminator(4, 2, 1, "instance", True, statistics=False)
     for names, like in ((GENERATORS, generator), (DISCRIMINATORS, discriminator)):
         for network in (task.networks[name] for name in names):
             assert type(network) is type(like)
