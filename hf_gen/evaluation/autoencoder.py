@@ -58,7 +58,7 @@ def evaluate_autoencoder(
             still hold traces of the factors, which no decoder sees under the noise.
     """
     results: dict[str, float | str | list[float]] = {}
-    results |= evaluate_reconstruction(pipeline, pixels)
+    results |= evaluate_reconstruction(pipeline, pixels, cache_dir)
     results |= evaluate_likelihood(pipeline, objective, pixels, seed=seed)
     mean, logvar = _posteriors(pipeline, pixels)
     if logvar is not None and len(mean) > 1:

@@ -1,11 +1,13 @@
 """Reconstruction quality of an autoencoder."""
 
+from pathlib import Path
+
 import torch
 from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMeasure
 
 from hf_gen.data.pixels import Pixels
 from hf_gen.evaluation.distributions import set_distances
-from hf_gen.evaluation.samples import MAX_SAMPLES, MIN_IMAGES
+from hf_gen.evaluation.samples import MAX_SAMPLES, MIN_IMAGES, RunningStatistics, reference
 from hf_gen.features import feature_extractor
 from hf_gen.pipelines import VAEPipeline
 
@@ -13,8 +15,15 @@ _BATCH_SIZE = 256
 
 
 @torch.no_grad()
-def evaluate_reconstruction(pipeline: VAEPipeline, pixels: Pixels) -> dict[str, float]:
+def evaluate_reconstruction(
+    pipeline: VAEPipeline, pixels: Pixels, cache_dir: Path | None = None
+) -> dict[str, float]:
     """Compares test images with their reconstructions from the posterior means.
+
+    Args:
+        pipeline: What reconstructs.
+        pixels: At least one image.
+        cache_dir: Where the `reference` statistics of the first 2,000 images are kept.
 
     Returns:
         "psnr" in decibels; "ssim", at most 1; "mae", mean absolute error of images in [-1, 1];
@@ -31,7 +40,7 @@ def evaluate_reconstruction(pipeline: VAEPipeline, pixels: Pixels) -> dict[str, 
     )
     ssim = StructuralSimilarityIndexMeasure(data_range=1.0, sync_on_compute=False)
     extractor = feature_extractor()
-    errors, distances, real_features, features = [], [], [], []
+    errors, distances, features, of_real = [], [], [], RunningStatistics()
     for indices in torch.arange(len(pixels)).split(_BATCH_SIZE):
         images = pixels.images(indices)
         reconstructions = pipeline.reconstruct(images, output_type="pt").cpu()
@@ -40,8 +49,9 @@ def evaluate_reconstruction(pipeline: VAEPipeline, pixels: Pixels) -> dict[str, 
         errors.append((reconstructions - images).abs().mean((1, 2, 3)))
         real, made = extractor(images), extractor(reconstructions)
         distances.append((real.embeddings - made.embeddings).square().sum(1))
-        real_features.append(real.features)
-        features.append(made.features)
+        compared = max(MAX_SAMPLES - int(indices[0]), 0)
+        of_real.update(real.features[:compared], real.embeddings[:compared])
+        features.append(made.features[:compared])
     results = {
         "images": len(pixels),
         "psnr": psnr.compute().item(),
@@ -50,7 +60,8 @@ def evaluate_reconstruction(pipeline: VAEPipeline, pixels: Pixels) -> dict[str, 
         "perceptual": torch.cat(distances).mean().item(),
     }
     if len(pixels) >= MIN_IMAGES:
-        sets = (torch.cat(rows)[:MAX_SAMPLES] for rows in (real_features, features))
-        of_sets = set_distances(*sets)
+        first = pixels.images(torch.arange(min(len(pixels), MAX_SAMPLES)))
+        statistics = reference(first, extractor, cache_dir, of_real)
+        of_sets = set_distances(statistics.features, torch.cat(features))
         results |= {f"reconstructions/{name}": value for name, value in of_sets.items()}
     return results

@@ -30,8 +30,38 @@ class SetStatistics:
     diversity: float
 
 
+class RunningStatistics:
+    """The statistics of a set whose images come in batches.
+
+    Embeddings take 100 KB an image, so only their sums are kept.
+    """
+
+    def __init__(self) -> None:
+        self._features: list[Tensor] = []
+        self._total, self._squares = torch.zeros((), dtype=torch.float64), 0.0
+
+    def update(self, features: Tensor, embeddings: Tensor) -> None:
+        """Adds the images of one batch."""
+        self._features.append(features.cpu())
+        embeddings = embeddings.double()
+        self._total = self._total.to(embeddings.device) + embeddings.sum(0)
+        self._squares += embeddings.square().sum().item()
+
+    def compute(self) -> SetStatistics:
+        """Of all images so far, at least 2.
+
+        The mean over pairs of |u - v|^2 follows from the sum of the rows and that of their squares.
+        """
+        features = torch.cat(self._features)
+        scatter = self._squares - self._total.square().sum().item() / len(features)
+        return SetStatistics(features, 2 * max(scatter, 0.0) / (len(features) - 1))
+
+
 def reference(
-    real: Tensor, extractor: FeatureExtractor, cache_dir: Path | None = None
+    real: Tensor,
+    extractor: FeatureExtractor,
+    cache_dir: Path | None = None,
+    known: RunningStatistics | None = None,
 ) -> SetStatistics:
     """Computes the statistics of real images, once for repeated comparisons.
 
@@ -39,16 +69,17 @@ def reference(
         real: In [-1, 1], (images, 3, height, width), at least 8.
         extractor: Also that of the generated images.
         cache_dir: Where the statistics of these very images are kept. By default nowhere.
+        known: Of these images, where their features were needed for something else too.
     """
 
     def compute() -> dict[str, Tensor]:
-        known = _statistics(real, extractor)
-        diversity = torch.tensor(known.diversity, dtype=torch.float64)
-        return {"features": known.features, "diversity": diversity}
+        statistics = (known or _running(real, extractor)).compute()
+        diversity = torch.tensor(statistics.diversity, dtype=torch.float64)
+        return {"features": statistics.features, "diversity": diversity}
 
     name = "" if cache_dir is None else f"reference-{_content_hash(real, extractor)}"
-    known = cached(cache_dir, name, compute)
-    return SetStatistics(known["features"], known["diversity"].item())
+    tensors = cached(cache_dir, name, compute)
+    return SetStatistics(tensors["features"], tensors["diversity"].item())
 
 
 def evaluate_samples(
@@ -63,7 +94,7 @@ def evaluate_samples(
         real: The real images.
         extractor: That of the real images.
     """
-    return set_scores(_statistics(images, extractor), real)
+    return set_scores(_running(images, extractor).compute(), real)
 
 
 def set_scores(made: SetStatistics, real: SetStatistics) -> dict[str, float]:
@@ -89,25 +120,17 @@ def second_opinion(images: Tensor, real: SetStatistics) -> dict[str, float]:
     Returns:
         "kernel_distance_lite1", "frechet_distance_lite1": see `set_distances`.
     """
-    made = _statistics(images, feature_extractor(name=SECOND_OPINION))
+    made = _running(images, feature_extractor(name=SECOND_OPINION)).compute()
     distances = set_distances(real.features, made.features)
     return {f"{name}_{SECOND_OPINION.lower()}": value for name, value in distances.items()}
 
 
-def _statistics(images: Tensor, extractor: FeatureExtractor) -> SetStatistics:
-    """Embeddings take 100 KB an image, so they are reduced batch by batch.
-
-    The mean over pairs of |u - v|^2 follows from the sum of the rows and that of their squares.
-    """
-    features, total, squares = [], torch.zeros((), dtype=torch.float64), 0.0
+def _running(images: Tensor, extractor: FeatureExtractor) -> RunningStatistics:
+    statistics = RunningStatistics()
     for batch in images.split(_BATCH_SIZE):
         described = extractor(batch)
-        features.append(described.features.cpu())
-        embeddings = described.embeddings.double()
-        total = total.to(embeddings.device) + embeddings.sum(0)
-        squares += embeddings.square().sum().item()
-    scatter = squares - total.square().sum().item() / len(images)
-    return SetStatistics(torch.cat(features), 2 * max(scatter, 0.0) / (len(images) - 1))
+        statistics.update(described.features, described.embeddings)
+    return statistics
 
 
 def _content_hash(images: Tensor, extractor: FeatureExtractor) -> str:

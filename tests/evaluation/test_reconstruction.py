@@ -1,6 +1,7 @@
 """Reconstruction metrics against their formulas."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +11,9 @@ from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTinyOutput
 from diffusers.models.autoencoders.vae import DecoderOutput
 from torch import Tensor
 
+from hf_gen.evaluation.distributions import set_distances
 from hf_gen.evaluation.reconstruction import evaluate_reconstruction
+from hf_gen.evaluation.samples import reference
 from hf_gen.features import feature_extractor
 from hf_gen.models.vae import ConvVAE
 from hf_gen.pipelines import VAEPipeline
@@ -76,3 +79,24 @@ def test_psnr_and_perceptual_distance_are_means_over_the_images_of_every_batch(
 @pytest.mark.parametrize("size", [8, 10, 11])
 def test_the_smallest_images_have_finite_results(size: int) -> None:
     assert all(math.isfinite(value) for value in results_of(0.5, 3, size).values())
+
+
+def test_the_statistics_of_the_compared_images_are_kept_for_other_metrics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hf_gen.evaluation.reconstruction._BATCH_SIZE", 5)
+    monkeypatch.setattr("hf_gen.evaluation.reconstruction.MAX_SAMPLES", 9)
+    pixels, extractor = noise_pixels(12, 16, high=128), feature_extractor()
+    pipeline = VAEPipeline(Offset(0.5), resolution=16)
+    results = evaluate_reconstruction(pipeline, pixels, tmp_path)
+    assert len(list(tmp_path.glob("reference-*/"))) == 1
+    compared = all_of(pixels)[:9]
+    kept, computed = (reference(compared, extractor, place) for place in (tmp_path, None))
+    assert len(list(tmp_path.glob("reference-*/"))) == 1
+    assert torch.allclose(kept.features, computed.features, atol=1e-6)
+    assert kept.diversity == pytest.approx(computed.diversity, rel=1e-6)
+    made = extractor(pipeline.reconstruct(compared, output_type="pt")).features
+    expected = set_distances(computed.features, made)
+    assert expected == pytest.approx(
+        {name: results[f"reconstructions/{name}"] for name in expected}, rel=1e-5, abs=1e-5
+    )
