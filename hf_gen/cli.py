@@ -54,7 +54,9 @@ def evaluate(run: tyro.conf.Positional[Path]) -> None:
     from hf_gen.experiments import experiment_of
     from hf_gen.metrics import formatted, metric_info
     from hf_gen.runs.loading import load_run
+    from hf_gen.training.memory import keep_freed_memory
 
+    keep_freed_memory()
     finished = load_run(run)
     _print_sources([run])
     experiment = experiment_of(finished.recipe)

@@ -1,4 +1,4 @@
-"""The C library's allocator: a training keeps freed memory, a server returns it to the system.
+"""The C library's allocator: training and evaluation keep freed memory, a server returns it.
 
 By default glibc returns every large buffer to the system when it is freed, and the system clears
 each page when it is requested again: a training step on a CPU can spend a third of its time on

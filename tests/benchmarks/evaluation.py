@@ -10,6 +10,7 @@ import torch
 from hf_gen.evaluation.samples import evaluate_samples, reference
 from hf_gen.features import feature_extractor
 from hf_gen.pipelines import load
+from hf_gen.training.memory import keep_freed_memory
 from tests.benchmarks.table import Row, bounded, row
 
 IMAGES = 10_000
@@ -18,6 +19,7 @@ IMAGES = 10_000
 def rows(threads: int, images: int = IMAGES) -> Iterator[Row]:
     """Samples of two bundled models: the time does not depend on the images."""
     torch.set_num_threads(threads)
+    keep_freed_memory()  # as `hf-gen evaluate` does
     generator = torch.Generator().manual_seed(0)
     real, made = (
         load(name).sample(images, generator, "pt", "mixture")
