@@ -51,6 +51,7 @@ _FACE_VAE = VAERecipe(
         num_blocks=(0, 0),
         bottleneck_channels=32,
         latent_channels=192,
+        num_head_channels=0,
     ),
     objective=Objective(likelihood="laplace", likelihood_scale=0.1, perceptual_weight=10_000.0),
     optimisation=Optimisation(

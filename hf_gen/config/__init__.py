@@ -24,6 +24,7 @@ from hf_gen.config.recipe import recipe_from_json as recipe_from_json
 from hf_gen.config.recipe import with_absolute_paths as with_absolute_paths
 from hf_gen.config.training import AdversarialLoss as AdversarialLoss
 from hf_gen.config.training import AdversarialObjective as AdversarialObjective
+from hf_gen.config.training import AdversarialTerm as AdversarialTerm
 from hf_gen.config.training import Augmentation as Augmentation
 from hf_gen.config.training import DiscriminatorOptimisation as DiscriminatorOptimisation
 from hf_gen.config.training import Likelihood as Likelihood

@@ -49,6 +49,8 @@ class PatchVAEConfig:
     """Channels of the smallest feature map, before and after the latents."""
     latent_channels: int
     """Number of latents."""
+    num_head_channels: int
+    """Channels of last layers that overlap, so that patches join without a seam; 0 for none."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from hf_gen.config.data import Data, Domains, Pairs, domain_names
 from hf_gen.config.networks import CycleGANModel, VAEModel
 from hf_gen.config.training import (
     AdversarialObjective,
+    AdversarialTerm,
     DiscriminatorOptimisation,
     Objective,
     Optimisation,
@@ -26,12 +27,23 @@ class VAERecipe:
     data: Data = field(default_factory=Data)
     model: VAEModel
     objective: Objective = field(default_factory=Objective)
+    adversarial: AdversarialTerm = field(default_factory=AdversarialTerm)
     optimisation: Optimisation = field(default_factory=Optimisation)
+    discriminator: DiscriminatorOptimisation = field(default_factory=DiscriminatorOptimisation)
     output: Output = field(default_factory=Output)
     pretrained_model_name_or_path: str | None = None
     """Fine-tune this autoencoder of hf_gen or diffusers: a Hub id, bundled name, run or folder."""
     subfolder: str | None = None
     """The sub-folder of the pretrained model. Default: of a pipeline, "vae"."""
+    freeze_encoder: bool = False
+    """Train the decoder of the pretrained model only, so that its latents stay what they are."""
+
+    def __post_init__(self) -> None:
+        if self.freeze_encoder and self.pretrained_model_name_or_path is None:
+            raise UserError(
+                "freeze_encoder keeps the encoder of a pretrained model, and there is none: name "
+                "one with --pretrained-model-name-or-path"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """What is optimised, how, and what a run writes."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +23,29 @@ class Objective:
     """Weight of the KL term; 1 gives the evidence lower bound."""
     perceptual_weight: NotNegative = 0.0
     """Weight of the perceptual distance between an image and its reconstruction; 0 for none."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+@dataclass(frozen=True)
+class AdversarialTerm:
+    """A discriminator of reconstructions, which makes them sharp."""
+
+    adversarial_weight: NotNegative = 0.0
+    """Weight of the adversarial loss, in nats per image; 0 for no discriminator."""
+    adversarial_start: CountOrZero = 0
+    """Step from which the discriminator trains."""
+    adversarial_warmup: CountOrZero = 200
+    """Steps of the discriminator alone, before the autoencoder gets the adversarial loss."""
+    adversarial: AdversarialLoss = "hinge"
+    """Adversarial loss: least squares, hinge, or non-saturating."""
+    discriminator_channels: Count = 32
+    """Channels of the discriminator's first layer."""
+    discriminator_layers: Count = 3
+    """Downsampling layers of the discriminator."""
+    augment: tuple[Augmentation, ...] = ("translation",)
+    """Differentiable augmentation of what the discriminator sees."""
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -98,7 +121,7 @@ class Optimisation:
 
 @dataclass(frozen=True)
 class DiscriminatorOptimisation:
-    """What differs from the generators' optimiser."""
+    """What differs in the optimiser of the discriminators."""
 
     discriminator_learning_rate: Positive | None = None
     """Learning rate of the discriminators. Default: --learning-rate."""
@@ -106,6 +129,15 @@ class DiscriminatorOptimisation:
     """Decay of their Adam's first moment. Default: --adam-beta1."""
     discriminator_adam_beta2: Decay | None = None
     """Decay of their Adam's second moment. Default: --adam-beta2."""
+
+    def applied_to(self, common: Optimisation) -> Optimisation:
+        """The optimisation of the discriminators, where `common` is that of the other networks."""
+        differing = {
+            name.removeprefix("discriminator_"): value
+            for name, value in asdict(self).items()
+            if value is not None
+        }
+        return replace(common, **differing)
 
     def __post_init__(self) -> None:
         check_ranges(self)

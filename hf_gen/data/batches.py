@@ -1,6 +1,7 @@
 """Batches, flips and noise as pure functions of (seed, step): nothing of them needs saving."""
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -76,6 +77,11 @@ class Batch:
     def is_training(self) -> bool:
         """Whether the images are to be trained on."""
         return self.key[1] in ("train", "pairs")
+
+    @property
+    def step(self) -> float:
+        """The step that trains on the images; infinity for validation images."""
+        return float(self.key[2]) if self.is_training else math.inf
 
     def normal(self, stream: str, shape: tuple[int, ...]) -> Tensor:
         """Standard normal numbers, (rows, *shape), the same for the same (key, stream)."""

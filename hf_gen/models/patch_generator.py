@@ -134,11 +134,15 @@ class _ResidualBlock(nn.Module):
         return changed
 
 
-# Shuffles return channels first; convolutions are faster with them last.
 def _shuffle(features: Tensor) -> Tensor:
-    return functional.pixel_shuffle(features, 2).contiguous(memory_format=torch.channels_last)
+    return _channels_last(functional.pixel_shuffle(features, 2))
 
 
 def _unshuffle(images: Tensor, factor: int) -> Tensor:
-    patches = functional.pixel_unshuffle(images, factor)
-    return patches.contiguous(memory_format=torch.channels_last)
+    return _channels_last(functional.pixel_unshuffle(images, factor))
+
+
+def _channels_last(features: Tensor) -> Tensor:
+    """Shuffles return channels first; convolutions are faster with them last."""
+    # `contiguous(memory_format=...)` is unknown to `torch.func.vmap`.
+    return features.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)

@@ -204,6 +204,8 @@ class PatchVAE(VectorVAE):
         filters: Channels of each level, outermost first.
         num_blocks: Residual blocks of each level, 0 or more.
         bottleneck_channels: Channels of the smallest map on its way to and from the code.
+        num_head_channels: Channels, at half of the size, of last layers that overlap: patches then
+            join without a seam. 0 gives each patch its pixels by itself.
     """
 
     @register_to_config
@@ -215,11 +217,14 @@ class PatchVAE(VectorVAE):
         num_blocks: tuple[int, ...] = (0, 0),
         bottleneck_channels: int = 32,
         latent_channels: int = 192,
+        num_head_channels: int = 0,
         likelihood: Literal["bernoulli", "gaussian", "laplace"] = "laplace",
         likelihood_scale: float = 0.1,
         scaling_factor: float = 1.0,
     ) -> None:
         super().__init__()
+        if num_head_channels and patch_size % 2:
+            raise ValueError(f"patch_size must be even with num_head_channels, got {patch_size}")
         if len(num_blocks) != len(filters):
             raise ValueError(
                 f"num_blocks must have a number for each of the {len(filters)} filters, got "
@@ -253,9 +258,33 @@ class PatchVAE(VectorVAE):
             _convolution(bottleneck_channels, filters[-1], 1),
             *reversed(up),  # (batch, filters[0], sample_size / patch_size, the same)
             nn.ReLU(inplace=True),
-            _convolution(filters[0], patch, 3),
-            nn.PixelShuffle(patch_size),  # (batch, 3, sample_size, sample_size)
+            *_to_pixels(filters[0], patch_size, num_head_channels),
         )
+
+
+def _to_pixels(channels: int, patch_size: int, head: int) -> list[nn.Module]:
+    """(batch, channels, height, width) -> (batch, 3, height x patch_size, width x patch_size)."""
+    if not head:
+        return [_convolution(channels, 3 * patch_size**2, 3), nn.PixelShuffle(patch_size)]
+    half = patch_size // 2
+    return [
+        _convolution(channels, head * half**2, 3),
+        _Shuffle(half),  # (batch, head, half of the height, half of the width)
+        nn.ReLU(inplace=True),
+        _convolution(head, head, 3),
+        nn.ReLU(inplace=True),
+        _convolution(head, 12 * 4, 3),
+        _Shuffle(2),
+        nn.ReLU(inplace=True),
+        _convolution(12, 3, 3),
+    ]
+
+
+class _Shuffle(nn.PixelShuffle):
+    """Pixels from channels, with channels last: convolutions are faster with those."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input).permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
 
 
 class _Map(nn.Unflatten):

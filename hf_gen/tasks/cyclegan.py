@@ -5,8 +5,6 @@ Adversarial Networks, 2017, https://arxiv.org/abs/1703.10593.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -21,6 +19,7 @@ from hf_gen.losses import discriminator_loss, generator_loss
 from hf_gen.models.cyclegan import PatchDiscriminator, ResnetGenerator
 from hf_gen.models.patch_generator import PatchGenerator
 from hf_gen.pipelines import TranslationPipeline
+from hf_gen.tasks.adversarial import frozen
 from hf_gen.tasks.augment import RANDOM_NUMBERS, differentiable_augment
 from hf_gen.tasks.pool import ImagePool
 
@@ -53,14 +52,13 @@ class CycleGANTask:
             "generators": ("a_to_b", "b_to_a"),
             "discriminators": ("disc_a", "disc_b"),
         }
+        self.prefixes = {turn: f"{turn}/" for turn in self.turns}
         self.averaged: tuple[str, ...] = ("a_to_b", "b_to_a")
-        common, own = recipe.optimisation, asdict(recipe.discriminators)
-        differing = {
-            name.removeprefix("discriminator_"): value
-            for name, value in own.items()
-            if value is not None
+        common = recipe.optimisation
+        self.optimisations = {
+            "generators": common,
+            "discriminators": recipe.discriminators.applied_to(common),
         }
-        self.optimisations = {"generators": common, "discriminators": replace(common, **differing)}
         self.preview_columns = SHOWN
         self.state = {
             name: ImagePool(recipe.objective.pool_size, self.resolution, device)
@@ -85,7 +83,7 @@ class CycleGANTask:
             nets["b_to_a"], real_b, pair_b, fake_b, same_a
         )
         (cycle_b,) = _translate(nets["a_to_b"], fake_a)
-        with _frozen(nets["disc_a"], nets["disc_b"]) as (disc_a, disc_b):
+        with frozen(nets["disc_a"], nets["disc_b"]) as (disc_a, disc_b):
             judged_b = disc_b(self._augment(fake_b, paired_b, batch, "shown b"))
             judged_a = disc_a(self._augment(fake_a, paired_a, batch, "shown a"))
         kind = self.objective.adversarial
@@ -179,19 +177,6 @@ class CycleGANTask:
         if not batch.is_training or not self.objective.pool_size:
             return fake
         return self.state[f"pool_{side}"].exchange(fake, batch.host_generator(f"pool {side}"))
-
-
-@contextmanager
-def _frozen(*wrapped: nn.Module) -> Iterator[list[nn.Module]]:
-    """Networks through which gradients pass, but not into their weights; not wrapped for ranks."""
-    networks = [getattr(net, "module", net) for net in wrapped]
-    for net in networks:
-        net.requires_grad_(False)
-    try:
-        yield networks
-    finally:
-        for net in networks:
-            net.requires_grad_(True)
 
 
 def _new_networks(recipe: CycleGANRecipe) -> dict[str, nn.Module]:

@@ -32,6 +32,7 @@ from hf_gen.models.vae import ConvVAE, DenseVAE, PatchVAE, VectorVAE
 from hf_gen.pipelines import VAEPipeline
 from hf_gen.pipelines.download import download
 from hf_gen.pipelines.networks import load_network
+from hf_gen.tasks.adversarial import adversarial_loss, discrimination_loss, new_discriminator
 
 _NETWORKS: dict[type, type[VectorVAE]] = {
     ConvVAEConfig: ConvVAE,
@@ -58,7 +59,7 @@ class NegativeELBO(nn.Module):
         # In a tuple, so that it is no submodule: neither trained nor saved.
         self.perceptual = (perceptual_loss(str(device)),) if objective.perceptual_weight else ()
 
-    def forward(self, images: Tensor, noise: Tensor) -> dict[str, Tensor]:
+    def forward(self, images: Tensor, noise: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """The losses in nats per image, means over the batch; the perceptual one has no unit.
 
         Without a posterior there is no "kl" and no "negative_elbo".
@@ -66,6 +67,9 @@ class NegativeELBO(nn.Module):
         Args:
             images: In [-1, 1], (batch, 3, height, width).
             noise: Standard normal, of the shape of the batch's codes.
+
+        Returns:
+            The losses by name, and the reconstructions, of the shape of the images.
         """
         likelihood, scale = self.objective.likelihood, self.objective.likelihood_scale
         encoded = self.vae.encode(images)
@@ -85,7 +89,7 @@ class NegativeELBO(nn.Module):
             weighted = self.objective.perceptual_weight * perceptual
             losses["objective"] = losses["objective"] + weighted
             losses["perceptual"] = perceptual
-        return losses
+        return losses, decoded.sample
 
 
 class VAETask:
@@ -113,19 +117,46 @@ class VAETask:
                 "gives images: try --likelihood laplace or gaussian"
             )
         self.latent_shape = _latent_shape(vae, self.resolution)
+        if recipe.freeze_encoder:
+            for part in ("encoder", "quant_conv"):
+                if isinstance(module := getattr(vae, part, None), nn.Module):
+                    module.requires_grad_(False)
+        self.term = recipe.adversarial
         self.networks: dict[str, nn.Module] = {"vae": NegativeELBO(vae, recipe.objective, device)}
         self.turns: dict[str, tuple[str, ...]] = {"vae": ("vae",)}
+        self.prefixes = {"vae": "", "discriminator": "discriminator/"}
         self.averaged: tuple[str, ...] = ("vae",)
         self.optimisations = {"vae": recipe.optimisation}
+        if self.term.adversarial_weight > 0:
+            self.networks["disc"] = new_discriminator(self.term, self.resolution)
+            self.turns["discriminator"] = ("disc",)
+            own = recipe.discriminator.applied_to(recipe.optimisation)
+            self.optimisations["discriminator"] = own
         self.state: dict[str, Any] = {}
         self.preview_columns = 16
 
     def losses(
         self, nets: Mapping[str, nn.Module], batch: Batch
     ) -> Iterator[tuple[str, dict[str, Tensor]]]:
-        """The objective and its terms; see `NegativeELBO.forward`."""
+        """The objective and its terms (see `NegativeELBO.forward`), then the discriminator's turn.
+
+        The discriminator begins at `adversarial_start` and the adversarial loss after the warm-up,
+        so that it is one of a discriminator that can tell the images apart.
+        """
         (images,) = batch.images
-        yield "vae", nets["vae"](images, batch.normal("posterior", self.latent_shape))
+        losses, made = nets["vae"](images, batch.normal("posterior", self.latent_shape))
+        if "disc" not in nets:
+            yield "vae", losses
+            return
+        term, trained = self.term, batch.step - self.term.adversarial_start
+        if trained >= term.adversarial_warmup:
+            adversarial = adversarial_loss(term, nets["disc"], made, batch)
+            objective = losses["objective"] + term.adversarial_weight * adversarial
+            losses |= {"objective": objective, "adversarial": adversarial}
+        yield "vae", losses
+        if trained >= 0:
+            loss = discrimination_loss(term, nets["disc"], made, batch)
+            yield "discriminator", {"objective": loss}
 
     def preview(self, nets: Mapping[str, nn.Module], batch: Batch) -> Tensor:
         """The real images, then their reconstructions."""

@@ -85,7 +85,7 @@ def train(
                         for turn, losses in task.losses(state.nets, batch):
                             accelerator.backward(losses["objective"])
                             state.step(turn, optimisation.max_grad_norm)
-                            window.add(_named(turn, losses, task), step + 1)
+                            window.add(_named(losses, task.prefixes[turn]), step + 1)
                 overflows = state.update_loss_scale()
                 if overflows is not None:
                     window.add({"overflows": overflows}, step + 1)
@@ -159,7 +159,7 @@ def evaluate(task: Task, nets: Mapping[str, nn.Module], loader: Loader) -> dict[
     with evaluation_mode(nets):
         for batch in loader.validation_batches():
             for turn, losses in task.losses(nets, batch):
-                window.add(_named(turn, losses, task), step=0, weight=len(batch.images[0]))
+                window.add(_named(losses, task.prefixes[turn]), step=0, weight=len(batch.images[0]))
     return window.means("validation")
 
 
@@ -178,11 +178,8 @@ def learning_rate(step: int, steps: int, optimisation: Optimisation) -> float:
     return optimisation.learning_rate * factor
 
 
-def _named(turn: str, losses: dict[str, Tensor], task: Task) -> dict[str, Tensor]:
-    """Losses of a task with several turns carry the name of theirs."""
-    if len(task.turns) == 1:
-        return losses
-    return {f"{turn}/{name}": value for name, value in losses.items()}
+def _named(losses: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {f"{prefix}{name}": value for name, value in losses.items()}
 
 
 def _resume(

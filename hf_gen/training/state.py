@@ -53,7 +53,12 @@ class TrainState:
         for turn, names in task.turns.items():
             own = task.optimisations[turn]
             optimisers[turn] = torch.optim.AdamW(
-                [weight for name in names for weight in nets[name].parameters()],
+                [
+                    weight
+                    for name in names
+                    for weight in nets[name].parameters()
+                    if weight.requires_grad
+                ],
                 lr=own.learning_rate,
                 betas=(own.adam_beta1, own.adam_beta2),
                 eps=own.adam_epsilon,

@@ -26,6 +26,7 @@ class Task(Protocol):
     Attributes:
         networks: Everything trained, by name.
         turns: For each optimiser, in the order of `losses`, the networks it updates.
+        prefixes: What the names of a turn's losses begin with in the log, such as "generators/".
         averaged: The networks of which EMA weights are kept: what is evaluated and exported.
         optimisations: How the weights of each turn are found.
         preview_columns: Images in a row of `preview`.
@@ -33,6 +34,7 @@ class Task(Protocol):
 
     networks: dict[str, nn.Module]
     turns: dict[str, tuple[str, ...]]
+    prefixes: dict[str, str]
     averaged: tuple[str, ...]
     optimisations: dict[str, Optimisation]
     preview_columns: int
@@ -45,6 +47,8 @@ class Task(Protocol):
         self, nets: Mapping[str, nn.Module], batch: Batch
     ) -> Iterator[tuple[str, dict[str, Tensor]]]:
         """Yields once per turn its name and its named losses, means over the batch.
+
+        A turn that a step leaves out updates nothing.
 
         "objective" is optimised before the generator resumes; all of them are logged.
         """

@@ -173,6 +173,11 @@ def test_diffusers_own_options_of_loading_work(tmp_path: Path) -> None:
         (PatchVAE, {"num_blocks": (0, -1)}, "num_blocks must be .* from 0 to 64"),
         (PatchVAE, {"num_blocks": (1,)}, "a number for each of the 2 filters"),
         (
+            PatchVAE,
+            {"patch_size": 1, "num_head_channels": 4},
+            "must be even with num_head_ch.*got 1",
+        ),
+        (
             ResnetGenerator,
             {"sample_size": 66},
             "^sample_size must be a multiple of 4 and at least 8 with num_downsamples=2, got 66: "

@@ -21,6 +21,7 @@ SMALL: dict[str, Callable[[], VectorVAE]] = {
     "residual": lambda: PatchVAE(
         16, 2, filters=(6, 8), num_blocks=(1, 2), bottleneck_channels=3, latent_channels=5
     ),
+    "overlapping": lambda: PatchVAE(16, 4, (6, 8), (0, 0), 3, 5, num_head_channels=4),
 }
 
 

@@ -37,7 +37,7 @@ from hf_gen.tasks.vae import VAETask
 
 CONV = ConvVAEConfig((6, 4), (5, 3), (2, 2), "stride", latent_channels=5)
 DENSE = DenseVAEConfig(hidden=(12, 8), latent_channels=5)
-RESIDUAL = PatchVAEConfig(2, (6, 4), (0, 1), bottleneck_channels=3, latent_channels=5)
+RESIDUAL = PatchVAEConfig(2, (6, 4), (0, 1), 3, latent_channels=5, num_head_channels=4)
 KL = AutoencoderKLConfig((32, 32), layers_per_block=1, latent_channels=4)
 TINY = AutoencoderTinyConfig(4, num_blocks=(1, 1), latent_channels=4)
 MODELS: dict[str, VAEModel] = {

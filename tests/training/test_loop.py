@@ -219,6 +219,7 @@ class Duel:
     def __init__(self) -> None:
         self.networks: dict[str, nn.Module] = {"leader": Number(0.0), "follower": Number(0.0)}
         self.turns: dict[str, tuple[str, ...]] = {"lead": ("leader",), "follow": ("follower",)}
+        self.prefixes = {"lead": "lead/", "follow": "follow/"}
         self.averaged: tuple[str, ...] = ()
         own = Optimisation(learning_rate=0.5)
         self.optimisations = {"lead": own, "follow": own}
