@@ -1,7 +1,7 @@
 """The demo: faces through autoencoders and CycleGANs, side by side, in a browser.
 
 `python app.py` shows the models that come with hf_gen and those of the run folders under runs/;
-`--models user/name` adds some from the Hub. On a Space, models.txt beside this file names them.
+`--models user/name` adds some from the Hub. On a Space, models.txt in the same folder names them.
 """
 
 import os
@@ -15,7 +15,7 @@ from hf_gen.interrupt import WORDS, exit_on_interrupt
 if __name__ == "__main__":
     exit_on_interrupt()  # before anything that takes time to import
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-# gradio remembers the last 10,000 questions, and looks at all of them after each.
+# gradio remembers the last 10,000 requests, and looks at all of them after each.
 os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
 
 if os.environ.get("SPACES_ZERO_GPU"):

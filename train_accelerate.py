@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> int:
     try:
         name, recipe = parse(arguments)
         command = shlex.join(["accelerate", "launch", "train_accelerate.py", *arguments])
-        # The last net: what writes knows better which folder it is.
+        # Code that writes names the folder more exactly; this handles what is left.
         with translate_os_errors():
             run_recipe(name, recipe, command)
     except UserError as error:

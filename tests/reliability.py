@@ -1,8 +1,8 @@
-"""How often each fault was injected, and whether the promise held: docs/reliability.md.
+"""How often each fault was injected, and whether the test passed: docs/reliability.md.
 
 Tests that inject faults take the fixture `injected` and note the fault and how often, which
 HF_GEN_FAULTS multiplies. `HF_GEN_FAULTS=30 python -m tests.reliability` runs exactly these tests,
-and writes a record beside this file, and a table of it to docs/reliability.md. With names of tests
+and writes a record next to this file, and a table of it to docs/reliability.md. With names of tests
 after it, it runs these, and replaces their rows.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-HELD = "held every time"
+PASSED = "passed"
 FAULTS = int(os.environ.get("HF_GEN_FAULTS", "1"))
 _TABLE = os.environ.get("HF_GEN_FAULTS_TABLE")
 _RECORD = Path(__file__).with_suffix(".jsonl")
@@ -40,13 +40,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if _TABLE is None or (call.when != "call" and call.excinfo is None):
         return
     test = f"{item.path.name}::{item.name}"
-    outcome = HELD
+    outcome = PASSED
     if call.excinfo is not None:
-        outcome = f"**broke** in {test}"
+        outcome = f"**failed** in {test}"
         if call.excinfo.errisinstance(pytest.skip.Exception):
-            outcome = f"not tried: {call.excinfo.value}"
+            outcome = f"skipped: {call.excinfo.value}"
     noted = item.stash.get(_INJECTED, [])
-    if not noted and outcome != HELD:
+    if not noted and outcome != PASSED:
         noted = [(f"what {test} would inject", 0)]
     how = {"test": test, "as often as": FAULTS, "cores": len(os.sched_getaffinity(0))}
     how["date"] = datetime.now(UTC).date().isoformat()
@@ -86,7 +86,7 @@ def _how(line: dict[str, Any]) -> str:
 
 def _worst(outcomes: Iterable[str]) -> list[str]:
     """Only what went wrong, if anything did."""
-    return [outcome for outcome in outcomes if outcome != HELD] or [HELD]
+    return [outcome for outcome in outcomes if outcome != PASSED] or [PASSED]
 
 
 def main(arguments: list[str]) -> int:

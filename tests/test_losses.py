@@ -81,7 +81,7 @@ def test_hinge_is_the_margin_by_hand() -> None:
 
 
 @pytest.mark.parametrize("game", GAMES)
-def test_sure_logits_stay_finite_and_a_perfect_discriminator_costs_nothing(
+def test_large_logits_stay_finite_and_a_perfect_discriminator_has_zero_loss(
     game: AdversarialLoss,
 ) -> None:
     label = 1.0 if game == "least_squares" else 500.0

@@ -15,7 +15,7 @@ SHORT = (
 
 
 @pytest.mark.parametrize("flag", ["--train-data-dir", "--dataset-name"])
-def test_a_run_of_relative_paths_goes_on_anywhere(
+def test_a_run_of_relative_paths_resumes_in_any_folder(
     flag: str, tmp_path: Path, image_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, there = tmp_path / "here", tmp_path / "there"

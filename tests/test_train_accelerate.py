@@ -217,9 +217,7 @@ def test_two_machines_train_as_one(
     same_numbers(tmp_path, one_process, tolerance=5e-3)
 
 
-def test_processes_that_would_train_alone_are_refused(
-    cache: tuple[str, str], tmp_path: Path
-) -> None:
+def test_processes_that_would_train_alone_raise(cache: tuple[str, str], tmp_path: Path) -> None:
     without_cpu = {"ACCELERATE_USE_CPU": "false", "CUDA_VISIBLE_DEVICES": ""}
     children = start_two(tmp_path, *EVENTFUL, *cache, environment=without_cpu)
     assert [exit_code(child) for child in children] == [2, 2]

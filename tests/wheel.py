@@ -1,6 +1,6 @@
 """`python -m tests.wheel`: builds the wheel and uses it where there is no source tree.
 
-The wheel is installed into an empty folder beside the libraries of this Python; used there are the
+The wheel is installed into an empty folder, next to the libraries of this Python, and tried: the
 help, a picture of new faces, every bundled model, and a card.
 """
 

@@ -71,7 +71,7 @@ def card_of(name: str, results: Mapping[str, Any], cards: Path) -> Any:
     Args:
         name: By which it is loaded.
         results: Its part of results.json.
-        cards: Folder of the card, beside figures/.
+        cards: Folder of the card, which holds figures/.
     """
     entry = manifest()[name]
     recipe = RECIPES[entry["recipe"]][1]

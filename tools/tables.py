@@ -1,7 +1,7 @@
 """Tables of the bundled models, in Markdown: those of README.md and those of docs/results.md.
 
 A model has one row, with the prior that it samples from by default; a table has the models of one
-family and resolution, and two rows that are no model's: about the least and the most to expect.
+family and resolution, and two rows of baselines: about the lowest and the highest to expect.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,7 +27,7 @@ class Column(NamedTuple):
 
 
 _SETS = {"real": "real test faces", "synthetic": "synthetic test faces"}
-_WAYS = {"a_to_b": "anime to cartoon", "b_to_a": "cartoon to anime"}
+_DIRECTIONS = {"a_to_b": "anime to cartoon", "b_to_a": "cartoon to anime"}
 _FEW_OF_AUTOENCODERS = ("psnr", "reconstructions/frechet_distance", "samples/frechet_distance")
 _OF_AUTOENCODERS = (
     *_FEW_OF_AUTOENCODERS,
@@ -54,8 +54,8 @@ def readme_tables(results: Results, link: str) -> str:
         for key in _FEW_OF_AUTOENCODERS
     ]
     of_translations = [
-        Column(f"{words}: {_heading(f'{way}/{name}')}", "synthetic", f"{way}/{name}")
-        for way, words in _WAYS.items()
+        Column(f"{words}: {_heading(f'{direction}/{name}')}", "synthetic", f"{direction}/{name}")
+        for direction, words in _DIRECTIONS.items()
         for name in _FEW_OF_TRANSLATIONS
     ]
     parts = []
@@ -76,8 +76,8 @@ def results_tables(results: Results, link: str) -> str:
             title = f"## Autoencoders of {size}x{size}, {faces}"
             parts += _section(title, _of(results, size, False), columns, link)
         for dataset, faces in _SETS.items():
-            for way, words in _WAYS.items():
-                keys = [f"{way}/{name}" for name in _OF_TRANSLATIONS]
+            for direction, words in _DIRECTIONS.items():
+                keys = [f"{direction}/{name}" for name in _OF_TRANSLATIONS]
                 columns = [Column(_heading(key), dataset, key) for key in keys]
                 title = f"## {words.capitalize()}, {size}x{size}, {faces}"
                 parts += _section(title, _of(results, size, True), columns, link)
@@ -131,9 +131,9 @@ def _value(results: Mapping[str, Any], column: Column) -> float | None:
 
 
 def _anchor(models: Results, column: Column, kind: str) -> float | None:
-    """What other images than a model's measure; the same beside every model of a table."""
+    """The baselines of a table, which are the same for all its models."""
     group, _, name = column.key.rpartition("/")
-    key = f"anchors/{kind}/{column.key if group in _WAYS else name}"
+    key = f"anchors/{kind}/{column.key if group in _DIRECTIONS else name}"
     values = (_value(one, column._replace(key=key)) for one in models.values())
     return next((value for value in values if value is not None), None)
 

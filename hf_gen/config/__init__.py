@@ -1,7 +1,7 @@
 """The fields of a recipe: frozen dataclasses, each field a flag of `train_accelerate.py`.
 
 The docstring of a field is its `--help`, on one line, since line breaks would be shown. Values are
-checked when an instance is made. Nothing here imports torch, so that `--help` is fast.
+checked when an instance is created. Nothing here imports torch, so that `--help` is fast.
 """
 
 from hf_gen.config.data import Data as Data

@@ -130,7 +130,7 @@ def recipe_from_json(like: T, values: dict[str, Any]) -> T:
     Args:
         like: A recipe of the same shape, such as the one of the same name: fields that `values`
             lacks, since they came later, are taken from it.
-        values: What `recipe_as_json` made. Keys that no field has are passed over.
+        values: What `recipe_as_json` returned. Unknown keys are ignored.
 
     Raises:
         UserError: If a value is out of its range.

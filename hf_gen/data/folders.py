@@ -133,7 +133,7 @@ def split_and_side(folder: str) -> tuple[str, str] | None:
 def list_folder(folder: Path, data_files: Sequence[str] = ()) -> Listing:
     """Walks a folder: links are followed, loops, hidden files and run folders are not.
 
-    Archives are opened only if there is no image and no table beside them.
+    Archives are opened only if the folder has no other image or table.
 
     Args:
         folder: Where.
@@ -235,7 +235,7 @@ def _add(listing: Listing, name: str, path: str, is_named: bool) -> bool:
     elif file in metadata.NAMES:
         listing.metadata.append(name)
     elif extension == ".arrow" and file.startswith("cache-"):
-        return False  # what `datasets` keeps beside a dataset that it has saved
+        return False  # files that `datasets.save_to_disk` adds
     elif extension in TABLES or (is_named and extension in NAMED_TABLES):
         listing.tables.append(name)
     elif path and archives.archive_extension(file):

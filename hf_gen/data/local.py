@@ -96,9 +96,9 @@ class LocalImages:
         splits = self._listing.splits(choice.side)
         splits.pop("", None)
         if choice.label is not None:
-            labels, wish = self._labels(*choice.label), choice.label[1]
+            labels, wanted = self._labels(*choice.label), choice.label[1]
             return {
-                split: [name for name in images if labels.get(name) == wish]
+                split: [name for name in images if labels.get(name) == wanted]
                 for split, images in splits.items()
             }
         columns = self._metadata.image_columns or ["image"]
@@ -114,7 +114,7 @@ class LocalImages:
                 found[split_of[name]].append(name)
         return found
 
-    def _labels(self, column: str, wish: str) -> dict[str, str]:
+    def _labels(self, column: str, wanted: str) -> dict[str, str]:
         """The label of each image: from the metadata, or the folder that it is in."""
         images, rows = self._listing.images, self._metadata.rows
         labels = {
@@ -134,9 +134,9 @@ class LocalImages:
                 f"{self._name} has no column {column!r}: its columns are {', '.join(columns)}"
             )
         present = sorted({*labels.values()} - {""})
-        if wish not in present:
+        if wanted not in present:
             raise UserError(
-                f"{column} of {self._name} has no {wish!r}: it has {', '.join(present) or 'none'}"
+                f"{column} of {self._name} has no {wanted!r}: it has {', '.join(present) or 'none'}"
             )
         return labels
 

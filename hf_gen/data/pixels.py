@@ -81,7 +81,7 @@ class Pixels:
 
 
 def cached_pixels(split: Split, resolution: int, cache_dir: Path) -> tuple[Pixels, np.ndarray]:
-    """The pixels of a split, decoded once, by all processes that ask for them at the same time.
+    """The pixels of a split, decoded once, by all processes that request them at the same time.
 
     Each image becomes RGB (see `hf_gen.images.open_image`), its centre square, and `resolution`
     pixels high and wide.
@@ -125,7 +125,7 @@ def _mapped(file: Path, size: int) -> Tensor:
 
 
 def _build(split: Split, resolution: int, folder: Path) -> None:
-    """Makes the cache, with all other processes that are at it."""
+    """Builds the cache, together with all other processes that build it."""
     parts = folder.with_name(f".{folder.name}.shards")
     shards = decode_shards(split, resolution, parts, folder.exists)
     with FileLock(folder.with_name(f"{folder.name}.lock")):

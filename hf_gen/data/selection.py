@@ -70,7 +70,7 @@ class Choice:
         """The one of a dataset's image columns that is wanted.
 
         Raises:
-            UserError: If there is no such column; `others` are columns to name beside.
+            UserError: If there is no such column; `others` are columns to name too.
         """
         if self.column is not None and self.column in columns:
             return self.column

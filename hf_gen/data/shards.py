@@ -1,4 +1,4 @@
-"""A split decoded into shards, by every process that asks for it at the same time.
+"""A split decoded into shards, by all processes that request it at the same time.
 
 A shard is the pixels of 256 images in order, `3.bin`, and `3.json`, which is written when these are
 complete. Whoever finds a shard that is neither complete nor locked decodes it, so processes share

@@ -66,7 +66,7 @@ def split_by_hash(hashes: np.ndarray, names: Collection[str]) -> dict[str, Tenso
     """Splits images by the hash of each, so that equal images are in the same split.
 
     Test takes the lowest 5 % of all hashes that there can be and validation the next 5 %, wherever
-    an image is and whatever is beside it. Where these are fewer than 8 of the images, it takes
+    an image is and whatever else there is. Where these are fewer than 8 of the images, it takes
     those with the lowest hashes that are left: 8, or half of fewer than 16.
 
     Args:

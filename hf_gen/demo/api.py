@@ -93,7 +93,7 @@ def build(cache: ModelCache) -> None:
         _check("steps", steps, 2, _MOST_STEPS)
         frozen = frozen_dims or []
         if not isinstance(frozen, list) or any(type(dimension) is not int for dimension in frozen):
-            raise UserError(f"frozen_dims must be whole numbers, got {frozen_dims}: try [0, 3]")
+            raise UserError(f"frozen_dims must be integers, got {frozen_dims}: try [0, 3]")
         pipeline = cache.get(model, "VAEPipeline")
         frames = interpolate_faces(
             pipeline, _open(first), _open(second), int(steps), method, frozen
@@ -111,7 +111,7 @@ def build(cache: ModelCache) -> None:
             direction: "a_to_b" for anime to cartoon, "b_to_a" for cartoon to anime.
 
         Returns:
-            The translation, its cycle reconstruction, and "cycle_error", the mean absolute
+            The translation, its cycle reconstruction, and "cycle_l1", the mean absolute
             difference of the image and its cycle reconstruction in [0, 2], with "milliseconds".
         """
         pipeline = cache.get(model, "TranslationPipeline")
@@ -165,4 +165,4 @@ def _open(path: str | None) -> Any:
 
 def _check(name: str, value: float | None, low: int, high: int) -> None:
     if value is None or not low <= value <= high or value != int(value):
-        raise UserError(f"{name} must be a whole number from {low} to {high}, got {value}")
+        raise UserError(f"{name} must be an integer from {low} to {high}, got {value}")

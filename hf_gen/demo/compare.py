@@ -23,8 +23,8 @@ _SHOWN = {
     "psnr": ("PSNR", "{:.1f} dB"),
     "ssim": ("SSIM", "{:.2f}"),
     "bits_per_dimension": ("bits per dimension, {likelihood}", "{:.2f}"),
-    "cycle_error": ("cycle-consistency L1", "{:.3f}"),
-    "milliseconds": ("took", "{:.0f} ms"),
+    "cycle_l1": ("cycle-consistency L1", "{:.3f}"),
+    "milliseconds": ("time", "{:.0f} ms"),
 }
 
 
@@ -154,7 +154,7 @@ def _card(name: str, one: Result) -> Card:
         if one.metrics.get(key) is not None
     }
     details = (
-        f'<div class="beside">{pictures.picture(one.inset, one.caption, "small")}<div>'
+        f'<div class="details">{pictures.picture(one.inset, one.caption, "small")}<div>'
         f"<small>{one.caption}</small>{pictures.metrics_table(metrics)}</div></div>"
     )
     title = pictures.title(name, f"{one.input.width}×{one.input.height} pixels")

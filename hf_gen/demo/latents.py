@@ -26,7 +26,7 @@ _STATIONS, _FRAMES = 6, 10
 
 @dataclass(frozen=True)
 class Samples:
-    """The samples that a visitor sees and edits.
+    """The samples that are shown and edited.
 
     Attributes:
         latents: Of each model's faces, (count, channels, height, width).
@@ -80,7 +80,7 @@ def draw(
 def random_walk(
     pipeline: "VAEPipeline", seed: int, prior: PriorName | None = None
 ) -> list[Image.Image]:
-    """A closed walk through faces of a prior, on arcs that keep the norm of typical latents."""
+    """A closed random walk through samples of a prior, on arcs of constant norm."""
     import torch
 
     stations, *_ = draw(pipeline, _STATIONS, seed, prior)
@@ -154,7 +154,7 @@ class Editor:
 
         def walk(samples: Samples | None, seed: float, prior: str) -> str:
             if samples is None:
-                return pictures.note("Choose a model to see it walk.")
+                return pictures.note("Choose a model for a random walk.")
             model = samples.model
             pipeline = self._cache.get(model, "VAEPipeline")
             frames = random_walk(pipeline, int(seed or 0), prior_of(prior))

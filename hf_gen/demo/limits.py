@@ -16,6 +16,6 @@ AT_ONCE = 2
 SESSIONS = 500
 """Visitors whose state is kept, 0.4 MB each; an API request counts as a visitor."""
 FORGET_AFTER = 3600
-"""Seconds after which a visitor's state and files are gone."""
+"""Seconds after which a visitor's state and files are deleted."""
 SHARE_OF_THE_MEMORY = 0.25
 """How much of the machine's memory the weights may take."""

@@ -1,4 +1,4 @@
-"""Images for display: enlarged by whole pixels, in grids, as error maps, and as HTML.
+"""Images for display: enlarged by integer factors, in grids, as error maps, and as HTML.
 
 Images in HTML keep their own size, and the browser enlarges them pixel by pixel.
 """
@@ -24,7 +24,7 @@ _FRAME_MILLISECONDS = 90
 
 
 def enlarge(image: Image.Image, size: int = 384) -> Image.Image:
-    """Repeats whole pixels until the image is `size` wide or nearly so."""
+    """Enlarges the image by an integer factor, to about `size`."""
     factor = max(1, round(size / image.width))
     width, height = image.width * factor, image.height * factor
     enlarged = image.resize((width, height), Image.Resampling.NEAREST)
@@ -44,7 +44,7 @@ def error_map(first: Image.Image, second: Image.Image) -> Image.Image:
 
 
 def grid(rows: Sequence[Sequence[Image.Image]], size: int = 96) -> Image.Image:
-    """Rows of images, each enlarged by whole pixels to about `size`, on white."""
+    """Rows of images, each enlarged by an integer factor to about `size`, on white."""
     cells = [[enlarge(image, size) for image in row] for row in rows]
     side = max(image.width for row in cells for image in row)
     columns = max(map(len, cells))
@@ -66,16 +66,16 @@ def sheet(
     rows: Sequence[Sequence[Image.Image]],
     names: Sequence[str],
     alt: str,
-    beside: str = "",
+    aside: str = "",
     size: int = 96,
 ) -> str:
-    """A grid with the names of its rows, to save as PNG, and the HTML `beside` it."""
+    """A grid with the names of its rows, to save as PNG, and the HTML `aside` next to it."""
     image = grid(rows, size)
     items = "".join(f"<li>{escape(name)}</li>" for name in names)
     file = f"{alt.replace(' ', '-').replace(',', '')}.png"
     save = _link(_uri("image/png", _png(image)), file, "Save as PNG")
     return (
-        f'<section class="sheet">{beside}<div><ol>{items}</ol><div class="scroll">'
+        f'<section class="sheet">{aside}<div><ol>{items}</ol><div class="scroll">'
         f"{picture(image, alt, 'wide')}</div>{save}</div></section>"
     )
 
@@ -110,7 +110,7 @@ def download(files: Mapping[str, Image.Image], name: str, words: str) -> str:
 
 
 def file_name(words: str) -> str:
-    """A file name made of untrusted words: it leads to no folder on any system."""
+    """A file name from untrusted text: it leads to no folder on any system."""
     return re.sub(r"[^\w.-]+", "-", words).strip(".") or "model"
 
 

@@ -26,11 +26,11 @@ STEPS = 9
 _DRAWS = 8
 # One click each; a button is shown if the cache has two or more of its models.
 PRESETS = {
-    "three kinds": ("face-vae", "conv-vae", "dense-vae-z10"),
+    "three architectures": ("face-vae", "conv-vae", "dense-vae-z10"),
     "KL ×0, ×1, ×100": ("conv-vae-kl0", "conv-vae", "conv-vae-kl100"),
     "5 or 10 latents": ("dense-vae-z5", "dense-vae-z10"),
 }
-FIRST = PRESETS["three kinds"]
+FIRST = PRESETS["three architectures"]
 _NO_INTERPOLATION = pictures.note("Choose a second face to interpolate to.")
 
 
@@ -140,7 +140,7 @@ def _build_interpolation(cache: ModelCache, choice: FaceInput, models: gr.Checkb
             method = gr.Radio(
                 [("straight", "linear"), ("spherical", "spherical")],
                 value="linear",
-                label="Path",
+                label="Interpolation",
                 info="Spherical interpolation keeps the norm of the latents.",
             )
             frozen_dims = gr.Dropdown(
@@ -181,7 +181,7 @@ def _build_interpolation(cache: ModelCache, choice: FaceInput, models: gr.Checkb
 
 
 def _by_influence(pipeline: "VAEPipeline") -> list[int]:
-    """The latent dimensions, first those that move the picture most; maps as they are."""
+    """The latent dimensions, first those that change the image most; maps in order."""
     channels, *size = pipeline.latent_shape
     if size != [1, 1]:
         return [*range(channels)]

@@ -30,7 +30,7 @@ def translate(
 ) -> list[Result]:
     """Translates RGB images to the other domain and back.
 
-    The metrics are "cycle_error", the mean absolute difference of an image and its cycle
+    The metrics are "cycle_l1", the mean absolute difference of an image and its cycle
     reconstruction in [0, 2], and "milliseconds" of both translations.
     """
     inputs = [square(image, pipeline.config.resolution) for image in images]
@@ -40,7 +40,7 @@ def translate(
     results = []
     for image, output, cycle in zip(inputs, outputs, cycled, strict=True):
         error = np.abs(np.asarray(image, np.float64) - np.asarray(cycle)).mean() / 127.5
-        metrics = {"cycle_error": float(error), "milliseconds": milliseconds}
+        metrics = {"cycle_l1": float(error), "milliseconds": milliseconds}
         results.append(Result(image, output, cycle, "cycle reconstruction", metrics))
     return results
 
@@ -50,7 +50,7 @@ def build(cache: ModelCache) -> Shown:
     with gr.Row():
         with gr.Column(scale=1, min_width=280, elem_classes="controls"):
             direction = gr.Radio(
-                DIRECTION_LABELS, value="a_to_b", label="Direction", elem_classes="ways"
+                DIRECTION_LABELS, value="a_to_b", label="Direction", elem_classes="directions"
             )
             choice = face_input("Your faces", direction=direction)
             models = model_input(cache, "TranslationPipeline", FIRST)

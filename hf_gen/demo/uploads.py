@@ -42,7 +42,7 @@ def _open(path: Path) -> Image.Image:
         with warnings.catch_warnings(action="ignore"):
             return _crop_and_shrink(open_image(path, still=True))
     except ImageError as error:
-        # The decoder's own words, in brackets, help no visitor.
+        # The decoder's own message, in brackets, helps no visitor.
         reason = str(error).partition(" (")[0]
         raise UserError(
             f"the file {path.name} cannot be used: {reason}. Try a JPEG or PNG"

@@ -109,9 +109,9 @@ def _evaluate_priors(
         return pipeline.sample(count, generator, "pt", prior, temperature).cpu()
 
     default = pipeline.resolve_prior()
-    made = draw(*default)
-    of_default = evaluate_samples(made, real, extractor)
-    groups = {"samples": of_default | second_opinion(made, real_again)}
+    generated = draw(*default)
+    of_default = evaluate_samples(generated, real, extractor)
+    groups = {"samples": of_default | second_opinion(generated, real_again)}
     for prior in pipeline.priors:
         is_default = (prior, 1.0) == default
         groups[f"samples/{prior}"] = (

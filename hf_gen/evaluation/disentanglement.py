@@ -48,13 +48,13 @@ def evaluate_disentanglement(
         "factors/NAME_chance": the same of a constant prediction, the most frequent value;
         "dci_disentanglement": 1 where each latent is informative of one factor only, 0 of all;
             "dci_completeness": 1 where each factor is predicted by one latent only;
-            "dci_informativeness": mean score of the predictions. They are made by random forests of
-            50 trees, not by the boosted trees that are common elsewhere and take many times as
+            "dci_informativeness": mean score of the predictions. They are those of random forests
+            of 50 trees, not of the boosted trees that are common elsewhere and take many times as
             long: compare with results of this function only;
         "mig": difference of the mutual information of a factor with the two most informative
             latents, divided by the factor's entropy and averaged over factors. Latents and
             continuous factors are discretised in 20 bins; all images are used.
-        For more than 256 latents only "factors/...": DCI and MIG ask for one latent a factor.
+        For more than 256 latents only "factors/...": DCI and MIG expect one latent a factor.
     """
     values = latents[:_MAX_IMAGES].double().cpu().numpy()
     truths = {name: truth[:_MAX_IMAGES].cpu().numpy() for name, truth in factors.items()}

@@ -123,6 +123,6 @@ def choose_prior(
     for prior in pipeline.priors:
         for temperature in (1.0,) if prior == "standard" else _TEMPERATURES:
             generator = torch.Generator().manual_seed(seed)
-            made = features(pipeline.sample(count, generator, "pt", prior, temperature).cpu())
-            distances[prior, temperature] = kernel_distance(real, made)
+            generated = features(pipeline.sample(count, generator, "pt", prior, temperature).cpu())
+            distances[prior, temperature] = kernel_distance(real, generated)
     return min(distances, key=lambda candidate: distances[candidate])

@@ -47,11 +47,11 @@ def evaluate_reconstruction(
         for metric in (psnr, ssim):
             metric.update((reconstructions + 1) / 2, (images + 1) / 2)
         errors.append((reconstructions - images).abs().mean((1, 2, 3)))
-        real, made = extractor(images), extractor(reconstructions)
-        distances.append((real.embeddings - made.embeddings).square().sum(1))
+        real, reconstructed = extractor(images), extractor(reconstructions)
+        distances.append((real.embeddings - reconstructed.embeddings).square().sum(1))
         compared = max(MAX_SAMPLES - int(indices[0]), 0)
         of_real.update(real.features[:compared], real.embeddings[:compared])
-        features.append(made.features[:compared])
+        features.append(reconstructed.features[:compared])
     results = {
         "images": len(pixels),
         "psnr": psnr.compute().item(),

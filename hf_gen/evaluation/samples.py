@@ -97,7 +97,7 @@ def evaluate_samples(
     return set_scores(_running(images, extractor).compute(), real)
 
 
-def set_scores(made: SetStatistics, real: SetStatistics) -> dict[str, float]:
+def set_scores(generated: SetStatistics, real: SetStatistics) -> dict[str, float]:
     """Compares generated images with real ones by their statistics.
 
     Returns:
@@ -106,8 +106,8 @@ def set_scores(made: SetStatistics, real: SetStatistics) -> dict[str, float]:
         "precision", "recall", "density", "coverage", "kernel_distance", "frechet_distance": see
             `compare_sets`.
     """
-    diversity = made.diversity / real.diversity
-    return {"diversity": diversity, **compare_sets(real.features, made.features)}
+    diversity = generated.diversity / real.diversity
+    return {"diversity": diversity, **compare_sets(real.features, generated.features)}
 
 
 def second_opinion(images: Tensor, real: SetStatistics) -> dict[str, float]:
@@ -120,8 +120,8 @@ def second_opinion(images: Tensor, real: SetStatistics) -> dict[str, float]:
     Returns:
         "kernel_distance_lite1", "frechet_distance_lite1": see `set_distances`.
     """
-    made = _running(images, feature_extractor(name=SECOND_OPINION)).compute()
-    distances = set_distances(real.features, made.features)
+    generated = _running(images, feature_extractor(name=SECOND_OPINION)).compute()
+    distances = set_distances(real.features, generated.features)
     return {f"{name}_{SECOND_OPINION.lower()}": value for name, value in distances.items()}
 
 

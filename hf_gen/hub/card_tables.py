@@ -31,7 +31,7 @@ TRANSLATION_KEYS = tuple(
     for network in ("", _SECOND)
 )
 ANCHORS = {"floor": "training images", "ceiling": "mean training image"}
-"""What stands beside the distances of a model: about the least and about the most to expect."""
+"""Baselines of the distances of a model: about the lowest and about the highest to expect."""
 
 
 class Table(NamedTuple):
@@ -49,8 +49,8 @@ def autoencoder_tables(results: Results) -> Iterator[Table]:
     for key in AUTOENCODER_KEYS:
         if key in results:
             metric, name = metric_info(key), key.rpartition("/")[2]
-            beside = (formatted(results.get(f"anchors/{kind}/{name}")) for kind in anchors)
-            rows.append((metric.name, formatted(results[key]), *beside, metric.unit))
+            baselines = (formatted(results.get(f"anchors/{kind}/{name}")) for kind in anchors)
+            rows.append((metric.name, formatted(results[key]), *baselines, metric.unit))
     yield Table("", ("metric", "value", *anchors.values(), "unit"), rows)
     rows = [
         (
@@ -65,38 +65,37 @@ def autoencoder_tables(results: Results) -> Iterator[Table]:
 
 
 def translation_tables(results: Results, domains: tuple[str, str]) -> Iterator[Table]:
-    """Of a translation: its metrics, and the factors of a face that agree or survive."""
-    ways = f"{domains[0]} to {domains[1]}", f"{domains[1]} to {domains[0]}"
+    """Of a translation: its metrics, and the factors of a face that are preserved."""
+    directions = f"{domains[0]} to {domains[1]}", f"{domains[1]} to {domains[0]}"
     rows = []
     for key in TRANSLATION_KEYS[: len(TRANSLATION_KEYS) // 2]:
         if key in results:
             metric, back = metric_info(key), key.replace("a_to_b", "b_to_a")
             values = formatted(results[key]), formatted(results.get(back))
             rows.append((metric.short, *values, metric.unit))
-    yield Table("", ("metric", *ways, "unit"), rows)
+    yield Table("", ("metric", *directions, "unit"), rows)
     yield _factor_table(
-        "Factors that a predictor reads alike from an input and from its translation, as a share "
-        "of the images:",
+        "Agreement: share of images for which a factor is predicted to be the same from the input "
+        "and from the translation:",
         results,
         "agreement/",
-        ways,
+        directions,
     )
     yield _factor_table(
-        "Factors of the true face that a predictor reads from its translation, as accuracy or "
-        "correlation:",
+        "Factors of the synthetic face, predicted from its translation: accuracy or correlation:",
         results,
         "",
-        ways,
+        directions,
     )
 
 
-def _factor_table(caption: str, results: Results, group: str, ways: tuple[str, str]) -> Table:
+def _factor_table(caption: str, results: Results, group: str, directions: tuple[str, str]) -> Table:
     """A row a factor, with its ceiling and, where it was measured, its chance level."""
     found = (key.removeprefix(f"a_to_b/{group}") for key in results if f"{key}_ceiling" in results)
     names = [name for name in found if "/" not in name]
     endings = {"": "", "_ceiling": "ceiling", "_chance": "chance"}
     shown = [end for end in endings if _has(results, *(f"a_to_b/{group}{n}{end}" for n in names))]
-    head = [endings[end] or way for way in ways for end in shown]
+    head = [endings[end] or direction for direction in directions for end in shown]
     rows = [
         (
             name.replace("_", " "),

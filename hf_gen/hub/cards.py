@@ -213,7 +213,7 @@ def _gallery(run: RunFolder, values: Mapping[str, Any]) -> list[dict[str, Any]] 
 
 
 def without_folders(command: str) -> str:
-    """The command with each absolute path cut to its name: a card has many readers."""
+    """The command with each absolute path cut to its name."""
     words = []
     for word in shlex.split(command):
         flag, equals, value = word.rpartition("=")

@@ -37,7 +37,7 @@ def push_run(
 
     Args:
         run: Whose figures and results.
-        pipeline: In float32; its weights in half precision are uploaded beside them.
+        pipeline: In float32; its weights in half precision are uploaded too.
         card: The README of the repository.
         repository: Where to.
         component: Upload this network of the pipeline alone, such as "vae", at the root.
@@ -88,14 +88,14 @@ class HubUploads:
     def __init__(
         self, run: RunFolder, repo_id: str, private: bool, api: HfApi, overwrite: bool = False
     ) -> None:
-        self._run, self._asked = run, (api, repo_id, private, "model", overwrite)
+        self._run, self._target = run, (api, repo_id, private, "model", overwrite)
         # Where the Hub could not be reached yet, it is opened at the end.
         self._repository = Repository(api, repo_id, overwrite=overwrite)
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hub-upload")
         self._running: Future[None] | None = None
         self.failures: list[str] = []
         try:
-            self._repository = Repository.open(*self._asked)
+            self._repository = Repository.open(*self._target)
         except HubUnreachable as error:
             self.failures.append(str(error))
 
@@ -124,7 +124,7 @@ class HubUploads:
         return None
 
     def _push(self) -> str:
-        repository = Repository.open(*self._asked)
+        repository = Repository.open(*self._target)
         card, pipeline = run_card(self._run, repository.name), load(self._run.path)
         return push_run(self._run, pipeline, card, repository)
 

@@ -49,7 +49,7 @@ def push_space(
     Args:
         repo_id: Such as user/name; a name alone is the user's own. An existing Space keeps its
             hardware, settings and secrets, and the files that hf_gen did not write.
-        models: The ids of the models that it shows beside the bundled ones.
+        models: The ids of the models that it shows besides the bundled ones.
         private: Whether a new Space is hidden from others.
         api: The client.
         overwrite: Replace files of the same names that hf_gen did not write.
@@ -70,7 +70,7 @@ def push_space(
 
 
 def checkout() -> Path:
-    """The folder that hf_gen runs from, with the demo's entry and the pins beside the package.
+    """The folder that hf_gen runs from, with the demo's entry and its pinned requirements.
 
     Raises:
         UserError: If it is not a checkout, as where a wheel is installed.

@@ -95,7 +95,7 @@ class Repository:
         return repository
 
     def push(self, write: Callable[[Path], object], card: RepoCard, message: str) -> str:
-        """Uploads a card and the files beside it in one commit; returns its address.
+        """Uploads a card and other files in one commit; returns its address.
 
         Files of earlier pushes that are no longer written are deleted in the same commit.
 

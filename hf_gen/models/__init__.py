@@ -1,1 +1,1 @@
-"""The networks. Each file stands alone, since it travels to the Hub beside its weights."""
+"""The networks. Each file stands alone, since it is uploaded with its weights."""

@@ -124,7 +124,7 @@ class ResnetGenerator(StrictModel):
 
 
 class PatchDiscriminator(StrictModel):
-    """Real or made: one logit for each of the overlapping patches of an image.
+    """Real or generated: one logit for each of the overlapping patches of an image.
 
     The default is the discriminator of the recipe `cyclegan`; the paper's has 64 channels, instance
     normalisation and no spectral normalisation. A patch is 9 * 2^num_layers - 2 pixels wide, 70 by

@@ -157,7 +157,7 @@ class StrictModel(ModelMixin, ConfigMixin):
     def save_config(
         self, save_directory: str | Path, push_to_hub: bool = False, **kwargs: Any
     ) -> None:
-        """Writes the config, and beside it one file with the source of this network."""
+        """Writes the config, and one file with the source of this network."""
         own = next(parent for parent in type(self).__mro__ if "source_name" in vars(parent))
         source = Path(str(sys.modules[own.__module__].__file__)).read_text("utf-8")
         here = Path(__file__).read_text("utf-8")
@@ -180,7 +180,7 @@ def _check_argument(name: str, value: Any, expected: Any) -> None:
         return type(number) is int and low <= number <= high
 
     if expected is int and not is_count(value):
-        rule = f"a whole number from {low} to {high}"
+        rule = f"an integer from {low} to {high}"
     elif expected is float and not (type(value) in (int, float) and 0 < value < math.inf):
         rule = "a positive number"
     elif expected is bool and type(value) is not bool:
@@ -192,7 +192,7 @@ def _check_argument(name: str, value: Any, expected: Any) -> None:
         counts = range(1, _MOST_LAYERS + 1) if ... in sizes else (len(sizes),)
         is_sequence = isinstance(value, list | tuple) and len(value) in counts
         if not is_sequence or not all(map(is_count, value)):
-            rule = f"{count} whole numbers from {low} to {high}"
+            rule = f"{count} integers from {low} to {high}"
     if rule:
         raise ValueError(f"{name} must be {rule}, got {value!r}")
 

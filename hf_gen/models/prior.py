@@ -23,7 +23,7 @@ PriorName = Literal["standard", "gaussian", "mixture"]
 class LatentPrior(StrictModel):
     """Three densities of a code: N(0, I), a Gaussian of each latent, and a mixture of Gaussians.
 
-    A new one is N(0, I) whichever is asked; `hf_gen.evaluation.prior.fit_prior` fits the last two.
+    A new one is N(0, I) whichever is named; `hf_gen.evaluation.prior.fit_prior` fits the last two.
 
     Args:
         latent_shape: Channels, height and width of a code.
@@ -162,7 +162,7 @@ class LatentPrior(StrictModel):
     def _check_kind(self, kind: str) -> None:
         if kind not in self.kinds:
             raise ValueError(
-                f"kind must be one of {self.kinds}, got {kind!r}: choose one of them, or make a "
+                f"kind must be one of {self.kinds}, got {kind!r}: choose one of them, or create a "
                 "prior with num_components=10 for a mixture"
             )
 

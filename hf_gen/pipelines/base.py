@@ -79,7 +79,7 @@ class ImagePipeline(DiffusionPipeline):
         """
         # By its name, since this text also runs where there is no hf_gen.
         loading = importlib.import_module("hf_gen.pipelines.loading")
-        made: Self = loading.load(
+        pipeline: Self = loading.load(
             pretrained_model_name_or_path,
             revision,
             variant,
@@ -90,7 +90,7 @@ class ImagePipeline(DiffusionPipeline):
             pipeline_class=cls,
             components=components,
         )
-        return made
+        return pipeline
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
         """As diffusers does, without its warning that no modules should be kept in float32."""
@@ -114,7 +114,7 @@ class ImagePipeline(DiffusionPipeline):
     def save_config(
         self, save_directory: str | Path, push_to_hub: bool = False, **kwargs: Any
     ) -> None:
-        """Writes the index, and beside it one file with the source of this pipeline."""
+        """Writes the index, and one file with the source of this pipeline."""
         for name, network in self.components.items():
             clean_config(network, Path(save_directory, name))
         source = Path(inspect.getfile(self._saved_class())).read_text(encoding="utf-8")

@@ -42,7 +42,7 @@ def load(
 
     An autoencoder is an `AutoencoderKL`, an `AutoencoderTiny` or one of hf_gen's, at the root of a
     folder or in its folder `vae`, such as that of a StableDiffusionPipeline. Only JSON and
-    safetensors are downloaded and read: no code that is beside them is executed.
+    safetensors are downloaded and read: no code in the folder is executed.
 
     Args:
         name: A pipeline folder, a run folder that has one, a bundled model such as "conv-vae", or a
@@ -165,7 +165,7 @@ def _read_index(folder: Path) -> tuple[str, dict[str, Any], dict[str, str]]:
     resolution = arguments.get("resolution")
     if type(resolution) is not int or not 1 <= resolution <= _MAX_RESOLUTION:
         raise UserError(
-            f"the resolution in {folder / INDEX} must be a whole number from 1 to "
+            f"the resolution in {folder / INDEX} must be an integer from 1 to "
             f"{_MAX_RESOLUTION}, got {resolution!r}: export the pipeline again"
         )
     return class_name, arguments, subfolders

@@ -100,9 +100,9 @@ def _build_on_meta(
     image = torch.zeros(1, 3, resolution, resolution, device="meta")
     try:
         with _Limits(), torch.no_grad():
-            made = network(image).sample
-        if made.shape != image.shape:
-            raise ValueError(f"it makes {tuple(made.shape)} of {tuple(image.shape)}")
+            output = network(image).sample
+        if output.shape != image.shape:
+            raise ValueError(f"the output has shape {tuple(output.shape)}")
     except Exception as error:  # as above
         raise ValueError(f"it does not take images at resolution {resolution}: {error}") from error
     return network
@@ -118,17 +118,17 @@ class _Limits(TorchDispatchMode):
     def __torch_dispatch__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        made = function(*args, **(kwargs or {}))
+        output = function(*args, **(kwargs or {}))
         self._operations += 1
         if self._operations > _MAX_OPERATIONS:
             raise ValueError(f"it takes more than {_MAX_OPERATIONS:,} operations")
-        for tensor in tree_leaves(made):
+        for tensor in tree_leaves(output):
             if isinstance(tensor, Tensor) and tensor.numel() > _MAX_NUMBERS:
                 raise ValueError(
                     f"it has a tensor of {tensor.numel():,} numbers, and {_MAX_NUMBERS:,} are the "
                     "limit"
                 )
-        return made
+        return output
 
 
 def _read_weights(folder: Path, patterns: list[str]) -> dict[str, Tensor]:

@@ -44,7 +44,7 @@ class TranslationPipeline(ImagePipeline):
         domain_b: What the images of domain b are, such as "cartoon".
 
     Raises:
-        ValueError: If a generator was made for another resolution, or a domain has no name.
+        ValueError: If a generator is for another resolution, or a domain has no name.
     """
 
     source_name = "pipeline_hf_gen_translation"
@@ -167,9 +167,9 @@ class TranslationPipeline(ImagePipeline):
         at_once = _AT_ONCE_ON_A_CPU if device.type == "cpu" else _AT_ONCE
         larger = math.prod(pixels.shape[2:]) / self.config.resolution**2
         parts = pixels.split(max(int(at_once / larger), 1))
-        made = [
+        outputs = [
             # Convolutions are faster with channels last, and keep them so.
             generator(part.to(device, generator.dtype, memory_format=torch.channels_last)).sample
             for part in (self.progress_bar(parts) if len(pixels) > _AT_ONCE else parts)
         ]
-        return torch.cat(made).float().clamp(-1, 1)
+        return torch.cat(outputs).float().clamp(-1, 1)

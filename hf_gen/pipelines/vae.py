@@ -41,7 +41,7 @@ class VAEPipeline(ImagePipeline):
         prior: A `LatentPrior` fitted to its latents, for `sample`. Give it here: what is assigned
             to a pipeline afterwards is not saved with it.
         resolution: Height and width of its images in pixels.
-        default_prior: The one of `priors` that `sample` uses unless told otherwise. Default: the
+        default_prior: The one of `priors` that `sample` uses by default. Default: the
             last, which is the mixture where there is one.
         default_temperature: Its temperature, finite and at least 0.
 

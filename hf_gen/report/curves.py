@@ -102,7 +102,7 @@ def _draw_splits(
 ) -> list[float]:
     """Draws both splits, and returns the values without the first twentieth of each curve.
 
-    The first steps are so far off that the rest would be a flat line beside them.
+    The first steps are so far off that the rest would look like a flat line.
     """
     thin = {"color": style["color"], "linewidth": 0.8, "alpha": 0.5}
     settled: list[float] = []

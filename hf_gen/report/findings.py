@@ -1,4 +1,4 @@
-"""What the metrics of several runs say, in sentences: each follows from the numbers it names."""
+"""Findings in words, from the metrics of several runs: each follows from the numbers it names."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from hf_gen.report.run import EvaluatedRun
 _CLOSE = 0.01
 
 
-def autoencoder_verdict(runs: Sequence[EvaluatedRun]) -> str:
+def autoencoder_summary(runs: Sequence[EvaluatedRun]) -> str:
     """Two sentences: whose reconstructions are closest to the test images, and whose samples."""
     return " ".join(
         ranking(runs, "psnr", "of reconstructions")
@@ -18,7 +18,7 @@ def autoencoder_verdict(runs: Sequence[EvaluatedRun]) -> str:
     )
 
 
-def translation_verdict(runs: Sequence[EvaluatedRun]) -> str:
+def translation_summary(runs: Sequence[EvaluatedRun]) -> str:
     """Two sentences: whose translations are closest to real images, and where mode collapses."""
     collapsed = [
         f"{run.bold} ({' to '.join(run.domain_names(direction))})"

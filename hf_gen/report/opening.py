@@ -1,4 +1,4 @@
-"""What a report begins with: its verdict in sentences and pictures, and the runs by name."""
+"""The beginning of a report: a summary in text and pictures, and the runs by name."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -40,7 +40,7 @@ def draw(
 
 
 def opening(data: str, runs: Runs, draw: Draw) -> list[str]:
-    """The verdict on runs measured on the same images, in two sentences and two pictures.
+    """The summary of runs measured on the same images, in two sentences and two pictures.
 
     Args:
         data: What they were measured on.
@@ -51,7 +51,7 @@ def opening(data: str, runs: Runs, draw: Draw) -> list[str]:
     if isinstance(runs[0].recipe, VAERecipe):
         return [
             f"## Autoencoders: {as_text(data)}",
-            findings.autoencoder_verdict(runs),
+            findings.autoencoder_summary(runs),
             draw(
                 "reconstructions",
                 f"A row of test images, and below it the reconstructions by {names}, a row each",
@@ -68,8 +68,8 @@ def opening(data: str, runs: Runs, draw: Draw) -> list[str]:
             f"back by {names}, two rows each"
         )
         pictures.append(draw(f"translations-{direction}", shows, translations, runs, direction))
-    verdict = findings.translation_verdict(runs)
-    return [f"## Translation: {as_text(data)}", verdict, *pictures]
+    summary = findings.translation_summary(runs)
+    return [f"## Translation: {as_text(data)}", summary, *pictures]
 
 
 def overview(runs: Runs, left_out: dict[str, str]) -> list[str]:

@@ -20,7 +20,7 @@ from hf_gen.runs.folder import RunFolder
 Budget = Literal["small", "full"]
 SCRIPT = Path(__file__).parents[2] / "train_accelerate.py"
 _POLL = 0.5
-# Seconds that each took on one core with the small budget, for the estimate of the time left.
+# Seconds of each on one core with the small budget, for the estimate of the time left.
 _SECONDS = {
     "conv-vae": 101,
     "conv-vae-maxpool": 125,

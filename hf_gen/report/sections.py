@@ -37,7 +37,7 @@ _OF_KL = (
 _SAMPLES = ("frechet_distance", "kernel_distance", "precision", "recall", "coverage", "diversity")
 _TRANSLATIONS = {
     "": (*_SAMPLES, "near_duplicates"),
-    "Beside inputs and ground truth (images in [-1, 1]):": (
+    "Compared with inputs and ground truth (images in [-1, 1]):": (
         "cycle_l1",
         "paired_l1",
         "paired_perceptual",
@@ -46,10 +46,10 @@ _TRANSLATIONS = {
         *FACTORS,
         *CONTINUOUS,
     ),
-    "Share of faces of which a factor is predicted alike from input and translation:": tuple(
+    "Agreement: share of faces with one predicted factor for input and translation:": tuple(
         f"agreement/{name}{end}" for name in FACTORS for end in ("", "_chance")
     ),
-    "The same of ground-truth pairs, the most to expect:": tuple(
+    "The same for ground-truth pairs, an upper bound:": tuple(
         f"agreement/{name}_ceiling" for name in FACTORS
     ),
 }
@@ -146,7 +146,7 @@ def _latent_sections(runs: Runs, draw: Draw) -> list[str]:
     parts = []
     dense = [run for run in runs if isinstance(run.recipe.model, DenseVAEConfig)]
     for family in _families(dense, "model.latent_channels"):
-        parts += ["## How many latents", _rankings(family, ("negative_elbo", "psnr", "mig"))]
+        parts += ["## Number of latents", _rankings(family, ("negative_elbo", "psnr", "mig"))]
         for run in family:
             parts.append(f"{run.bold}:")
             name = re.sub(r"[^\w.-]", "-", run.name)

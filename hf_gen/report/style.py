@@ -58,10 +58,10 @@ _lock = threading.Lock()
 
 
 def save(path: Path, draw: Callable[[], Figure]) -> None:
-    """Draws a figure once per theme, as `path` and, with "-dark" after its stem, beside it.
+    """Draws a figure once per theme, as `path` and, with "-dark" after its stem.
 
     Args:
-        path: A PNG file; its folder is made.
+        path: A PNG file; its folder is created.
         draw: Makes the figure, within the theme's settings.
 
     Raises:

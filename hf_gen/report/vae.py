@@ -97,12 +97,12 @@ def interpolations(runs: Sequence[EvaluatedRun], count: int) -> Figure:
 def reconstruction_rows(runs: Sequence[EvaluatedRun], count: int = COLUMNS) -> list[Row]:
     """The rows of `reconstructions`."""
     real = runs[0].images(count)
-    made = [run.pipeline.reconstruct(real, output_type="pt").cpu() for run in runs]
+    reconstructed = [run.pipeline.reconstruct(real, output_type="pt").cpu() for run in runs]
     rows: list[Row] = []
     for start in range(0, len(real), COLUMNS):
         line = slice(start, start + COLUMNS)
         rows.append(Row("real", real[line], heading=" " if rows else ""))
-        for run, images in zip(runs, made, strict=True):
+        for run, images in zip(runs, reconstructed, strict=True):
             detail = "" if start else run.fact("psnr", "PSNR {:.1f} dB")
             rows.append(Row(run.name, images[line], detail))
     return rows
@@ -120,11 +120,11 @@ def sample_rows(
         chosen = [prior for prior in run.pipeline.priors if prior in priors]
         for prior in chosen if priors else (None,):
             draw = partial(run.pipeline.sample, count, torch.Generator().manual_seed(seed), "pt")
-            made = (draw(prior) if prior else draw()).cpu()
+            generated = (draw(prior) if prior else draw()).cpu()
             group = f"samples/{prior}" if prior else "samples"
             detail = run.fact(f"{group}/frechet_distance", _FRECHET)
             label = f"{run.name}, {PRIORS[prior]} prior" if prior else run.name
-            rows += [Row(label, images, detail) for images in made.split(COLUMNS)]
+            rows += [Row(label, images, detail) for images in generated.split(COLUMNS)]
     return rows
 
 
@@ -215,7 +215,7 @@ def walk(
     frozen: Sequence[int] = (),
 ) -> Tensor:
     """Two real images and 8 decoded ones between them, (10, 3, height, width)."""
-    made = run.pipeline.interpolate(
+    generated = run.pipeline.interpolate(
         first, second, _STEPS, method, output_type="pt", frozen_dims=frozen
     )
-    return torch.cat((first, made.cpu(), second))
+    return torch.cat((first, generated.cpu(), second))

@@ -173,7 +173,7 @@ class RunFolder:
         atomic_write_text(self.path / "timing.json", content + "\n")
 
     def seconds(self) -> float:
-        """How long the run was trained, evaluations along the way included."""
+        """How long the run was trained, including evaluations."""
         file = self.path / "timing.json"
         seconds = read_json(file).get("training_seconds") if file.exists() else 0.0
         if not isinstance(seconds, int | float):

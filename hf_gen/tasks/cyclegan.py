@@ -34,7 +34,7 @@ class CycleGANTask:
         device: Where the image pools are kept.
 
     Raises:
-        UserError: If the networks cannot be made or cannot take the resolution.
+        UserError: If the networks cannot be built or cannot take the resolution.
     """
 
     def __init__(self, recipe: CycleGANRecipe, device: torch.device) -> None:

@@ -100,7 +100,7 @@ class VAETask:
         device: Where it will be trained.
 
     Raises:
-        UserError: If the network cannot be made or loaded, or cannot take the resolution or the
+        UserError: If the network cannot be built or loaded, or cannot take the resolution or the
             likelihood.
     """
 

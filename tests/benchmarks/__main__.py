@@ -1,9 +1,9 @@
-"""`python -m tests.benchmarks`: hf_gen beside others and within its limits, measured in turn.
+"""`python -m tests.benchmarks`: hf_gen against baselines and limits, measured in turn.
 
 `pip install -e ".[benchmarks]"` first brings pythae; without it its rows are left
-out. `--record` writes the ratios to results.json and docs/benchmarks.md. `--compare` shows beside
+out. `--record` writes the ratios to results.json and docs/benchmarks.md. `--compare` shows next to
 each ratio the recorded one, in red where it has fallen by more than 15 %. Everything takes a
-quarter of an hour on two idle cores. `demo`, `exported`, `faces`, `hub` and `on_paper` beside this
+quarter of an hour on two idle cores. `demo`, `exported`, `faces`, `hub` and `on_paper` next to this
 file are run by themselves.
 """
 

@@ -74,7 +74,7 @@ def _first_step() -> float:
             if training.poll() is not None:
                 raise RuntimeError("the training ended before its first step")
             time.sleep(0.01)
-        took = time.perf_counter() - began
+        seconds = time.perf_counter() - began
         training.kill()
         training.wait()
-        return took
+        return seconds

@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks.decoding FOLDER`: two processes that decode a dataset, beside one.
+"""`python -m tests.benchmarks.decoding FOLDER`: two processes that decode a dataset, against one.
 
 Each process has one core and one thread, and starts when everything is imported.
 """

@@ -1,6 +1,6 @@
 """`python -m tests.benchmarks.demo`: how soon the demo responds, its memory, and a crowd.
 
-Each number is of a fresh `python app.py` on this machine; nothing else should run beside it.
+Each number is of a fresh `python app.py` on this machine; nothing else should run at the same time.
 """
 
 import os

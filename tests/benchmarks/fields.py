@@ -57,13 +57,13 @@ class Field:
             what, one = f"{self.title}: {mine}", results[mine]
             for other in (other for other in self.others if other in results):
                 same = f"{other}, bf16"
-                beside = same if mine.endswith("bf16") and same in results else other
-                two = results[beside]
+                baseline = same if mine.endswith("bf16") and same in results else other
+                two = results[baseline]
                 values = median(one.speeds), median(two.speeds)
-                yield row(what, beside, ratios(one, two), values, "images a second")
+                yield row(what, baseline, ratios(one, two), values, "images a second")
             if self.milliseconds is not None:
-                took = [1000 / speed for speed in one.speeds]
-                yield bounded(what, self.milliseconds, took, "ms")
+                times = [1000 / speed for speed in one.speeds]
+                yield bounded(what, self.milliseconds, times, "ms")
 
 
 def _pipeline(task: str, model: str, batch: int, steps: int, limit: float | None = None) -> Field:

@@ -1,4 +1,4 @@
-"""What a bundled model responds: hf_gen's pipelines beside its networks called plainly.
+"""What a bundled model responds: hf_gen's pipelines against its networks called directly.
 
 Plainly is: tensors and weights as they are, with gradients on, as after `from_pretrained`.
 """
@@ -43,8 +43,8 @@ def ours(steps: int, task: str, batch: str) -> None:
 def at_64(steps: int, model: str, batch: str) -> None:
     """`face-vae`, or the reports' network at the size of its images.
 
-    Freed memory stays with the process, as in a training: otherwise the heap's layout decides, by
-    luck and for as long as the process lives, whether every buffer comes new from the system.
+    Freed memory stays with the process, as in a training: otherwise the layout of the heap decides
+    for the life of the process whether every buffer is requested from the system again.
     """
     keep_freed_memory()
     made = load("face-vae") if model == "face-vae" else VAEPipeline(ConvVAE(64), resolution=64)

@@ -50,7 +50,7 @@ def work(name: str, batch: int) -> Work:
 
 
 def all_reduce(gradients: float, processes: int) -> float:
-    """Seconds of rings that add up gradients, one after the other, with nothing beside them."""
+    """Seconds of rings that add up gradients, one after the other, with nothing in parallel."""
     if processes == 1:
         return 0.0
     rate, hop = LINKS[processes]

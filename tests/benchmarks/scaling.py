@@ -1,4 +1,4 @@
-"""A training in two processes with a core each, beside one process on one core.
+"""A training in two processes with a core each, against one process on one core.
 
 Both take as many images a step. The two are started by `accelerate launch` and use gloo.
 """

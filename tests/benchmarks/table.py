@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-HEAD = "| what | beside | ratio | each |\n|---|---|---|---|"
+HEAD = "| what | baseline | ratio | each |\n|---|---|---|---|"
 BEGIN, END = "<!-- benchmarks -->\n", "<!-- end of benchmarks -->\n"
 FALLEN = 0.85
 NOISY = 2.0
@@ -15,19 +15,19 @@ Row = Mapping[str, Any]
 
 
 def row(
-    what: str, beside: str, ratios: list[float], values: tuple[float, float], unit: str
+    what: str, baseline: str, ratios: list[float], values: tuple[float, float], unit: str
 ) -> dict[str, Any]:
-    """One thing beside another.
+    """One ratio to a baseline.
 
     Args:
         what: Of hf_gen.
-        beside: What others do, or a limit.
+        baseline: The contender, or a limit.
         ratios: Round by round; larger is better.
         values: Of the two, in `unit`.
         unit: Such as images a second.
     """
     ratio = {"median": median(ratios), "lowest": min(ratios), "highest": max(ratios)}
-    return {"what": what, "beside": beside, "ratio": ratio, "values": [*values], "unit": unit}
+    return {"what": what, "baseline": baseline, "ratio": ratio, "values": [*values], "unit": unit}
 
 
 def bounded(what: str, limit: float, measured: list[float], unit: str) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def bounded(what: str, limit: float, measured: list[float], unit: str) -> dict[s
 
 def name_of(row: Row) -> str:
     """The key of a row in the record."""
-    return f"{row['what']} / {row['beside']}"
+    return f"{row['what']} / {row['baseline']}"
 
 
 def line(row: Row) -> str:
@@ -46,7 +46,7 @@ def line(row: Row) -> str:
     ratio, (mine, other) = row["ratio"], row["values"]
     is_noisy = ratio["highest"] > NOISY * ratio["lowest"]  # then a median says nothing
     return (
-        f"| {row['what']} | {row['beside']} "
+        f"| {row['what']} | {row['baseline']} "
         f"| {'noisy' if is_noisy else format(ratio['median'], '.2f')} "
         f"({ratio['lowest']:.2f} to {ratio['highest']:.2f}) "
         f"| {mine:,.4g} to {other:,.4g} {row['unit']} |"
@@ -59,7 +59,7 @@ def has_fallen(now: Row, before: Row | None) -> bool:
 
 
 def compared(now: Row, before: Row | None) -> str:
-    """A row of the table with the recorded ratio beside it, in red where it has fallen."""
+    """A row of the table with the recorded ratio, in red where it has fallen."""
     note = "not recorded" if before is None else f"recorded {before['ratio']['median']:.2f}"
     shown = f"{line(now)} ({note})"
     return _RED.format(shown) if has_fallen(now, before) else shown

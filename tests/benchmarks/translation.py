@@ -1,4 +1,4 @@
-"""The report's CycleGAN at 64x64: our step beside one by the book.
+"""The report's CycleGAN at 64x64: our step against one by the book.
 
 By the book each loss has its own forward passes, in networks of PyTorch's layers alone, and images
 have their channels first. Without image pools, so that both compute the same.

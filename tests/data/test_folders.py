@@ -97,7 +97,7 @@ def archive(root: Path) -> None:
     shutil.move(made, root)
 
 
-def archive_beside_images(root: Path) -> None:
+def archive_among_images(root: Path) -> None:
     others = fill(root.with_name("made"), seed=OTHERS)
     shutil.make_archive(str(fill(root) / "made"), "zip", others)
 
@@ -130,7 +130,7 @@ def saved_to_disk(root: Path) -> None:
         (links, ["1 broken link"]),
         (no_extensions, ["1 without an extension"]),
         (archive, ["1 .txt"]),
-        (archive_beside_images, ["1 .zip"]),
+        (archive_among_images, ["1 .zip"]),
         (saved_to_disk, []),
     ],
 )
@@ -148,7 +148,7 @@ def test_all_images_of_a_folder_and_no_others_are_taken(
 
 
 @pytest.mark.parametrize("make", [fill, saved_to_disk])
-def test_any_spelling_of_a_path_will_do(
+def test_equivalent_paths_are_accepted(
     tmp_path: Path, load: Any, monkeypatch: pytest.MonkeyPatch, make: Make
 ) -> None:
     make(tmp_path / "set")

@@ -131,7 +131,7 @@ def test_an_error_of_the_reader_leaves_nothing_that_is_read(tmp_path: Path) -> N
     assert all(path.name.startswith(".") for path in folders(tmp_path))
 
 
-def test_a_split_without_images_is_refused(tmp_path: Path) -> None:
+def test_a_split_without_images_raises(tmp_path: Path) -> None:
     for expected in (0, None, 5):
         with pytest.raises(UserError, match=r"set \(train\) holds no images"):
             decoded(Source([], expected), tmp_path)

@@ -154,7 +154,7 @@ def test_what_does_not_fit_is_decoded_again(tmp_path: Path, change: str) -> None
     assert content(tmp_path / "cache") == content(tmp_path / "expected")
 
 
-def test_many_images_take_no_memory_and_a_kill_loses_little(
+def test_memory_is_constant_in_the_number_of_images_and_a_kill_loses_little(
     tmp_path: Path, injected: Callable[[str, int], None]
 ) -> None:
     cache = tmp_path / "cache"

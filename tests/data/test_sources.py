@@ -69,10 +69,10 @@ def test_of_several_image_columns_one_is_chosen(tmp_path: Path, load: Any) -> No
         write_parquet(tmp_path / "set" / f"{split}.parquet", **columns)
     with pytest.raises(UserError, match=r"image columns are left, right .*--image-column"):
         load(tmp_path / "set")
-    for wish in ("age", "middle"):
-        message = f"no image column '{wish}': its image columns are left, right"
+    for column in ("age", "middle"):
+        message = f"no image column '{column}': its image columns are left, right"
         with pytest.raises(UserError, match=message):
-            load(tmp_path / "set", image_column=wish)
+            load(tmp_path / "set", image_column=column)
     for seed, column in enumerate(["left", "right"]):
         check(load(tmp_path / "set", image_column=column), noise(4, seed), noise(4, seed))
 
@@ -111,7 +111,7 @@ def test_when_streaming_the_first_images_are_taken_whatever_the_cache_holds(
     assert shown(streamed.train) != shown(chosen.train)
 
 
-def test_pixels_are_kept_between_loads_until_a_file_changes(tmp_path: Path, load: Any) -> None:
+def test_pixels_are_cached_until_a_file_changes(tmp_path: Path, load: Any) -> None:
     folder = train_and_test(tmp_path / "set", 4)
     original, changed = noise(4), noise(5, 2)
 

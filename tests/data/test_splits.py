@@ -27,7 +27,7 @@ def test_five_percent_of_the_images_are_each_split(names: Sequence[str]) -> None
     assert sorted(place for split in splits.values() for place in split) == list(range(2000))
     # 100, and five standard deviations of a binomial count.
     assert all(abs(len(splits[name]) - 100) < 49 for name in names)
-    # Where an image is decides neither what is beside it nor what else is split off.
+    # Where an image is decides neither which other images there are nor what else is split off.
     for name in names:
         assert splits[name] == places(HASHES, name)[name]
         half = places(HASHES[999::-1], *names)[name]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 HUB_MODEL = "tester/tiny-faces"
 SIZES = {"desktop": (1360, 900), "phone": (390, 844)}
-# The tests beside it may use the same core.
+# Tests that run at the same time may use the same core.
 PATIENCE = 60.0
 # What the browser logs about an upload that the server refuses.
 REFUSED = ("Failed to load resource", "Response")

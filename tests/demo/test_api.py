@@ -111,15 +111,15 @@ def test_a_face_is_translated_with_its_cycle_reconstruction(client: Client, demo
     expected = [faces[0] for faces in pipeline.cycle(face, "b_to_a")]
     assert [image(made), image(back)] == [enlarge(one).tobytes() for one in expected]
     error = np.asarray(face, np.float64) - np.asarray(expected[1], np.float64)
-    assert measured["cycle_error"] == pytest.approx(abs(error).mean() / 127.5, abs=1e-3)
+    assert measured["cycle_l1"] == pytest.approx(abs(error).mean() / 127.5, abs=1e-3)
 
 
 @pytest.mark.parametrize(
     ("endpoint", "arguments", "words"),
     [
         ("/sample", ["none"], "There is no model 'none': choose one of"),
-        ("/sample", ["conv-vae", 400], "Count must be a whole number from 1 to 36, got 400"),
-        ("/sample", ["conv-vae", 4, -1], "Seed must be a whole number from 0"),
+        ("/sample", ["conv-vae", 400], "Count must be an integer from 1 to 36, got 400"),
+        ("/sample", ["conv-vae", 4, -1], "Seed must be an integer from 0"),
         ("/sample", ["conv-vae", 4, 0, "standard", -2], "temperature must be a finite number"),
         ("/sample", ["runs/lambda10"], "does not reconstruct and sample"),
         ("/translate", [handle_file(FACE), "conv-vae"], "does not translate"),
@@ -139,7 +139,7 @@ def test_a_face_is_translated_with_its_cycle_reconstruction(client: Client, demo
         (
             "/interpolate",
             [handle_file(FACE), handle_file(OTHER), "conv-vae", 3, "linear", ["x"]],
-            "Frozen_dims must be whole numbers, got ['x']: try [0, 3]",
+            "Frozen_dims must be integers, got ['x']: try [0, 3]",
         ),
     ],
 )

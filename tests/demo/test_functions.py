@@ -102,7 +102,7 @@ def test_an_error_map_is_black_where_images_agree_and_pale_where_they_differ() -
     assert set(error_map(black, white).getdata()) == {(252, 255, 164)}
 
 
-def test_enlarged_pixels_are_whole() -> None:
+def test_images_are_enlarged_by_integer_factors() -> None:
     image = Image.fromarray(np.arange(48, dtype=np.uint8).reshape(4, 4, 3))
     large = np.asarray(enlarge(image, 10))
     assert large.shape == (8, 8, 3)

@@ -79,7 +79,7 @@ def exact(a: Tensor, b: Tensor) -> tuple[ModelMixin, ModelMixin]:
 
 
 @pytest.mark.parametrize("order", [("anime", "cartoon"), ("cartoon", "anime")])
-def test_counterparts_agree_up_to_the_ceiling_and_other_faces_by_chance(
+def test_ground_truth_pairs_agree_at_the_ceiling_and_random_pairs_at_chance(
     order: tuple[str, str], faces: dict[str, Pixels], cache_dir: Path
 ) -> None:
     domains = {style: faces[style] for style in order}

@@ -107,7 +107,7 @@ def test_factors_that_share_a_latent_or_have_two_are_told_apart(factors: dict[st
     assert spread["mig"] == pytest.approx(0, abs=1e-9)
 
 
-def test_mig_of_a_latent_and_its_noisy_copy_is_what_the_noise_costs() -> None:
+def test_mig_of_a_latent_and_its_noisy_copy_is_their_difference_in_information() -> None:
     truth = torch.arange(COUNT) % 4
     flipped = torch.rand(COUNT, generator=torch.Generator().manual_seed(0)) < 0.3
     copy = torch.where(flipped, (truth + 1) % 4, truth)

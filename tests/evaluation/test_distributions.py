@@ -97,7 +97,7 @@ def test_a_shift_moves_the_frechet_distance_by_its_square() -> None:
     assert distance == pytest.approx(16 * 0.3**2, abs=1e-6)
 
 
-def test_a_set_is_as_good_as_itself() -> None:
+def test_a_set_compared_with_itself_has_the_best_scores() -> None:
     real = normal(100, 30, 0)
     scores = compare_sets(real, real)
     assert scores.keys() == NAMES
@@ -106,7 +106,7 @@ def test_a_set_is_as_good_as_itself() -> None:
     assert scores["precision"] == scores["recall"] == scores["coverage"] == 1
 
 
-def test_single_precision_costs_nothing_but_its_rounding() -> None:
+def test_single_precision_differs_by_rounding_only() -> None:
     real, made = unit(80, 20, 0), unit(80, 20, 1, offset=0.2)
     exact, rounded = compare_sets(real, made), compare_sets(real.float(), made.float())
     assert rounded == pytest.approx(exact, rel=1e-4, abs=1e-5)

@@ -30,7 +30,7 @@ def test_posteriors_equal_to_the_prior_hold_no_information() -> None:
         assert results[name] == pytest.approx(0, abs=1e-12)
 
 
-def test_posteriors_far_apart_tell_all_images_apart_and_no_more() -> None:
+def test_the_mutual_information_of_distant_posteriors_is_log_of_the_images() -> None:
     mean = 100 * torch.arange(60.0)[:, None] * torch.ones(1, 3)
     results = evaluate_latents(mean, torch.zeros_like(mean))
     assert results["mutual_information"] == pytest.approx(math.log(60), abs=1e-9)

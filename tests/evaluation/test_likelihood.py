@@ -120,7 +120,7 @@ def test_bits_are_those_of_eight_bit_pixels() -> None:
     assert nats["bits_per_dimension"] == pytest.approx(expected)
 
 
-def test_a_posterior_that_is_the_prior_costs_nothing() -> None:
+def test_the_kl_of_the_prior_is_zero() -> None:
     vae = DenseVAE(SIZE, hidden=(4,), latent_channels=2)
     for parameter in vae.parameters():
         parameter.data.zero_()

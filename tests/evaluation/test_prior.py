@@ -55,7 +55,7 @@ def test_the_gaussian_has_the_mean_and_the_deviation_of_each_latent() -> None:
     assert error.abs().max() < 4.5  # standard errors
 
 
-def test_the_mixture_finds_two_crowds_in_their_shares() -> None:
+def test_the_mixture_recovers_two_clusters_and_their_weights() -> None:
     codes = two_crowds(2_000)
     prior = fit_prior(codes, 2)
     assert prior.kinds == ("standard", "gaussian", "mixture")

@@ -105,7 +105,7 @@ def test_statistics_are_cached_until_the_images_or_the_extractor_change(tmp_path
     assert len(list(tmp_path.glob("reference-*/"))) == 3
 
 
-def test_a_cache_that_cannot_be_written_costs_no_result(tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_does_not_fail_the_evaluation(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("text")
     found = reference(real_faces(), feature_extractor(), tmp_path / "file" / "cache")
     assert same(found, known())

@@ -43,7 +43,7 @@ def scores_of(translations: Tensor) -> dict[str, float]:
     return evaluate_translations(translations, known(), feature_extractor())
 
 
-def test_other_faces_of_the_domain_score_like_it() -> None:
+def test_other_images_of_the_domain_have_nearly_the_best_scores() -> None:
     scores = scores_of(OTHERS)
     assert scores.keys() == SET_SCORES
     assert scores["diversity"] == pytest.approx(1, abs=0.1)
@@ -126,7 +126,7 @@ def equal() -> TranslationEvaluator:
     return TranslationEvaluator(patches(), patches())
 
 
-def test_the_identity_on_equal_domains_is_as_good_as_it_gets(equal: TranslationEvaluator) -> None:
+def test_the_identity_on_equal_domains_has_the_best_scores(equal: TranslationEvaluator) -> None:
     scores = equal(pipeline(Affine(), Affine()))
     assert scores.keys() == {f"{way}/{name}" for way in DIRECTIONS for name in NAMES} | {
         "kernel_distance"

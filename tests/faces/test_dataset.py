@@ -101,7 +101,7 @@ def test_every_value_of_a_factor_shows(factor, style):
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_width_and_tilt_show(style):
+def test_width_and_tilt_change_the_drawing(style):
     assert difference(PLAIN, replace(PLAIN, face_width=1.1), style) > 3
     assert difference(PLAIN, replace(PLAIN, head_tilt=8.0), style) > 3
     assert difference(PLAIN, replace(PLAIN, variation=PLAIN.variation + 1), style) > 1

@@ -125,12 +125,12 @@ def test_a_pushed_space_preloads_its_models_and_contains_nothing_private(
 
 def test_models_that_do_not_exist_stop_the_push(loopback_hub: LoopbackHub, api: HfApi) -> None:
     loopback_hub.create("tester/pickle", files={"config.json": b"{}", "model.bin": b"pickle"})
-    for name, sentence in (
+    for name, message in (
         ("tester/nothing", "tester/nothing does not exist, or the token has no access"),
         ("no good name", "'no good name' is not a repository id"),
         ("tester/pickle", "tester/pickle holds no model that the demo shows"),
     ):
-        with pytest.raises(UserError, match=re.escape(sentence)):
+        with pytest.raises(UserError, match=re.escape(message)):
             push_space(SPACE, [name], False, api)
     assert not loopback_hub.exists(SPACE, "space")
 

@@ -22,7 +22,7 @@ NAME = "tester/model"
         ("space", f"sdk: gradio\nshort_description: {'long ' * 20}", "short_description"),
     ],
 )
-def test_an_invalid_card_is_refused(
+def test_an_invalid_card_raises(
     loopback_hub: LoopbackHub, repo_type: RepoType, header: str, error: str
 ) -> None:
     loopback_hub.create(NAME, repo_type)

@@ -142,7 +142,7 @@ def test_no_convolution_of_a_generator_pads_with_zeros() -> None:
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
 @pytest.mark.parametrize("blocks", [0, 1])
-def test_the_map_and_the_patch_have_the_size_that_is_told(layers: int, blocks: int) -> None:
+def test_the_map_and_the_patch_have_the_documented_size(layers: int, blocks: int) -> None:
     torch.manual_seed(0)
     network = PatchDiscriminator(2, layers, blocks, spectral_norm=False, statistics=False)
     smallest = 3 * 2**layers
@@ -242,7 +242,7 @@ def test_scoring_in_eval_mode_changes_nothing() -> None:
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
 
-def test_images_that_a_network_cannot_take_are_refused() -> None:
+def test_images_that_a_network_cannot_take_raise() -> None:
     refused: list[tuple[str, Network, Tensor]] = [
         (
             "the height of an image must be a multiple of 4",
@@ -261,6 +261,6 @@ def test_images_that_a_network_cannot_take_are_refused() -> None:
         (r"height, width\), got \(3, 16, 16\)", small("instance"), images()[0]),
         (r"got \(3, 1, 16, 16\)", small("resize, none"), images()[:, :1]),
     ]
-    for sentence, network, pixels in refused:
-        with pytest.raises(ValueError, match=sentence):
+    for message, network, pixels in refused:
+        with pytest.raises(ValueError, match=message):
             network(pixels)

@@ -133,7 +133,7 @@ def test_loaded_networks_are_bit_identical_in_another_process(
     made = load_file(tmp_path / "made.safetensors")
     assert made.keys() == expected.keys()
     for name, value in made.items():
-        # A spectral norm is computed anew: its last bit depends on where in memory weights are.
+        # A spectral norm is computed again: its last bit depends on where in memory weights are.
         tolerance = 1e-6 if name == "cyclegan.PatchDiscriminator" else 0
         torch.testing.assert_close(value, expected[name], rtol=0, atol=tolerance)
 
@@ -157,18 +157,18 @@ def test_diffusers_own_options_of_loading_work(tmp_path: Path) -> None:
     [
         (ConvVAE, {"sample_size": 30}, "a multiple of 4 with strides .*got 30: try 28 or 32"),
         (ConvVAE, {"sample_size": 3}, "sample_size must be a multiple of 4 .*got 3: try 4"),
-        (ConvVAE, {"sample_size": 0}, "sample_size must be a whole number from 1 to 4096, got 0"),
-        (ConvVAE, {"sample_size": 32.0}, "sample_size must be a whole number .*got 32.0"),
-        (ConvVAE, {"filters": ()}, "filters must be one or more whole numbers .*got "),
-        (ConvVAE, {"filters": (1,) * 65}, "filters must be one or more whole numbers"),
+        (ConvVAE, {"sample_size": 0}, "sample_size must be an integer from 1 to 4096, got 0"),
+        (ConvVAE, {"sample_size": 32.0}, "sample_size must be an integer .*got 32.0"),
+        (ConvVAE, {"filters": ()}, "filters must be one or more integers .*got "),
+        (ConvVAE, {"filters": (1,) * 65}, "filters must be one or more integers"),
         (ConvVAE, {"filters": (64,)}, "must have the same length, got 1, 2 and 2"),
-        (ConvVAE, {"filters": (64, 0)}, "filters must be one or more whole numbers from 1"),
+        (ConvVAE, {"filters": (64, 0)}, "filters must be one or more integers from 1"),
         (ConvVAE, {"filters": 64}, "filters must be .*got 64"),
         (ConvVAE, {"kernel_sizes": (4, 3)}, "kernel_sizes must be odd, got 4: try 5"),
         (ConvVAE, {"downsample": "average"}, "one of stride, max_pool, got 'average'"),
         (ConvVAE, {"likelihood_scale": 0.0}, "likelihood_scale must be a positive number, got 0"),
         (ConvVAE, {"likelihood_scale": math.nan}, "likelihood_scale must be .*got nan"),
-        (DenseVAE, {"latent_channels": True}, "latent_channels must be a whole number .*got True"),
+        (DenseVAE, {"latent_channels": True}, "latent_channels must be an integer .*got True"),
         (DenseVAE, {"likelihood": None}, "likelihood must be one of .*got None"),
         (PatchVAE, {"num_blocks": (0, -1)}, "num_blocks must be .* from 0 to 64"),
         (PatchVAE, {"num_blocks": (1,)}, "a number for each of the 2 filters"),
@@ -194,8 +194,8 @@ def test_diffusers_own_options_of_loading_work(tmp_path: Path) -> None:
         (ResnetGenerator, {"normalization": ["none"]}, "normalization must be one of"),
         (PatchDiscriminator, {"num_layers": 0}, "num_layers must be at least 1, got 0$"),
         (PatchDiscriminator, {"spectral_norm": 1}, "spectral_norm must be true or false, got 1$"),
-        (LatentPrior, {"num_components": 10**9}, "num_components must be a whole number from 0"),
-        (LatentPrior, {"latent_shape": [50]}, "latent_shape must be 3 whole numbers .*got .50.$"),
+        (LatentPrior, {"num_components": 10**9}, "num_components must be an integer from 0"),
+        (LatentPrior, {"latent_shape": [50]}, "latent_shape must be 3 integers .*got .50.$"),
         (LatentPrior, {"latent_shape": [50, 1, 1.5]}, "from 1 to 4096"),
         (LatentPrior, {"latent_shape": "abc"}, "got 'abc'"),
     ],

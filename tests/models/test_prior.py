@@ -82,7 +82,7 @@ def test_samples_of_a_component_have_its_covariance() -> None:
     torch.testing.assert_close(flat.T.cov(), covariance, rtol=0.03, atol=0.03)
 
 
-def test_a_new_prior_is_standard_normal_whichever_is_asked() -> None:
+def test_a_new_prior_is_standard_normal_for_every_kind() -> None:
     prior = LatentPrior(SHAPE, 5)
     codes = torch.randn(20, *SHAPE, generator=seeded())
     standard = prior.log_prob(codes, "standard")
@@ -92,7 +92,7 @@ def test_a_new_prior_is_standard_normal_whichever_is_asked() -> None:
         assert torch.equal(prior.sample(9, kind, seeded()), prior.sample(9, "standard", seeded()))
 
 
-def test_what_was_fitted_is_what_can_be_asked() -> None:
+def test_the_kinds_are_the_fitted_ones() -> None:
     assert fitted(2).kinds == ("standard", "gaussian", "mixture")
     assert fitted(0).kinds == ("standard", "gaussian")
 
@@ -148,7 +148,7 @@ def test_a_temperature_scales_within_the_components() -> None:
 
 @pytest.mark.parametrize("num_components", [0, 4])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
-def test_a_prior_comes_back_to_the_bit(
+def test_a_saved_prior_is_loaded_bit_identically(
     tmp_path: Path, num_components: int, dtype: torch.dtype
 ) -> None:
     prior = fitted(num_components).to(dtype)
@@ -182,7 +182,7 @@ def test_half_precision_moves_the_codes_by_its_rounding_only(tmp_path: Path) -> 
         torch.testing.assert_close(nats, prior.log_prob(exact, kind), rtol=0, atol=0.1)
 
 
-def test_what_cannot_be_done_is_a_sentence() -> None:
+def test_what_cannot_be_done_is_a_clear_error() -> None:
     prior, unmixed = fitted(), fitted(0)
     refused: list[tuple[str, Callable[[], object]]] = [
         ("count must be at least 1, got 0", lambda: prior.sample(0)),
@@ -197,6 +197,6 @@ def test_what_cannot_be_done_is_a_sentence() -> None:
             lambda: prior.log_prob(torch.zeros(1, 6, 1, 1)),
         ),
     ]
-    for sentence, call in refused:
-        with pytest.raises(ValueError, match=sentence):
+    for message, call in refused:
+        with pytest.raises(ValueError, match=message):
             call()

@@ -61,7 +61,7 @@ def test_the_transforms_of_torch_func_go_through_a_network(name: str) -> None:
 @pytest.mark.parametrize(
     "shape", [(1, 3, 17, 17), (1, 3, 32, 32), (1, 3, 16, 12), (1, 1, 16, 16), (3, 16, 16)]
 )
-def test_images_of_another_size_are_refused(name: str, shape: tuple[int, ...]) -> None:
+def test_images_of_another_size_raise(name: str, shape: tuple[int, ...]) -> None:
     network = small(name)
     for call in (network, network.encode):
         with pytest.raises(ValueError, match=r"must be \(batch, 3, 16, 16\), got \("):
@@ -70,7 +70,7 @@ def test_images_of_another_size_are_refused(name: str, shape: tuple[int, ...]) -
 
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("shape", [(1, 4, 1, 1), (1, 5, 2, 2), (1, 5), (5, 1, 1)])
-def test_codes_of_another_shape_are_refused(name: str, shape: tuple[int, ...]) -> None:
+def test_codes_of_another_shape_raise(name: str, shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"codes must be \(batch, 5, 1, 1\), got \("):
         small(name).decode(torch.zeros(shape))
 

@@ -142,8 +142,8 @@ WRONG_INDEX: list[tuple[str, dict[str, Any], str]] = [
     ("prior", {"vae": ...}, "'vae'"),
     ("prior", {"vae": [None, None]}, "'vae'"),
     ("prior", {"vae": "text"}, "'vae'"),
-    ("prior", {"resolution": "16"}, "resolution .* whole number from 1 to 1024, got '16'"),
-    ("prior", {"resolution": ...}, "resolution .* whole number from 1 to 1024, got None"),
+    ("prior", {"resolution": "16"}, "resolution .* integer from 1 to 1024, got '16'"),
+    ("prior", {"resolution": ...}, "resolution .* integer from 1 to 1024, got None"),
     ("prior", {"resolution": 1.5}, "resolution .* got 1.5"),
     ("prior", {"resolution": 4096}, "resolution .* got 4096"),
     ("prior", {"default_prior": "uniform"}, "default_prior must be .*standard or gaussian or mixt"),
@@ -321,7 +321,7 @@ def test_the_attention_of_stable_diffusion_1_has_other_names(tmp_path: Path) -> 
     assert all(torch.equal(weights[key], weight) for key, weight in network.state_dict().items())
 
 
-# What a config says, the error, and the network whose weights are beside it.
+# What a config says, the error, and the network whose weights are in its folder.
 ATTENTION = {
     "down_block_types": ["AttnDownEncoderBlock2D"] * 2,
     "up_block_types": ["AttnUpDecoderBlock2D"] * 2,
@@ -335,7 +335,7 @@ HOSTILE: dict[str, tuple[str, dict[str, Any], str]] = {
     "number": ("kl", {"in_channels": 10**100}, "does not describe a network"),
     "zero": ("kl", {"norm_num_groups": 0}, "does not describe a network"),
     "upsampling": ("tiny", {"upsampling_scaling_factor": 90_000}, "resolution 256: it has a"),
-    "scale": ("tiny", {"upsampling_scaling_factor": 3}, "at resolution 256: it makes"),
+    "scale": ("tiny", {"upsampling_scaling_factor": 3}, "at resolution 256: the output has shape"),
     "attention": ("kl", ATTENTION, "at resolution 512: it has a tensor"),
     "grey": ("kl", {"in_channels": 1, "out_channels": 1}, "does not take images at resolution 64"),
     "class": ("kl", {"_class_name": "UNet2DModel"}, "holds a UNet2DModel, and hf_gen loads ConvV"),

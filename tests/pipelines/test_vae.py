@@ -205,7 +205,7 @@ class Gains(Identity):
         return DecoderOutput(sample=z * torch.tensor([0.1, 0.0, 0.6])[:, None, None])
 
 
-def test_influence_is_how_far_a_dimension_moves_the_picture() -> None:
+def test_influence_is_the_mean_absolute_change_of_the_image() -> None:
     # 3 standard deviations times the gain, on one channel of three; 0.6 * 1.5 is inside [-1, 1].
     assert_close(VAEPipeline(Gains(), resolution=4).influence(), torch.tensor([0.1, 0.0, 0.6]))
     prior = LatentPrior((3, 4, 4))

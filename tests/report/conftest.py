@@ -92,7 +92,7 @@ def translation_run() -> Callable[..., EvaluatedRun]:
         for place, alarm in enumerate(collapsed):
             scores = dict.fromkeys(SCORES, 0.6 + 0.1 * place)
             line = {f"{split}/{key}": LOSSES[key] for split in SPLITS for key in LOSSES}
-            line |= {f"validation/{way}/{key}": scores[key] for way in DIRECTIONS for key in SCORES}
+            line |= {f"validation/{one}/{key}": scores[key] for one in DIRECTIONS for key in SCORES}
             line |= {
                 "validation/a_to_b/mode_collapse": alarm,
                 "validation/b_to_a/mode_collapse": 0.0,

@@ -71,12 +71,12 @@ def test_report_holds_every_run_and_says_what_was_left_out(compared: Path) -> No
 def test_the_report_opens_with_two_sentences_and_two_pictures_of_each_family(
     compared: Path,
 ) -> None:
-    _, *verdicts = (compared / "report.md").read_text().split("\n## ")[:3]
-    for verdict, family, run in zip(
-        verdicts, ("Autoencoders: ", "Translation: "), ("conv-vae-kl100", "cyclegan-lambda5"),
+    _, *summaries = (compared / "report.md").read_text().split("\n## ")[:3]
+    for summary, family, run in zip(
+        summaries, ("Autoencoders: ", "Translation: "), ("conv-vae-kl100", "cyclegan-lambda5"),
         strict=True,
     ):  # fmt: skip
-        title, sentences, *pictures = verdict.strip().split("\n\n")
+        title, sentences, *pictures = summary.strip().split("\n\n")
         assert title.startswith(family)
         assert sentences.endswith(".")
         assert len(pictures) == 2
@@ -123,7 +123,7 @@ def test_the_questions_of_the_course_reports_have_sections(compared: Path) -> No
     (kl,) = (text for title, text in titles.items() if title.startswith("The KL term"))
     weights = [line.split(" | ")[0] for line in kl.splitlines() if line.startswith("| KL x")]
     assert weights == ["| KL x0", "| KL x1", "| KL x100"]
-    latents = titles["How many latents"]
+    latents = titles["Number of latents"]
     assert "- By PSNR (dB) **dense-vae-z" in latents
     for name in ("dense-vae-z5", "dense-vae-z10"):
         assert f"figures/frozen-{name}.png" in latents

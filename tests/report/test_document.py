@@ -29,7 +29,7 @@ def test_markdown_points_to_both_themes(tmp_path: Path) -> None:
     assert 'src="figures/curve.png" alt="the &quot;curve&quot;"' in markdown
 
 
-def test_the_page_holds_its_pictures(tmp_path: Path) -> None:
+def test_the_html_page_embeds_its_figures(tmp_path: Path) -> None:
     _, page = report(tmp_path)
     sources = re.findall(r'(?:src|srcset|href)="([^"]*)"', page)
     assert len(sources) == 2

@@ -35,31 +35,31 @@ Make = Callable[..., EvaluatedRun]
         ("psnr", {}, ""),
     ],
 )
-def test_a_ranking_knows_which_way_is_better(
+def test_a_ranking_follows_the_direction_of_the_metric(
     vae_run: Make, key: str, values: dict[str, float], sentence: str
 ) -> None:
     runs = [vae_run(name, results={key: value}) for name, value in values.items()]
     assert "".join(findings.ranking([*runs, vae_run("none", results={})], key)) == sentence
 
 
-def test_the_verdict_on_autoencoders_is_of_their_default_priors(vae_run: Make) -> None:
+def test_the_summary_of_autoencoders_is_of_their_default_priors(vae_run: Make) -> None:
     default, other = "samples/frechet_distance", "samples/gaussian/frechet_distance"
     runs = [
         vae_run("one", results={"psnr": 18.0, default: 0.5, other: 0.25}),
         vae_run("two", results={"psnr": 20.0, default: 0.75, other: 0.125}),
     ]
-    reconstructions, samples = findings.autoencoder_verdict(runs).split(". ")
+    reconstructions, samples = findings.autoencoder_summary(runs).split(". ")
     assert "**two** is best with 20" in reconstructions
     assert "**one** is best with 0.5, and **two** worst with 0.75" in samples
 
 
-def test_the_verdict_on_translations_names_who_collapsed(translation_run: Make) -> None:
+def test_the_summary_of_translations_names_collapsed_runs(translation_run: Make) -> None:
     fine, collapsed = translation_run("fine"), translation_run("bad", collapsed=(0.0, 1.0, 0.0))
     runs = [replace(fine, results={"kernel_distance": 0.5}), collapsed]
-    distances, collapse = findings.translation_verdict(runs).split(". ")
+    distances, collapse = findings.translation_summary(runs).split(". ")
     assert distances.startswith("**fine** has a mean kernel distance (Lite2) of both directions")
     assert collapse == "Mode collapse was detected in the training of **bad** (horse to zebra)."
-    assert findings.translation_verdict([fine]) == "Mode collapse was detected in no training."
+    assert findings.translation_summary([fine]) == "Mode collapse was detected in no training."
 
 
 def test_information_at_its_limit_is_named(vae_run: Make) -> None:

@@ -93,7 +93,7 @@ def test_no_text_covers_an_image_or_another_text_or_is_cut_off(label: str, count
         assert box.shrunk(1.0, 0.7).count_overlaps(boxes[:number]) == 0
 
 
-def test_a_dollar_is_no_formula() -> None:
+def test_dollar_signs_are_not_rendered_as_formulas() -> None:
     figure = image_grid("costs $5", [Row("$x$", plain(RED))])
     rendered(figure)
     assert {"costs $5", "$x$"} <= set(texts(figure))

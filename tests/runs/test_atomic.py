@@ -84,7 +84,7 @@ def test_a_folder_replaces_the_one_before(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("marker", [None, "config.json"])
 @pytest.mark.parametrize("kind", ["folder", "file", "broken link"])
-def test_what_hf_gen_did_not_make_is_refused_before_and_after_the_block(
+def test_what_hf_gen_did_not_make_raises_before_and_after_the_block(
     tmp_path: Path, marker: str | None, kind: str
 ) -> None:
     target = tmp_path / "target"
@@ -110,7 +110,7 @@ def test_what_hf_gen_did_not_make_is_refused_before_and_after_the_block(
     assert kind != "folder" or contents(target) == {"mine": "mine"}
 
 
-def test_tidying_up_takes_only_what_killed_writers_left(tmp_path: Path) -> None:
+def test_cleaning_up_removes_only_files_of_killed_writers(tmp_path: Path) -> None:
     own = (".a.hf_gen-partial", ".run.json.7.hf_gen-partial", ".b.hf_gen-removed")
     others = (".notes.partial", ".old.replaced", "b.hf_gen-partial", ".bin.removed")
     for name in (*own, *others):

@@ -86,7 +86,7 @@ def test_the_same_run_resumes(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_another_run_is_refused_with_each_field_that_differs(
+def test_another_run_raises_with_each_field_that_differs(
     tmp_path: Path, changes: dict[str, Any], differences: list[str]
 ) -> None:
     run, other = started(tmp_path), identity(**changes) | {"processes": changes.get("processes", 1)}
@@ -141,14 +141,14 @@ def test_the_end_of_a_run_may_change_unless_its_schedule_depends_on_it(
         (b'{"format": 99}', "a run of format 99"),
     ],
 )
-def test_a_damaged_record_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
+def test_a_damaged_record_raises(tmp_path: Path, content: bytes, words: str) -> None:
     run = started(tmp_path)
     (run.path / "run.json").write_bytes(content)
     with pytest.raises(UserError, match=words):
         run.check(identity())
 
 
-def test_a_folder_of_files_without_a_run_is_refused(tmp_path: Path) -> None:
+def test_a_folder_of_files_without_a_run_raises(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "thesis")
     run.path.mkdir()
     for own in (".hf_gen.lock", ".run.json.7.hf_gen-partial"):
@@ -197,9 +197,9 @@ def test_checkpoints_are_found_in_the_order_of_their_steps(tmp_path: Path) -> No
     assert run.checkpoints() == [run.checkpoint(200), run.checkpoint(1000)]
     assert run.checkpoint_to_resume("latest") == run.checkpoint(1000)
     assert run.checkpoint_to_resume("checkpoint-200") == run.checkpoint(200)
-    for wish in ("checkpoint-5", "200", "../checkpoint-200", ""):
+    for wanted in ("checkpoint-5", "200", "../checkpoint-200", ""):
         with pytest.raises(UserError, match="checkpoints are checkpoint-200, checkpoint-1000"):
-            run.checkpoint_to_resume(wish)
+            run.checkpoint_to_resume(wanted)
 
 
 @pytest.mark.parametrize(("limit", "kept"), [(1, [1000]), (2, [200, 1000]), (9, [30, 200, 1000])])

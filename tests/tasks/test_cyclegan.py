@@ -275,7 +275,7 @@ def state_of(pool: Any) -> Losses:
     return {name: value.clone() for name, value in pool.state_dict().items()}
 
 
-def test_an_evaluation_leaves_the_pools_alone_and_sees_the_translations_of_now() -> None:
+def test_an_evaluation_does_not_use_the_pools() -> None:
     task = make(pool_size=4)
     for step in range(3):
         both(task, batch(seed=step, step=step))
@@ -332,7 +332,7 @@ def test_augmentation_is_a_function_of_the_step_and_is_seen_by_the_discriminator
             assert torch.equal(later[turn][name], value) != is_judged
 
 
-def test_everything_that_a_discriminator_sees_is_augmented_by_numbers_of_its_own() -> None:
+def test_every_input_of_a_discriminator_is_augmented_independently() -> None:
     task, one = make(pool_size=0, augment=AUGMENT), batch()
     seen: list[Tensor] = []
     for name in DISCRIMINATORS:
@@ -410,7 +410,7 @@ def test_the_networks_are_those_of_the_recipe_and_no_two_are_alike() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "resolution", "sentence"),
+    ("model", "resolution", "message"),
     [
         (TINY, 17, r"^resolution must be a multiple of 2 .*got 17: try 16 or 18"),
         (replace(TINY, generator_downsamples=3), 36, r"^resolution must .* got 36: try 32 or 40"),
@@ -420,10 +420,10 @@ def test_the_networks_are_those_of_the_recipe_and_no_two_are_alike() -> None:
         (replace(TINY, discriminator_channels=0), 16, "channels must be .*got 0"),
     ],
 )
-def test_networks_that_cannot_be_made_are_a_sentence(
-    model: CycleGANModel, resolution: int, sentence: str
+def test_networks_that_cannot_be_made_raise_a_clear_error(
+    model: CycleGANModel, resolution: int, message: str
 ) -> None:
-    with pytest.raises(UserError, match=sentence):
+    with pytest.raises(UserError, match=message):
         CycleGANTask(recipe(model, resolution), CPU)
 
 

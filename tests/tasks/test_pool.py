@@ -132,7 +132,7 @@ def test_what_is_given_is_a_copy() -> None:
 
 
 @pytest.mark.parametrize("steps_before", [1, 4, 9])
-def test_a_saved_pool_goes_on_identically(tmp_path: Path, steps_before: int) -> None:
+def test_a_restored_pool_continues_identically(tmp_path: Path, steps_before: int) -> None:
     def run(pool: ImagePool, steps: range) -> list[Tensor]:
         return [pool.exchange(numbered(5 * step, 5), generator(step)) for step in steps]
 

@@ -175,7 +175,7 @@ def test_a_step_moves_every_weight_and_lowers_the_objective(model: str) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_preview_shows_the_real_images_and_what_became_of_them(model: str) -> None:
+def test_a_preview_shows_images_and_reconstructions(model: str) -> None:
     task = make(MODELS[model], likelihood="laplace" if model in ("kl", "tiny") else "bernoulli")
     shown, (images,) = task.preview(task.networks, batch()), batch().images
     assert shown.shape == (8, 3, 16, 16)
@@ -187,7 +187,7 @@ def test_a_preview_shows_the_real_images_and_what_became_of_them(model: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("model", "resolution", "sentence"),
+    ("model", "resolution", "message"),
     [
         (CONV, 18, r"resolution must be a multiple of 4 .*got 18: try 16 or 20"),
         (KL, 17, r"resolution must be a multiple of 2 .*got 17: try 16 or 18"),
@@ -195,10 +195,10 @@ def test_a_preview_shows_the_real_images_and_what_became_of_them(model: str) -> 
         (CONV, 8192, "resolution must be .*got 8192"),
     ],
 )
-def test_a_resolution_that_the_network_cannot_take_is_a_sentence(
-    model: VAEModel, resolution: int, sentence: str
+def test_a_resolution_that_the_network_cannot_take_is_a_clear_error(
+    model: VAEModel, resolution: int, message: str
 ) -> None:
-    with pytest.raises(UserError, match=sentence):
+    with pytest.raises(UserError, match=message):
         make(model, resolution, likelihood="laplace")
 
 
@@ -313,13 +313,13 @@ def test_a_run_a_pipeline_and_a_bundled_name_are_their_autoencoder(
             assert started.state_dict()[key].dtype == torch.float32
 
 
-def test_a_pretrained_network_of_another_size_is_a_sentence(tmp_path: Path) -> None:
+def test_a_pretrained_network_of_another_size_is_a_clear_error(tmp_path: Path) -> None:
     PRETRAINED["ConvVAE"]().save_pretrained(tmp_path)
     with pytest.raises(UserError, match=r"takes 16x16 images: add --resolution 16"):
         make(resolution=32, pretrained=tmp_path)
 
 
-def test_a_folder_that_cannot_be_fine_tuned_is_a_sentence(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_fine_tuned_is_a_clear_error(tmp_path: Path) -> None:
     VAEPipeline(PRETRAINED["ConvVAE"](), resolution=16).save_pretrained(tmp_path / "pipeline")
     with pytest.raises(UserError, match=f"{tmp_path}/nothing' is no folder: name a run folder"):
         make(pretrained=tmp_path / "nothing")

@@ -52,7 +52,7 @@ def differing(measured: dict[str, Any], known: dict[str, float]) -> dict[str, tu
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_bundled_model_measures_what_its_results_say(
+def test_a_bundled_model_reproduces_its_results(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -85,7 +85,7 @@ def shapes(network: nn.Module) -> dict[str, torch.Size]:
     return {key: weight.shape for key, weight in network.state_dict().items()}
 
 
-def test_a_changed_weight_shows_in_the_numbers() -> None:
+def test_a_changed_weight_changes_the_metrics() -> None:
     name = next(name for name in NAMES if isinstance(open_released(name).pipeline, VAEPipeline))
     model = open_released(name)
     with torch.no_grad():

@@ -66,7 +66,7 @@ def test_the_short_tables_are_apart_by_family_and_resolution() -> None:
     ]
 
 
-def test_a_model_stands_beside_no_other_prior_than_its_own() -> None:
+def test_a_model_has_one_row_with_its_default_prior() -> None:
     for text in (readme_tables(RESULTS, "cards"), results_tables(RESULTS, "cards")):
         assert "| standard normal, temperature 0.8 |" in text
         assert "0.001" not in text

@@ -1,4 +1,4 @@
-"""A checkpoint goes on to the bit, and a damaged one is refused."""
+"""A checkpoint is restored bit-identically, and a damaged one raises a clear error."""
 
 import copy
 from pathlib import Path
@@ -65,7 +65,7 @@ def load(training: Training, folder: Path) -> Restored:
     return load_checkpoint(folder, training.modules, training.optimisers, ["pool"])
 
 
-def test_a_restored_training_goes_on_to_the_bit(tmp_path: Path) -> None:
+def test_a_restored_training_is_bit_identical(tmp_path: Path) -> None:
     unbroken = Training(seed=0)
     unbroken.steps(0, 3)
     saved(unbroken, tmp_path / "checkpoint-3")
@@ -110,7 +110,7 @@ def test_a_checkpoint_before_the_first_step_has_no_moments(tmp_path: Path) -> No
         "vae.safetensors",
     ],
 )
-def test_a_damaged_file_is_refused_and_its_checkpoint_named(
+def test_a_damaged_file_raises_and_its_checkpoint_named(
     tmp_path: Path, name: str, damage: str
 ) -> None:
     training = Training(seed=0)

@@ -54,20 +54,20 @@ def test_nothing_is_compiled_without_a_compiler_or_on_a_gpu(
     assert not pays_off(forward, 1e15, CPU)
 
 
-@pytest.mark.parametrize(("wish", "resumed"), [("on", None), ("auto", True), ("auto", None)])
-def test_without_a_working_compiler_a_run_is_refused_or_trains_uncompiled(
-    wish: Any, resumed: bool | None, compiler: None, broken_compiler: None
+@pytest.mark.parametrize(("wanted", "resumed"), [("on", None), ("auto", True), ("auto", None)])
+def test_without_a_working_compiler_a_run_raises_or_trains_uncompiled(
+    wanted: Any, resumed: bool | None, compiler: None, broken_compiler: None
 ) -> None:
-    optimisation = Optimisation(torch_compile=wish, train_batch_size=8, max_train_steps=10**9)
+    optimisation = Optimisation(torch_compile=wanted, train_batch_size=8, max_train_steps=10**9)
     arguments = VAETask(CONV_VAE), some_loader(), optimisation, resumed
-    if wish == "on" or resumed:
+    if wanted == "on" or resumed:
         with pytest.raises(UserError, match=r"no-such-compiler.*--torch-compile off"):
             decide_compiling(*arguments)
     else:
         assert not decide_compiling(*arguments)
 
 
-@pytest.mark.parametrize(("wish", "resumed"), [("off", None), ("on", False), ("auto", None)])
-def test_a_short_run_or_one_that_was_not_compiled_is_not(wish: Any, resumed: bool | None) -> None:
-    optimisation = Optimisation(torch_compile=wish, train_batch_size=8, max_train_steps=1)
+@pytest.mark.parametrize(("wanted", "resumed"), [("off", None), ("on", False), ("auto", None)])
+def test_a_short_run_or_one_that_was_not_compiled_is_not(wanted: Any, resumed: bool | None) -> None:
+    optimisation = Optimisation(torch_compile=wanted, train_batch_size=8, max_train_steps=1)
     assert not decide_compiling(VAETask(CONV_VAE), some_loader(), optimisation, resumed)

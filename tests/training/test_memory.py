@@ -9,13 +9,13 @@ FAULTS_OF_100_BUFFERS = """
 import resource
 from hf_gen.training.memory import keep_freed_memory
 
-told = keep_freed_memory() if {wanted} else False
+applied = keep_freed_memory() if {wanted} else False
 for _ in range(2):
     bytes(20 << 20)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(100):
     bytearray(20 << 20)[0]
-print(int(told), resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+print(int(applied), resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
@@ -25,8 +25,8 @@ def run(wanted: bool, program: str = FAULTS_OF_100_BUFFERS, **variables: str) ->
     answer = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
-    told, faults = answer.stdout.split()
-    return int(told), int(faults)
+    applied, faults = answer.stdout.split()
+    return int(applied), int(faults)
 
 
 MEGABYTES_HELD_AFTER_TURNS = """
@@ -45,21 +45,21 @@ def take_turn():
         buffers.clear()
     everyone_was_there.wait()
 
-told = return_freed_memory() if {wanted} else False
+applied = return_freed_memory() if {wanted} else False
 before, kept, turn, everyone_was_there = held(), [], threading.Lock(), threading.Barrier(11)
 for _ in range(10):
     threading.Thread(target=take_turn).start()
 while len(kept) < 10 or turn.locked():
     time.sleep(0.001)
-print(int(told), held() - before)
+print(int(applied), held() - before)
 everyone_was_there.wait()
 """
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc is on Linux")
 def test_large_buffers_are_not_fetched_again() -> None:
-    told, faults = run(True)
-    if not told:
+    applied, faults = run(True)
+    if not applied:
         pytest.skip("this C library is not glibc")
     _, without = run(False)
     assert faults * 10 < without
@@ -67,14 +67,14 @@ def test_large_buffers_are_not_fetched_again() -> None:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc is on Linux")
 def test_what_one_thread_has_freed_another_uses() -> None:
-    told, megabytes = run(True, MEGABYTES_HELD_AFTER_TURNS)
-    if not told:
+    applied, megabytes = run(True, MEGABYTES_HELD_AFTER_TURNS)
+    if not applied:
         pytest.skip("this C library is not glibc")
     assert megabytes < 50
     _, without = run(False, MEGABYTES_HELD_AFTER_TURNS)
     assert without > 2 * megabytes
 
 
-def test_who_has_said_otherwise_is_left_alone() -> None:
-    told, _ = run(True, MALLOC_ARENA_MAX="2")
-    assert not told
+def test_existing_malloc_options_take_precedence() -> None:
+    applied, _ = run(True, MALLOC_ARENA_MAX="2")
+    assert not applied

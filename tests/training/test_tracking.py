@@ -7,7 +7,7 @@ import torch
 from hf_gen.training.tracking import MetricWindow
 
 
-def test_means_are_weighted_and_start_anew() -> None:
+def test_means_are_weighted_and_reset() -> None:
     window = MetricWindow(torch.device("cpu"))
     window.add({"objective": torch.tensor(1.0), "kl": torch.tensor(4.0)}, step=1, weight=3)
     window.add({"objective": torch.tensor(5.0), "kl": torch.tensor(8.0)}, step=2, weight=1)

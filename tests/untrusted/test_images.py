@@ -1,6 +1,6 @@
 """Broken and hostile images and archives are rejected with a clear error, or they are images.
 
-Nothing is written or read beside them.
+Nothing is written or read outside of them.
 """
 
 import io

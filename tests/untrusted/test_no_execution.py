@@ -76,14 +76,14 @@ def _write_index(folder: Path, shard: str) -> None:
 
 
 @each_way_of_loading
-def test_code_beside_a_model_is_not_run(
+def test_code_in_a_model_folder_is_not_run(
     folder: Path, tmp_path: Path, load_it: Callable[[Path], object]
 ) -> None:
     load_it(folder)
     assert not (tmp_path / "mark").exists()
 
 
-def test_the_trap_springs_with_trust_remote_code(
+def test_the_planted_code_runs_with_trust_remote_code(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Else the test above could not fail.
@@ -168,7 +168,7 @@ def test_a_component_is_not_loaded_from_outside(folder: Path, place: str) -> Non
 
 
 @pytest.mark.parametrize("name", ["../a", "/etc", "a/../b", "~/x", ".", "..", "user/..", "a\0/b"])
-def test_a_visitor_cannot_name_a_place_on_the_disk(name: str) -> None:
+def test_a_visitor_cannot_read_a_path_of_the_server(name: str) -> None:
     with pytest.raises(UserError, match="There is no model"):
         ModelCache({}).get(name)
 

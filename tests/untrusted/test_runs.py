@@ -43,8 +43,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     vae.save_results(_RESULTS)
     vae.add_seconds(60.0)
     scores = {"kernel_distance": 4.0, "diversity": 0.8, "near_duplicates": 0.1, "hair_chance": 0.1}
-    ways = {f"{way}/{key}": scores[key] for way in ("a_to_b", "b_to_a") for key in scores}
-    gan.save_results({"images": 50, **ways})
+    both = {f"{one}/{key}": scores[key] for one in ("a_to_b", "b_to_a") for key in scores}
+    gan.save_results({"images": 50, **both})
     return folder
 
 
