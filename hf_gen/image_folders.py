@@ -24,8 +24,8 @@ from hf_gen.images import EXTENSIONS, ImageError, square
 from hf_gen.pipelines import VAEPipeline
 from hf_gen.runs.atomic import atomic_dir
 
-_AT_ONCE = 64
-_MOST_BYTES = 200  # of a name, with a number and an extension behind it
+_BATCH_SIZE = 64
+_MAX_NAME_BYTES = 200  # of a name, with a number and an extension behind it
 _CONTROL = re.compile(r"[\x00-\x1f]")
 
 
@@ -52,8 +52,8 @@ def write_samples(
         ThreadPoolExecutor(os.cpu_count()) as pool,
         tqdm(total=count, desc="sampling", unit=" images") as bar,
     ):
-        for start in range(0, max(count, 1), _AT_ONCE):
-            images = pipeline.sample(min(count - start, _AT_ONCE), generator, **how)
+        for start in range(0, max(count, 1), _BATCH_SIZE):
+            images = pipeline.sample(min(count - start, _BATCH_SIZE), generator, **how)
             names = [f"{start + place:0{digits}}.png" for place in range(len(images))]
             list(pool.map(_save, images, [partial / name for name in names]))
             bar.update(len(images))
@@ -137,7 +137,7 @@ def write_outputs(
         inputs = stack.enter_context(atomic_dir(inputs_folder)) if inputs_folder else None
         pool = stack.enter_context(ThreadPoolExecutor(os.cpu_count()))
         bar = stack.enter_context(tqdm(total=known, desc=split.name, unit=" images"))
-        while batch := list(islice(items, _AT_ONCE)):
+        while batch := list(islice(items, _BATCH_SIZE)):
             opened = list(pool.map(lambda item: _open(item, resolution), batch))
             for (name, _), image in zip(batch, opened, strict=True):
                 if isinstance(image, ImageError):
@@ -184,7 +184,7 @@ def _without_extension(part: str) -> str:
     stem, dot, extension = part.rpartition(".")
     if stem and f"{dot}{extension.lower()}" in EXTENSIONS:
         part = stem
-    return part.encode()[:_MOST_BYTES].decode(errors="ignore")
+    return part.encode()[:_MAX_NAME_BYTES].decode(errors="ignore")
 
 
 def _open(item: Item, resolution: int) -> Image.Image | ImageError:

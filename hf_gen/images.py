@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # the demo opens images before it has torch
     from torch import Tensor
 
 SMALLEST_SIDE = 8
-MOST_PIXELS = 50_000_000
+MAX_PIXELS = 50_000_000
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "TGA", "AVIF")
 HEIC = frozenset({".heic", ".heif", ".hif"})
 EXTENSIONS = HEIC | {
@@ -30,7 +30,7 @@ EXTENSIONS = HEIC | {
     *(".bmp", ".dib", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".tga"),
 }
 _HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
-_FEWEST_LEVELS = 4
+_MIN_LEVELS = 4
 # The largest values of 8, 12, 16 and 32 bits.
 _DEPTHS = (2**8 - 1, 2**12 - 1, 2**16 - 1, 2**32 - 1)
 
@@ -58,7 +58,7 @@ def open_image(source: bytes | Path, still: bool = False) -> Image.Image:
             width, height = image.size
             if min(width, height) < SMALLEST_SIDE:
                 raise ImageError(f"{width}x{height} pixels, and at least 8x8 are needed")
-            if width * height > MOST_PIXELS:
+            if width * height > MAX_PIXELS:
                 raise ImageError(f"{width}x{height} pixels, and at most 50 megapixels are read")
             # A photograph may carry its preview along, as the second image of an MPO.
             if still and image.format != "MPO" and getattr(image, "is_animated", False):
@@ -226,7 +226,7 @@ def _to_8_bits(values: np.ndarray) -> np.ndarray:
     else:
         full = next(full for full in _DEPTHS if high <= full)
         bytes_ = (values.clip(0) // ((full + 1) // 256)).astype(np.uint8)
-    if high > low and int(bytes_.max()) - int(bytes_.min()) < _FEWEST_LEVELS:
+    if high > low and int(bytes_.max()) - int(bytes_.min()) < _MIN_LEVELS:
         raise ImageError(
             f"its values from {low:g} to {high:g} would be one shade of grey: save it with 8 bits"
         )

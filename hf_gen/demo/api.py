@@ -9,20 +9,20 @@ import gradio as gr
 from gradio.utils import get_function_description
 
 from hf_gen.demo.latents import draw
-from hf_gen.demo.limits import MOST_FACES
+from hf_gen.demo.limits import MAX_FACES
 from hf_gen.demo.models import ModelCache
 from hf_gen.demo.pictures import enlarge
 from hf_gen.demo.reconstruct import STEPS, Method
 from hf_gen.demo.reconstruct import interpolate as interpolate_faces
 from hf_gen.demo.reconstruct import reconstruct as reconstruct_one
 from hf_gen.demo.requests import QUEUE, computes
-from hf_gen.demo.sample import MOST_SEED
+from hf_gen.demo.sample import MAX_SEED
 from hf_gen.demo.translate import translate as translate_all
 from hf_gen.demo.uploads import open_uploads
 from hf_gen.errors import UserError
 from hf_gen.metrics import Direction, PriorName
 
-_MOST_STEPS = 64
+_MAX_STEPS = 64
 
 
 def build(cache: ModelCache) -> None:
@@ -62,8 +62,8 @@ def build(cache: ModelCache) -> None:
             The faces.
         """
         pipeline = cache.get(model, "VAEPipeline")
-        _check("count", count, 1, MOST_FACES)
-        _check("seed", seed, 0, MOST_SEED)
+        _check("count", count, 1, MAX_FACES)
+        _check("seed", seed, 0, MAX_SEED)
         if prior is not None and prior not in pipeline.priors:
             raise UserError(f"{model} has no prior {prior!r}: it has {', '.join(pipeline.priors)}")
         latents, *_ = draw(pipeline, int(count), int(seed), prior, temperature)
@@ -90,7 +90,7 @@ def build(cache: ModelCache) -> None:
         Returns:
             The interpolated faces.
         """
-        _check("steps", steps, 2, _MOST_STEPS)
+        _check("steps", steps, 2, _MAX_STEPS)
         frozen = frozen_dims or []
         if not isinstance(frozen, list) or any(type(dimension) is not int for dimension in frozen):
             raise UserError(f"frozen_dims must be integers, got {frozen_dims}: try [0, 3]")

@@ -9,13 +9,13 @@ from PIL import Image
 
 from hf_gen.demo import pictures
 from hf_gen.demo.inputs import FaceInput, Faces, Shown, check_count, files
-from hf_gen.demo.limits import MOST_MODELS
+from hf_gen.demo.limits import MAX_MODELS
 from hf_gen.demo.models import Family, ModelCache
 from hf_gen.demo.pictures import enlarge
 from hf_gen.demo.uploads import open_uploads
 
 # As many as are chosen when the page opens, so that nothing moves then.
-_AT_FIRST = 3
+_INITIAL_CARDS = 3
 
 
 # What a card calls each metric of the API, and its format.
@@ -66,7 +66,7 @@ class Cards:
         self.pictures: list[Any] = []
         self.outputs: list[Any] = []
         with gr.Row(elem_classes=f"cards {kind}".split()):
-            for place in range(MOST_MODELS):
+            for place in range(MAX_MODELS):
                 with gr.Column(
                     visible=place < at_first, min_width=240, elem_classes="card"
                 ) as column:
@@ -78,7 +78,7 @@ class Cards:
     def fill(self, cards: Sequence[Card]) -> list[Any]:
         """The values of `outputs` that show these cards, at most as many as fit."""
         values: list[Any] = []
-        for place in range(MOST_MODELS):
+        for place in range(MAX_MODELS):
             card = cards[place] if place < len(cards) else Card()
             values += [
                 gr.update(visible=place < len(cards)),
@@ -111,7 +111,7 @@ def build_comparison(
         What updates them when faces or models change.
     """
     tab, models = next(iter(linked.items()))
-    cards = Cards(_slider, _AT_FIRST)
+    cards = Cards(_slider, _INITIAL_CARDS)
     below = gr.HTML(padding=False)
 
     def show(faces: Faces, names: list[str], *controls: Any) -> list[Any]:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from hf_gen.demo.limits import MOST_MODELS
+from hf_gen.demo.limits import MAX_MODELS
 from hf_gen.demo.models import Family, ModelCache
 from hf_gen.demo.requests import listen
 from hf_gen.demo.uploads import EXAMPLES, example_faces
@@ -101,7 +101,7 @@ def model_input(cache: ModelCache, family: Family, first: Sequence[str]) -> gr.C
         names,
         value=[name for name in first if name in names] or names[:1],
         label="Models",
-        info=f"Up to {MOST_MODELS}, side by side.",
+        info=f"Up to {MAX_MODELS}, side by side.",
         elem_classes="models",
     )
 
@@ -113,5 +113,5 @@ def files(faces: Faces) -> list[str]:
 
 def check_count(names: Sequence[str]) -> None:
     """Raises a `UserError` if these are more models than fit side by side."""
-    if len(names) > MOST_MODELS:
-        raise UserError(f"{len(names)} models do not fit side by side: choose up to {MOST_MODELS}")
+    if len(names) > MAX_MODELS:
+        raise UserError(f"{len(names)} models do not fit side by side: choose up to {MAX_MODELS}")

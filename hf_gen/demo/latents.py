@@ -8,7 +8,7 @@ import gradio as gr
 from PIL import Image
 
 from hf_gen.demo import pictures
-from hf_gen.demo.limits import FORGET_AFTER
+from hf_gen.demo.limits import SESSION_SECONDS
 from hf_gen.demo.models import ModelCache
 from hf_gen.demo.requests import compute
 from hf_gen.errors import UserError
@@ -95,7 +95,7 @@ class Editor:
 
     def __init__(self, cache: ModelCache) -> None:
         self._cache = cache
-        self._samples = gr.State(None, time_to_live=FORGET_AFTER)
+        self._samples = gr.State(None, time_to_live=SESSION_SECONDS)
         with gr.Row(elem_classes="explorer"):
             with gr.Column(scale=1, min_width=240):
                 title = gr.Markdown("**One face**")

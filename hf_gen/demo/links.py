@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from hf_gen.demo.limits import MOST_MODELS
+from hf_gen.demo.limits import MAX_MODELS
 from hf_gen.demo.models import Family, ModelCache
 from hf_gen.demo.requests import listen
 
@@ -53,7 +53,7 @@ def parse_link(
 
 
 def _models(text: str | None, component: Any, names: list[str]) -> Any:
-    chosen = [name for name in (text or "").split(",") if name in names][:MOST_MODELS]
+    chosen = [name for name in (text or "").split(",") if name in names][:MAX_MODELS]
     default = [name for name in component.value or [] if name in names]
     if not chosen and default and default == component.value:
         return gr.CheckboxGroup(names)  # what a visitor has ticked in the meantime stays

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from hf_gen import pipelines
-from hf_gen.demo.limits import MOST_DOWNLOAD, SHARE_OF_THE_MEMORY
+from hf_gen.demo.limits import MAX_DOWNLOAD_BYTES, MEMORY_FRACTION
 from hf_gen.errors import UserError
 from hf_gen.pipelines.files import INDEX, read_json
 
@@ -55,13 +55,13 @@ def find_models(runs: Path, ids: Iterable[str]) -> dict[str, str | Path]:
 class ModelCache:
     """Pipelines by name, shared by all visitors and safe to use from several threads.
 
-    If the weights take more than `most_bytes`, by default a share of the machine's memory, the
+    If the weights take more than `max_bytes`, by default a share of the machine's memory, the
     least recently used pipelines are dropped.
     """
 
-    def __init__(self, places: Mapping[str, str | Path], most_bytes: int | None = None) -> None:
+    def __init__(self, places: Mapping[str, str | Path], max_bytes: int | None = None) -> None:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        self.most_bytes = most_bytes or int(memory * SHARE_OF_THE_MEMORY)
+        self.max_bytes = max_bytes or int(memory * MEMORY_FRACTION)
         self._places = {name: _Entry(source, _family_in(source)) for name, source in places.items()}
         self._loaded: OrderedDict[str, DiffusionPipeline] = OrderedDict()
         self._lock = threading.Lock()
@@ -120,7 +120,7 @@ class ModelCache:
         with self._lock:  # of two threads that import the same at once one may get half of it
             load = pipelines.load
         try:
-            pipeline = load(place.source, max_bytes=MOST_DOWNLOAD)
+            pipeline = load(place.source, max_bytes=MAX_DOWNLOAD_BYTES)
         except UserError as error:
             raise UserError(str(error).replace(str(place.source), name)) from error
         import torch
@@ -129,7 +129,7 @@ class ModelCache:
         pipeline.set_progress_bar_config(disable=True)
         with self._lock:
             self._loaded[name] = pipeline
-            while len(self._loaded) > 1 and self._size() > self.most_bytes:
+            while len(self._loaded) > 1 and self._size() > self.max_bytes:
                 self._loaded.popitem(last=False)
         return pipeline
 

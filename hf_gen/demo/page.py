@@ -11,7 +11,13 @@ import gradio as gr
 
 from hf_gen.demo import api, reconstruct, sample, translate
 from hf_gen.demo.inputs import Shown
-from hf_gen.demo.limits import AT_ONCE, FORGET_AFTER, IN_THE_QUEUE, MOST_BYTES_OF_A_FILE, SESSIONS
+from hf_gen.demo.limits import (
+    CONCURRENCY_LIMIT,
+    MAX_FILE_BYTES,
+    MAX_QUEUE_SIZE,
+    MAX_SESSIONS,
+    SESSION_SECONDS,
+)
 from hf_gen.demo.links import on_copy_link, parse_link
 from hf_gen.demo.models import Family, ModelCache
 from hf_gen.demo.requests import QUEUE, computes, listen
@@ -42,7 +48,7 @@ def build_page(cache: ModelCache) -> gr.Blocks:
     with gr.Blocks(
         title="hf_gen: faces through VAEs and CycleGAN",
         analytics_enabled=False,
-        delete_cache=(FORGET_AFTER, FORGET_AFTER),
+        delete_cache=(SESSION_SECONDS, SESSION_SECONDS),
     ) as page:
         with gr.Row(elem_classes="top"):
             gr.Markdown(_ABOUT)
@@ -114,7 +120,7 @@ def serve(
     Raises:
         UserError: If there is no such host, or the port is taken or invalid.
     """
-    page.queue(max_size=IN_THE_QUEUE, default_concurrency_limit=4 * AT_ONCE)
+    page.queue(max_size=MAX_QUEUE_SIZE, default_concurrency_limit=4 * CONCURRENCY_LIMIT)
     _check_address(host or os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), port)
     _, address, _ = page.launch(
         server_name=host,
@@ -123,8 +129,8 @@ def serve(
         mcp_server=mcp,
         prevent_thread_lock=True,
         # Larger than what `open_uploads` accepts, so that its own error is the usual one.
-        max_file_size=4 * MOST_BYTES_OF_A_FILE,
-        state_session_capacity=SESSIONS,
+        max_file_size=4 * MAX_FILE_BYTES,
+        state_session_capacity=MAX_SESSIONS,
         show_error=False,
         allowed_paths=[str(EXAMPLES)],
         theme=_theme(),

@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 
 import gradio as gr
 
-from hf_gen.demo.limits import AT_ONCE
+from hf_gen.demo.limits import CONCURRENCY_LIMIT
 from hf_gen.errors import UserError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 # One queue for all listeners that compute.
-QUEUE: dict[str, Any] = {"concurrency_id": "models", "concurrency_limit": AT_ONCE}
+QUEUE: dict[str, Any] = {"concurrency_id": "models", "concurrency_limit": CONCURRENCY_LIMIT}
 _PATH = re.compile(r"(?<![\w/.])/(?:[\w.+-]+/)+[\w.+-]*")
 _TOKEN = re.compile(r"hf_\w{8,}")
 _log = logging.getLogger(__name__)

@@ -11,13 +11,13 @@ from hf_gen.demo import pictures
 from hf_gen.demo.compare import Card, Cards
 from hf_gen.demo.inputs import Shown, check_count, model_input
 from hf_gen.demo.latents import Editor, draw, prior_of
-from hf_gen.demo.limits import MOST_FACES
+from hf_gen.demo.limits import MAX_FACES
 from hf_gen.demo.models import ModelCache
 from hf_gen.demo.requests import listen
 from hf_gen.metrics import PRIORS
 
 FIRST = ("face-vae", "conv-vae")
-MOST_SEED = 2**31 - 1
+MAX_SEED = 2**31 - 1
 _DEFAULT = "default"
 _COLUMNS = 4
 
@@ -59,7 +59,7 @@ def build(cache: ModelCache) -> Shown:
 def _build_controls(cache: ModelCache) -> dict[str, Any]:
     """The controls by their names in a link, in the order of the arguments of `show`."""
     models = model_input(cache, "VAEPipeline", FIRST)
-    count = gr.Slider(4, MOST_FACES, 12, step=4, label="Faces", info="From each model.")
+    count = gr.Slider(4, MAX_FACES, 12, step=4, label="Faces", info="From each model.")
     with gr.Row(elem_classes="seed"):
         seed = gr.Number(
             7,
@@ -67,7 +67,7 @@ def _build_controls(cache: ModelCache) -> dict[str, Any]:
             info="The same seed gives the same faces.",
             precision=0,
             minimum=0,
-            maximum=MOST_SEED,
+            maximum=MAX_SEED,
             min_width=120,
         )
         dice = gr.Button("Random seed", size="sm", min_width=90)

@@ -49,9 +49,7 @@ def build(cache: ModelCache) -> Shown:
     """Lays out the tab and connects it."""
     with gr.Row():
         with gr.Column(scale=1, min_width=280, elem_classes="controls"):
-            direction = gr.Radio(
-                DIRECTION_LABELS, value="a_to_b", label="Direction", elem_classes="directions"
-            )
+            direction = gr.Radio(DIRECTION_LABELS, value="a_to_b", label="Direction")
             choice = face_input("Your faces", direction=direction)
             models = model_input(cache, "TranslationPipeline", FIRST)
         with gr.Column(scale=3, min_width=280):

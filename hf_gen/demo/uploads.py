@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from hf_gen.demo.limits import MOST_BYTES_OF_A_FILE, MOST_IMAGES
+from hf_gen.demo.limits import MAX_FILE_BYTES, MAX_IMAGES
 from hf_gen.errors import UserError
 from hf_gen.images import ImageError, open_image
 
@@ -27,14 +27,14 @@ def open_uploads(paths: Sequence[str | Path]) -> list[Image.Image]:
     """
     if not paths:
         raise UserError("There is no image yet: drop one, or choose one of the examples")
-    if len(paths) > MOST_IMAGES:
-        raise UserError(f"{len(paths)} images are more than the {MOST_IMAGES} at once: drop fewer")
+    if len(paths) > MAX_IMAGES:
+        raise UserError(f"{len(paths)} images are more than the {MAX_IMAGES} at once: drop fewer")
     return [_open(Path(path)) for path in paths]
 
 
 def _open(path: Path) -> Image.Image:
-    if path.stat().st_size > MOST_BYTES_OF_A_FILE:
-        megabytes = MOST_BYTES_OF_A_FILE // 2**20
+    if path.stat().st_size > MAX_FILE_BYTES:
+        megabytes = MAX_FILE_BYTES // 2**20
         raise UserError(
             f"the file {path.name} is larger than {megabytes} MB: save it smaller and try again"
         )

@@ -17,9 +17,9 @@ from diffusers.configuration_utils import ConfigMixin
 from diffusers.models.modeling_utils import ModelMixin
 from safetensors import SafetensorError, safe_open
 
-_MOST_CHANNELS = 4096
-_MOST_LAYERS = 64
-_MOST_WEIGHTS = 2**27
+_MAX_CHANNELS = 4096
+_MAX_LAYERS = 64
+_MAX_WEIGHTS = 2**27
 
 
 class StrictModel(ModelMixin, ConfigMixin):
@@ -95,9 +95,9 @@ class StrictModel(ModelMixin, ConfigMixin):
         with torch.device("meta"):
             network = cls(**cls.extract_init_dict(config)[0])
         count = sum(weight.numel() for weight in network.state_dict().values())
-        if count > _MOST_WEIGHTS:
+        if count > _MAX_WEIGHTS:
             raise ValueError(
-                f"the network must not have more than {_MOST_WEIGHTS:,} weights, got {count:,}: "
+                f"the network must not have more than {_MAX_WEIGHTS:,} weights, got {count:,}: "
                 "lower its widths"
             )
 
@@ -173,7 +173,7 @@ def _names_modules(record: logging.LogRecord) -> bool:
 
 
 def _check_argument(name: str, value: Any, expected: Any) -> None:
-    low, high = (0, _MOST_LAYERS) if name.startswith("num_") else (1, _MOST_CHANNELS)
+    low, high = (0, _MAX_LAYERS) if name.startswith("num_") else (1, _MAX_CHANNELS)
     rule, sizes = "", get_args(expected)
 
     def is_count(number: Any) -> bool:
@@ -189,7 +189,7 @@ def _check_argument(name: str, value: Any, expected: Any) -> None:
         rule = f"one of {', '.join(sizes)}"
     elif get_origin(expected) is tuple:
         count = "one or more" if ... in sizes else str(len(sizes))
-        counts = range(1, _MOST_LAYERS + 1) if ... in sizes else (len(sizes),)
+        counts = range(1, _MAX_LAYERS + 1) if ... in sizes else (len(sizes),)
         is_sequence = isinstance(value, list | tuple) and len(value) in counts
         if not is_sequence or not all(map(is_count, value)):
             rule = f"{count} integers from {low} to {high}"

@@ -24,8 +24,8 @@ from hf_gen.pipelines.base import (
 
 Direction = Literal["a_to_b", "b_to_a"]
 _LARGEST = 8
-_AT_ONCE = 64
-_AT_ONCE_ON_A_CPU = 16  # few enough images that their widest maps stay in its caches
+_BATCH_SIZE = 64
+_CPU_BATCH_SIZE = 16  # few enough images that their widest maps stay in its caches
 
 
 class TranslationPipeline(ImagePipeline):
@@ -164,12 +164,12 @@ class TranslationPipeline(ImagePipeline):
     @torch.no_grad()
     def _generate(self, generator: ModelMixin, pixels: Tensor) -> Tensor:
         device = self._execution_device
-        at_once = _AT_ONCE_ON_A_CPU if device.type == "cpu" else _AT_ONCE
+        batch_size = _CPU_BATCH_SIZE if device.type == "cpu" else _BATCH_SIZE
         larger = math.prod(pixels.shape[2:]) / self.config.resolution**2
-        parts = pixels.split(max(int(at_once / larger), 1))
+        parts = pixels.split(max(int(batch_size / larger), 1))
         outputs = [
             # Convolutions are faster with channels last, and keep them so.
             generator(part.to(device, generator.dtype, memory_format=torch.channels_last)).sample
-            for part in (self.progress_bar(parts) if len(pixels) > _AT_ONCE else parts)
+            for part in (self.progress_bar(parts) if len(pixels) > _BATCH_SIZE else parts)
         ]
         return torch.cat(outputs).float().clamp(-1, 1)

@@ -27,7 +27,7 @@ from hf_gen.pipelines.base import (
 
 PriorName = Literal["standard", "gaussian", "mixture"]
 Generators = torch.Generator | list[torch.Generator] | None
-_AT_ONCE = 64
+_BATCH_SIZE = 64
 
 
 class VAEPipeline(ImagePipeline):
@@ -130,8 +130,12 @@ class VAEPipeline(ImagePipeline):
         pixels = preprocess(images, self.config.resolution)
         _check_count(generator, len(pixels))
         latents = []
-        for start, part in zip(itertools.count(0, _AT_ONCE), pixels.split(_AT_ONCE), strict=False):
-            own = generator[start : start + _AT_ONCE] if isinstance(generator, list) else generator
+        for start, part in zip(
+            itertools.count(0, _BATCH_SIZE), pixels.split(_BATCH_SIZE), strict=False
+        ):
+            own = (
+                generator[start : start + _BATCH_SIZE] if isinstance(generator, list) else generator
+            )
             encoded = self.vae.encode(
                 # Convolutions are faster with channels last, and keep them so.
                 part.to(self._execution_device, self.vae.dtype, memory_format=torch.channels_last)
@@ -148,7 +152,7 @@ class VAEPipeline(ImagePipeline):
     def decode(self, latents: Tensor, output_type: OutputType = "pil") -> Pictures:
         """Latents, (batch, channels, height, width), to images."""
         latents = latents.to(self._execution_device, self.vae.dtype)
-        parts = [self.vae.decode(part).sample for part in latents.split(_AT_ONCE)]
+        parts = [self.vae.decode(part).sample for part in latents.split(_BATCH_SIZE)]
         return postprocess(torch.cat(parts).float().clamp_(-1, 1), output_type)
 
     def reconstruct(
@@ -323,7 +327,7 @@ class VAEPipeline(ImagePipeline):
             mean = self.prior.mean.float().to(device).view(shape)
             deviation = self.prior.deviation.float().to(device).view(shape)
         changes = []
-        for part in torch.arange(shape[0], device=device).split(_AT_ONCE):
+        for part in torch.arange(shape[0], device=device).split(_BATCH_SIZE):
             latents = mean.repeat(len(part), 1, 1, 1)  # a row for each dimension
             offset = torch.zeros_like(latents)
             offset[range(len(part)), part] = 1.5 * deviation[part]

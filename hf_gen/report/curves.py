@@ -34,7 +34,7 @@ TRANSLATION_LOSSES: Panels = {
 }
 _UNSETTLED = 20
 _FACTOR_FOR_LOG = 20
-_MOST_IN_LOG = 1e4
+_MAX_LOG_RATIO = 1e4
 
 
 def learning_curves(runs: Sequence[EvaluatedRun], panels: Panels) -> Figure:
@@ -89,7 +89,7 @@ def limit(axes: Axes, values: list[float], is_linear: bool = False) -> bool:
     if is_log:
         axes.set_yscale("log")
         axes.yaxis.set_minor_formatter("")
-        axes.set_ylim(max(low, high / _MOST_IN_LOG) / 1.5, high * 1.5)
+        axes.set_ylim(max(low, high / _MAX_LOG_RATIO) / 1.5, high * 1.5)
     else:
         margin = 0.06 * (high - low) or 0.06 * abs(high)
         axes.set_ylim((low - margin, high + margin) if margin else (-0.06, 1))

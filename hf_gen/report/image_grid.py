@@ -21,7 +21,7 @@ _GAP, _MARGIN, _BEFORE_HEADING = 8, 24, 24
 _TITLE, _LABEL, _DETAIL = 11.0, 9.0, 8.0
 _LINE = 1.35
 _LONGEST_LABEL = 20
-_LEAST_WIDTH = 1_000
+_MIN_WIDTH = 1_000
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def image_grid(
     columns = max(1, *(len(row.images) for row in rows))
     widths = [_text_width(text, size) for row in rows for text, size, _ in row.lines]
     left = _MARGIN + max(widths, default=0) + 16
-    width = max(start(columns) - _GAP + _MARGIN, _LEAST_WIDTH)
+    width = max(start(columns) - _GAP + _MARGIN, _MIN_WIDTH)
     figure = Figure()
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()

@@ -18,7 +18,7 @@ from hf_gen.report.style import save
 COLUMNS = 10
 _STEPS = 8
 _PAIRS, _FROZEN_PAIRS = 4, 3
-_MOST_TRAVERSED, _SPAN, _TRAVERSAL_STEPS = 50, 3, 7
+_MAX_TRAVERSED, _SPAN, _TRAVERSAL_STEPS = 50, 3, 7
 _FEW_TRAVERSED = 12
 Method = Literal["linear", "spherical"]
 _FRECHET = f"Fréchet distance ({MEASURED_IN}) {{:.3g}}"
@@ -178,7 +178,7 @@ def traversal(run: EvaluatedRun) -> Figure:
     order, is_measured = list(range(channels)), len(kl) == channels
     if is_measured:
         order.sort(key=lambda dimension: -kl[dimension])
-    chosen = order[:_MOST_TRAVERSED]
+    chosen = order[:_MAX_TRAVERSED]
     walks = run.pipeline.traverse(
         run.images(1), chosen, _SPAN, _TRAVERSAL_STEPS, output_type="pt"
     ).cpu()

@@ -3,7 +3,7 @@
 `pip install -e ".[benchmarks]"` first brings pythae; without it its rows are left
 out. `--record` writes the ratios to results.json and docs/benchmarks.md. `--compare` shows next to
 each ratio the recorded one, in red where it has fallen by more than 15 %. Everything takes a
-quarter of an hour on two idle cores. `demo`, `exported`, `faces`, `hub` and `on_paper` next to this
+quarter of an hour on two idle cores. `demo`, `faces`, `hub` and `on_paper` next to this
 file are run by themselves.
 """
 

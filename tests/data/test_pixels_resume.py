@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import random
-import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from hf_gen.data.selection import Item, Split
 from hf_gen.errors import UserError
 from tests.killing import Moments, exit_code, kill_this_process
 from tests.reliability import FAULTS
+from tests.untrusted.limits import memory
 
 BUILD = "the pixel cache's build"
 # All of the million only where so many faults are asked for.
@@ -163,7 +163,7 @@ def test_memory_is_constant_in_the_number_of_images_and_a_kill_loses_little(
     def work() -> None:
         before, since = memory("VmRSS"), time.monotonic()
         pixels_of_all, _ = cached_pixels(split(MANY), SIZE, cache)
-        growth = memory("VmHWM") - before
+        growth = (memory("VmHWM") - before) / 10**6
         (tmp_path / "images").write_text(str(len(pixels_of_all.rows)))
         report.write_text(json.dumps([growth, time.monotonic() - since]))
 
@@ -185,12 +185,6 @@ def test_memory_is_constant_in_the_number_of_images_and_a_kill_loses_little(
     complete = cache.glob("pixels-*/pixels.bin")
     assert [path.stat().st_size for path in complete] == [(MANY - MANY // 200) * SIZE * SIZE * 3]
     injected(f"SIGKILL of a build of {MANY:,} images, whose memory stays flat", 1)
-
-
-def memory(what: str) -> float:
-    """Megabytes of this process, as Linux tells."""
-    status = Path("/proc/self/status").read_text()
-    return int(re.search(rf"{what}:\s+(\d+) kB", status)[1]) / 1000  # type: ignore[index]
 
 
 @pytest.mark.usefixtures("often_saved")

@@ -178,7 +178,7 @@ def test_a_full_queue_is_reported_and_the_others_are_served(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
-    monkeypatch.setattr(pages, "IN_THE_QUEUE", 1)
+    monkeypatch.setattr(pages, "MAX_QUEUE_SIZE", 1)
     cache = ModelCache({"conv-vae": WEIGHTS / "conv-vae"})
     may_load, get = threading.Event(), cache.get
 

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hf_gen.demo.limits import SESSIONS
+from hf_gen.demo.limits import MAX_SESSIONS
 from hf_gen.demo.models import ModelCache, find_models
 from hf_gen.demo.page import build_page, serve
 from hf_gen.demo.uploads import example_faces
@@ -28,7 +28,7 @@ _IS_LONG = FAULTS >= 30
 _VISITORS = 100 if _IS_LONG else 12
 _PHASES, _SECONDS = (10, FAULTS) if _IS_LONG else (2, 0.5 * FAULTS)
 # By then the demo forgets as many visitors as come.
-_WARM = SESSIONS + _VISITORS if _IS_LONG else _VISITORS
+_WARM = MAX_SESSIONS + _VISITORS if _IS_LONG else _VISITORS
 _WARMING_UP = -1
 _PATIENCE = 120.0
 _GROWTH = 1.05 if _IS_LONG else 1.2

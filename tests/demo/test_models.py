@@ -64,7 +64,7 @@ def test_the_least_recently_used_model_is_dropped_first(tmp_path: Path) -> None:
     places = {name: save_vae(tmp_path / name) for name in "abc"}
     one = ModelCache({"a": places["a"]})
     one.get("a")
-    cache = ModelCache(places, most_bytes=2 * one.bytes)
+    cache = ModelCache(places, max_bytes=2 * one.bytes)
     first, second = cache.get("a"), cache.get("b")
     assert cache.get("a") is first
     cache.get("c")

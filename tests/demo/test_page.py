@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import gradio as gr
 import pytest
 
-from hf_gen.demo.limits import SESSIONS
+from hf_gen.demo.limits import MAX_SESSIONS
 from hf_gen.demo.page import serve
 
 
@@ -38,8 +38,8 @@ def test_only_this_machine_reaches_the_page_by_default(
         assert not page.share
         assert shared == []
         # One more visitor than the limit.
-        for visitor in range(SESSIONS + 1):
+        for visitor in range(MAX_SESSIONS + 1):
             page.state_holder[str(visitor)]
-        assert len(page.state_holder.session_data) == SESSIONS
+        assert len(page.state_holder.session_data) == MAX_SESSIONS
     finally:
         page.close()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hf_gen.demo.limits import MOST_BYTES_OF_A_FILE, MOST_IMAGES
+from hf_gen.demo.limits import MAX_FILE_BYTES, MAX_IMAGES
 from hf_gen.demo.uploads import EXAMPLES, open_uploads
 from hf_gen.errors import UserError
 from hf_gen.images import square
@@ -15,7 +15,7 @@ from hf_gen.images import square
 def test_a_large_file_is_not_opened(tmp_path: Path) -> None:
     file = tmp_path / "large.png"
     with file.open("wb") as large:
-        large.truncate(MOST_BYTES_OF_A_FILE + 1)
+        large.truncate(MAX_FILE_BYTES + 1)
     with pytest.raises(UserError, match=r"the file large\.png is larger than 20 MB"):
         open_uploads([file])
 
@@ -30,12 +30,12 @@ def test_large_photographs_are_cropped_and_shrunk(tmp_path: Path) -> None:
         seen, expected = (np.asarray(square(one, 64), np.int64) for one in (opened, photo))
         assert np.abs(seen - expected).max() <= 1
     Image.new("RGB", (2100, 2400)).save(tmp_path / "photo.png")
-    opened = open_uploads([tmp_path / "photo.png"] * MOST_IMAGES)
+    opened = open_uploads([tmp_path / "photo.png"] * MAX_IMAGES)
     assert {image.size for image in opened} == {(1050, 1050)}
 
 
 def test_no_file_and_too_many_are_errors() -> None:
     with pytest.raises(UserError, match="There is no image yet"):
         open_uploads([])
-    with pytest.raises(UserError, match=f"{MOST_IMAGES + 1} images are more than"):
-        open_uploads([EXAMPLES] * (MOST_IMAGES + 1))
+    with pytest.raises(UserError, match=f"{MAX_IMAGES + 1} images are more than"):
+        open_uploads([EXAMPLES] * (MAX_IMAGES + 1))

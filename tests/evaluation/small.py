@@ -12,6 +12,7 @@ from hf_gen.evaluation.factors import render_faces
 from hf_gen.faces import face_at
 from hf_gen.images import to_pixels
 from hf_gen.models.cyclegan import ResnetGeneratorOutput
+from tests.pipelines import saved
 
 
 @cache
@@ -41,27 +42,13 @@ def all_of(pixels: Pixels) -> Tensor:
 def autoencoder_kl(size: int) -> AutoencoderKL:
     """A posterior over maps of 2 channels at half the size."""
     torch.manual_seed(0)
-    return AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 2,
-        up_block_types=("UpDecoderBlock2D",) * 2,
-        block_out_channels=(4, 4),
-        layers_per_block=1,
-        norm_num_groups=2,
-        latent_channels=2,
-        sample_size=size,
-    )
+    return saved.kl(latent_channels=2, sample_size=size)
 
 
 def autoencoder_tiny() -> AutoencoderTiny:
     """An autoencoder without a posterior."""
     torch.manual_seed(0)
-    return AutoencoderTiny(
-        encoder_block_out_channels=(4, 4),
-        decoder_block_out_channels=(4, 4),
-        num_encoder_blocks=(1, 1),
-        num_decoder_blocks=(1, 1),
-        latent_channels=2,
-    )
+    return saved.tiny(latent_channels=2)
 
 
 class Affine(ModelMixin, ConfigMixin):

@@ -25,7 +25,7 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def two_crowds(count: int) -> Tensor:
+def two_clusters(count: int) -> Tensor:
     """Codes (count, 2, 1, 1), three tenths around (8, -8), correlated, the others around (0, 4)."""
     generator = seeded(4)
     left = torch.randn(count * 3 // 10, 2, generator=generator)
@@ -56,7 +56,7 @@ def test_the_gaussian_has_the_mean_and_the_deviation_of_each_latent() -> None:
 
 
 def test_the_mixture_recovers_two_clusters_and_their_weights() -> None:
-    codes = two_crowds(2_000)
+    codes = two_clusters(2_000)
     prior = fit_prior(codes, 2)
     assert prior.kinds == ("standard", "gaussian", "mixture")
     order = prior.weights.argsort()
@@ -71,7 +71,7 @@ def test_the_mixture_recovers_two_clusters_and_their_weights() -> None:
     share = (distances.argmin(1) == 0).double().mean().item()
     assert abs(share - 0.3) < 4.5 * math.sqrt(0.21 / 10_000)
     near = distances.min(1).values < 5
-    assert near.double().mean() > 0.998  # hardly any between the crowds, where a Gaussian has many
+    assert near.double().mean() > 0.998  # few between the clusters, unlike a Gaussian
     gaussian = prior.sample(10_000, "gaussian", seeded()).flatten(1)
     assert (torch.cdist(gaussian, centres).min(1).values > 5).double().mean() > 0.2
 
@@ -89,7 +89,7 @@ def test_the_density_is_that_of_the_mixture_of_scikit_learn() -> None:
 
 
 def test_the_scale_of_the_codes_does_not_matter() -> None:
-    codes = two_crowds(1_000)
+    codes = two_clusters(1_000)
     scale = torch.tensor([1e-4, 1e4]).view(2, 1, 1)
     one, other = fit_prior(codes, 2), fit_prior(codes * scale, 2)
     torch.testing.assert_close(other.weights, one.weights)
@@ -114,7 +114,7 @@ def test_too_few_codes_or_too_many_latents_give_no_mixture() -> None:
     assert fit_prior(torch.randn(600, 257, 1, 1), 1).config.num_components == 0
 
 
-def test_nothing_reaches_the_user(capfd: pytest.CaptureFixture[str]) -> None:
+def test_awkward_codes_are_fitted_without_a_warning(capfd: pytest.CaptureFixture[str]) -> None:
     awkward = {
         "one point": torch.ones(100, 3, 1, 1),
         "a dead latent": torch.randn(200, 3, 1, 1) * torch.tensor([1.0, 0.0, 1.0]).view(3, 1, 1),
@@ -176,7 +176,7 @@ class Cells(ConvVAE):
 
 def striped(prior: str, temperature: float, count: int) -> tuple[VAEPipeline, Pixels]:
     """A pipeline with a fitted prior, and images that are its samples from one of its priors."""
-    fitted = fit_prior(two_crowds(400) / 8, num_components=2)
+    fitted = fit_prior(two_clusters(400) / 8, num_components=2)
     made = VAEPipeline(Cells(SIZE, filters=(6, 4), latent_channels=2), fitted, SIZE)
     images = made.sample(count, seeded(9), "pt", prior, temperature)
     rows = torch.from_numpy(to_pixels(images)).reshape(count, -1)

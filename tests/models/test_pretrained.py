@@ -2,11 +2,9 @@
 
 import ast
 import importlib.util
-import io
 import json
 import logging
 import math
-import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -266,29 +264,6 @@ def test_a_truncated_file_raises(tmp_path: Path, kept: float) -> None:
     (tmp_path / WEIGHTS).write_bytes(content[: int(kept * len(content)) if kept < 1 else int(kept)])
     with pytest.raises((OSError, ValueError), match=f"{tmp_path}"):
         ConvVAE.from_pretrained(tmp_path)
-
-
-class _Trap:
-    def __init__(self, sprung: Path) -> None:
-        self.sprung = sprung
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.sprung,)
-
-
-def test_a_pickle_is_never_read(tmp_path: Path) -> None:
-    saved, trap = tmp_path / "vae", io.BytesIO()
-    networks()["ConvVAE"].save_pretrained(saved)
-    pickle.dump(_Trap(tmp_path / "sprung"), trap)
-    (saved / "diffusion_pytorch_model.bin").write_bytes(trap.getvalue())
-    ConvVAE.from_pretrained(saved)
-    (saved / WEIGHTS).unlink()
-    for options in ({}, {"use_safetensors": False}):
-        with pytest.raises(OSError, match="safetensors"):
-            ConvVAE.from_pretrained(saved, **options)
-    assert not (tmp_path / "sprung").exists()
-    pickle.loads(trap.getvalue())
-    assert (tmp_path / "sprung").exists()
 
 
 def test_a_folder_without_a_config_raises(tmp_path: Path) -> None:

@@ -102,9 +102,9 @@ def test_a_log_scale_spans_four_decades_at_most() -> None:
     assert high / low < 4e4
 
 
-@pytest.mark.parametrize("epoch", [0.0123, 1 / 3, 12345.67])
 @pytest.mark.parametrize(
-    ("train", "validation"), [(1682.3, 1682.31), (1234567.9, 1234567.8), (3e4, 1e3)]
+    ("epoch", "train", "validation"),
+    [(0.0123, 1682.3, 1682.31), (1 / 3, 3e4, 1e3), (12345.67, 1234567.9, 1234567.8)],
 )
 def test_labels_of_one_evaluation_do_not_collide(
     vae_run: Make, epoch: float, train: float, validation: float

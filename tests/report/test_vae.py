@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderTiny
 
 from hf_gen.pipelines import VAEPipeline
 from hf_gen.report import draw_vae_figures, vae
 from hf_gen.report.run import EvaluatedRun
+from tests.pipelines.saved import tiny
 from tests.report.figures import drawn_twice, enlarged, image_rows, texts
 
 Make = Callable[..., EvaluatedRun]
@@ -40,14 +40,7 @@ def test_few_test_images_are_enough(tmp_path: Path, vae_run: Make, images: int) 
 
 
 def test_a_latent_map_has_no_traversal(tmp_path: Path, vae_run: Make) -> None:
-    tiny = AutoencoderTiny(
-        encoder_block_out_channels=(8, 8),
-        decoder_block_out_channels=(8, 8),
-        num_encoder_blocks=(1, 1),
-        num_decoder_blocks=(1, 1),
-        latent_channels=4,
-    )
-    draw_vae_figures(replace(vae_run(), pipeline=VAEPipeline(tiny, resolution=16)), tmp_path)
+    draw_vae_figures(replace(vae_run(), pipeline=VAEPipeline(tiny(), resolution=16)), tmp_path)
     assert {path.stem for path in tmp_path.glob("*.png") if "-dark" not in path.stem} == FIGURES - {
         "traversal"
     }

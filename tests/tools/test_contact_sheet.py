@@ -14,7 +14,7 @@ from tools.released import manifest
 
 ROOT = Path(__file__).parents[2]
 NAMES = ["face-vae", "cyclegan", "conv-vae"]
-MOST_BYTES = 400_000
+MAX_BYTES = 400_000
 
 
 def test_rows_are_the_same_faces_by_each_model(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_rows_are_the_same_faces_by_each_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", ["", "-dark"])
 def test_the_sheet_in_the_docs_is_of_the_bundled_weights(suffix: str) -> None:
     file = ROOT / SHEET.with_stem(SHEET.stem + suffix)
-    assert file.stat().st_size < MOST_BYTES
+    assert file.stat().st_size < MAX_BYTES
     with Image.open(file) as sheet:
         remedy = "draw it again: python -m tools.contact_sheet"
         assert sheet.text[WEIGHTS_KEY] == weights_of(manifest()), remedy

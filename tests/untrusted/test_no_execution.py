@@ -83,6 +83,16 @@ def test_code_in_a_model_folder_is_not_run(
     assert not (tmp_path / "mark").exists()
 
 
+def test_a_pickle_is_never_read(folder: Path, tmp_path: Path) -> None:
+    (folder / "vae" / WEIGHTS).unlink()
+    for options in ({}, {"use_safetensors": False}):
+        with pytest.raises(OSError, match="safetensors"):
+            ConvVAE.from_pretrained(folder / "vae", **options)
+    assert not (tmp_path / "mark").exists()
+    pickle.loads((folder / "vae" / "pytorch_model.bin").read_bytes())
+    assert (tmp_path / "mark").exists()
+
+
 def test_the_planted_code_runs_with_trust_remote_code(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
