@@ -9,9 +9,10 @@ import logging
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hf_gen.interrupt import OF_TRAINING, exit_on_interrupt
 
@@ -22,6 +23,7 @@ import tyro
 
 from hf_gen import __version__
 from hf_gen.config import (
+    CycleGANRecipe,
     Optimisation,
     Output,
     Recipe,
@@ -34,6 +36,7 @@ from hf_gen.recipes import RECIPES
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+    from hf_gen.data.batches import Domain
     from hf_gen.hub.push import HubUploads
     from hf_gen.runs.folder import RunFolder
 
@@ -168,26 +171,29 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
     resources = ExitStack()
     try:
         set_num_threads(recipe.optimisation.num_threads)
-        identity = {"recipe": name, "processes": accelerator.num_processes}
-        identity |= recipe_as_json(with_absolute_paths(recipe))
-        run.check(identity)
+        processes = accelerator.num_processes
+        # The batch size that is trained with is known when the images are.
+        run.check(_identity(name, recipe, processes), ["optimisation.train_batch_size"])
         torch.manual_seed(recipe.optimisation.seed)
         task = task_of(recipe, accelerator.device)
         experiment = experiment_of(recipe)
         if accelerator.is_main_process:
             images = (*experiment.domains, *experiment.pairs[:1])
             print(*(domain.summary for domain in images), sep="\n")
+        recipe = _with_limited_batch(recipe, (*experiment.domains, *experiment.pairs), accelerator)
+        identity = _identity(name, recipe, processes)
+        num_pairs = recipe.num_pairs if isinstance(recipe, CycleGANRecipe) else 0
         loader = Loader(
             experiment.domains,
             recipe.optimisation.seed,
-            recipe.optimisation.train_batch_size - experiment.num_pairs,
+            recipe.optimisation.train_batch_size - num_pairs,
             recipe.optimisation.gradient_accumulation_steps,
             recipe.data.random_flip,
             accelerator.process_index,
-            accelerator.num_processes,
+            processes,
             accelerator.device,
             experiment.pairs,
-            experiment.num_pairs,
+            num_pairs,
         )
         if accelerator.device.type == "cuda":
             free_bytes, _ = torch.cuda.mem_get_info(accelerator.device)
@@ -196,12 +202,12 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
         uploads, compiled = None, False
         if accelerator.is_main_process:
             resources.enter_context(exclusive_lock(run.path))
-            run.check(identity)  # another run may have started here in the meantime
             run.check_images(images)
+            run.check(identity)  # another run may have started here in the meantime
             tidy(run.path)
             uploads = _uploads(recipe.output, run)
             compiled = decide_compiling(task, loader, recipe.optimisation, run.compiled())
-            device = f"{accelerator.num_processes} x {accelerator.device.type}"
+            device = f"{processes} x {accelerator.device.type}"
             run.start(identity, command, device, _versions(), images, compiled)
         accelerator.wait_for_everyone()
         (compiled,) = broadcast_object_list([compiled])
@@ -233,6 +239,30 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
     finally:
         _end(accelerator)
         resources.close()
+
+
+def _identity(name: str, recipe: Recipe, processes: int) -> dict[str, Any]:
+    """What the run is: see `RunFolder.check`."""
+    values = recipe_as_json(with_absolute_paths(recipe))
+    return {"recipe": name, "processes": processes, **values}
+
+
+def _with_limited_batch(
+    recipe: Recipe, domains: Sequence["Domain"], accelerator: "Accelerator"
+) -> Recipe:
+    """The recipe with a batch size for which there are enough training images."""
+    from hf_gen.data.batches import limited_batch_size
+
+    optimisation, processes = recipe.optimisation, accelerator.num_processes
+    wanted, passes = optimisation.train_batch_size, optimisation.gradient_accumulation_steps
+    size = limited_batch_size(domains, wanted, passes, processes)
+    if size < wanted and accelerator.is_main_process:
+        print(
+            f"train_batch_size is {size:,} in place of {wanted:,}: {size * passes * processes:,} "
+            f"of {min(len(domain.train) for domain in domains):,} training images are a step"
+        )
+    optimisation = dataclasses.replace(optimisation, train_batch_size=size)
+    return dataclasses.replace(recipe, optimisation=optimisation)
 
 
 def _end(accelerator: "Accelerator") -> None:

@@ -37,7 +37,6 @@ class Experiment:
         draw: Writes the figures of a run, whose results have been saved.
         family: What its card shows, and the terminal after training.
         pairs: The images of domain a and of domain b, pair by pair, that guide a translation.
-        num_pairs: How many of a batch of one process are pairs.
         names: What the two domains of a translation are called.
         learn_more: Adds to a trained pipeline what is learned from its latents after training.
         measure: What else is measured on the validation images along the training.
@@ -49,7 +48,6 @@ class Experiment:
     draw: Callable[[RunFolder, DiffusionPipeline], None]
     family: Family
     pairs: tuple[Domain, ...] = ()
-    num_pairs: int = 0
     names: tuple[str, str] = ("a", "b")
     learn_more: Callable[[DiffusionPipeline], DiffusionPipeline] | None = None
     measure: Callable[[DiffusionPipeline], dict[str, float]] | None = None
@@ -176,7 +174,6 @@ def _translation(recipe: CycleGANRecipe, domains: tuple[Domain, ...]) -> Experim
     return Experiment(
         domains=(a, b),
         pairs=pairs,
-        num_pairs=recipe.num_pairs,
         evaluate=evaluate,
         draw=draw,
         family=TRANSLATION,

@@ -69,7 +69,7 @@ def reconstruct(
     output_dir: Path,
     inputs_dir: Path | None = None,
     count: int | None = None,
-    split: SplitName = "train",
+    split: SplitName | None = None,
     image_column: str | None = None,
 ) -> None:
     """Reconstruct images by an autoencoder: a PNG for each, in a new folder.
@@ -80,14 +80,15 @@ def reconstruct(
         output_dir: A new folder for the reconstructions, which are named as the images are.
         inputs_dir: A new folder for the images as the model gets them: square and resized.
         count: Number of images. Default: all.
-        split: Of a dataset that has several.
+        split: What a training on the source uses for this, by hash where it has no such split.
+            Default: all images of the folder, or of its split train.
         image_column: Of a dataset that has several.
     """
     from hf_gen.image_folders import open_source, write_outputs
 
     pipeline = _autoencoder(model, "reconstruct")
-    images = open_source(source, split, image_column, count)
     size = pipeline.config.resolution
+    images = open_source(source, size, split, image_column, count)
     done = write_outputs(pipeline.reconstruct, size, images, output_dir, inputs_dir, count)
     _print_written(output_dir, images.name, done, f"reconstructed by {model}")
 
@@ -99,7 +100,7 @@ def translate(
     direction: Direction = "a_to_b",
     inputs_dir: Path | None = None,
     count: int | None = None,
-    split: SplitName = "train",
+    split: SplitName | None = None,
     image_column: str | None = None,
 ) -> None:
     """Translate images to the other domain: a PNG for each, in a new folder.
@@ -111,7 +112,8 @@ def translate(
         direction: a_to_b, or b_to_a.
         inputs_dir: A new folder for the images as the model gets them: square and resized.
         count: Number of images. Default: all.
-        split: Of a dataset that has several.
+        split: What a training on the source uses for this, by hash where it has no such split.
+            Default: all images of the folder, or of its split train.
         image_column: Of a dataset that has several.
     """
     from hf_gen.image_folders import open_source, write_outputs
@@ -121,12 +123,13 @@ def translate(
     if not isinstance(pipeline, TranslationPipeline):
         raise UserError(f"{model} is an autoencoder and cannot translate: name a CycleGAN")
     side, config = direction[0], pipeline.config
-    images = open_source(source, split, image_column, count, config[f"domain_{side}"], side)
+    size, domain = config.resolution, config[f"domain_{side}"]
+    images = open_source(source, size, split, image_column, count, domain, side)
 
     def transform(squares: Any) -> Any:
         return pipeline.translate(squares, direction)
 
-    done = write_outputs(transform, config.resolution, images, output_dir, inputs_dir, count)
+    done = write_outputs(transform, size, images, output_dir, inputs_dir, count)
     _print_written(output_dir, images.name, done, f"translated by {model}, {direction}")
 
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from hf_gen.config import Data
-from hf_gen.data.selection import Choice, Item, Split
+from hf_gen.data.selection import Choice, Item, Split, find_split
 from hf_gen.data.shards import open_item
-from hf_gen.data.sources import is_synthetic, open_dataset
+from hf_gen.data.sources import cache_folder, is_synthetic, open_dataset
+from hf_gen.data.splits import named_split
 from hf_gen.errors import UserError
 from hf_gen.faces import style_of
 from hf_gen.images import EXTENSIONS, ImageError, square
@@ -61,21 +63,24 @@ def write_samples(
 
 def open_source(
     name: str,
-    split: str = "train",
+    resolution: int,
+    split: str | None = None,
     image_column: str | None = None,
     count: int | None = None,
     domain: str = "",
     side: str = "",
 ) -> Split:
-    """The images of a file, a folder, an archive or a dataset, of which none is decoded yet.
+    """The images of a file, a folder, an archive or a dataset.
 
     Args:
         name: The path of one image, or any dataset that a training takes.
-        split: "train", "validation" or "test".
+        resolution: Of the model: with which a training splits the images by hash.
+        split: What such a training uses as "train", "validation" or "test". Default: all images of
+            the folder or split train, or of the only split.
         image_column: Of a dataset that has several.
-        count: How many of the training images. Default: all.
+        count: How many are wanted: a random subset where no split is named. Default: all.
         domain: What the images are, such as cartoon: which style of the synthetic faces.
-        side: "a" or "b": which domain of a folder with trainA and trainB.
+        side: "a" or "b": which domain of a folder with trainA and trainB, or testA and testB.
 
     Raises:
         UserError: If there is no such dataset, it has no such split or column, or the count is less
@@ -86,15 +91,19 @@ def open_source(
     path = Path(os.path.expanduser(name))  # noqa: PTH111, since Path fails for unknown users
     if path.is_file() and path.suffix.lower() in EXTENSIONS:
         return Split(str(path.parent), path.name, name, lambda: (1, iter([(path.name, path)])))
-    data = Data(dataset_name=name, max_train_samples=count if split == "train" else None)
+    data = Data(dataset_name=name)
+    if split is None or (is_synthetic(data) and split == "train"):
+        data = replace(data, max_train_samples=count)
     if is_synthetic(data) and image_column is None:
         image_column = style_of(domain)
     dataset = open_dataset(data)
-    selection = dataset.select(Choice(image_column, side=side if dataset.sides else ""))
-    splits = {"train": selection.train, **selection.own}
-    if split not in splits:
-        raise UserError(f"{name} has no split {split!r}: its splits are {', '.join(splits)}")
-    return splits[split]
+    choice = Choice(image_column, side=side if dataset.sides else "")
+    present = dataset.splits(choice.side)
+    if split is None:
+        return dataset.select(choice, present[0] if len(present) == 1 else "train").train
+    if find_split(present, "train") in present:
+        return named_split(dataset.select(choice), split, resolution, cache_folder(data))
+    return dataset.select(choice, split).train
 
 
 def write_outputs(

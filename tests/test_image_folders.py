@@ -4,6 +4,7 @@ import zipfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
@@ -12,11 +13,13 @@ import torch
 from PIL import Image
 
 import hf_gen
+from hf_gen.config import Data
+from hf_gen.data.sources import load_domain
 from hf_gen.errors import UserError
 from hf_gen.faces import TEST_START, face_at, face_png
 from hf_gen.image_commands import reconstruct, sample, translate
 from hf_gen.image_folders import open_source, output_name
-from hf_gen.images import open_image, square
+from hf_gen.images import open_image, square, to_tensor
 
 MODEL, TRANSLATOR = "conv-vae", "cyclegan-lambda5"
 
@@ -76,6 +79,11 @@ def in_a_table(place: Path) -> str:
 def one_file(place: Path) -> str:
     picture(0).save(place / "one.png")
     return str(place / "one.png")
+
+
+def names_of(source: str, split: str | None, side: str = "") -> list[str]:
+    """What the images of a source are called."""
+    return [name for name, _ in open_source(source, 16, split, side=side).read()[1]]
 
 
 @pytest.fixture(autouse=True)
@@ -162,10 +170,67 @@ def test_where_no_image_can_be_used_no_folder_is_left(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["bad.png"]
 
 
-def test_a_split_that_is_missing_is_a_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="has no split 'test': its splits are train"):
-        reconstruct(MODEL, in_a_folder(tmp_path), tmp_path / "made", split="test")
-    assert not (tmp_path / "made").exists()
+@pytest.mark.parametrize("split", [None, "test"])
+def test_a_folder_of_test_images_alone_is_read(split: Any, tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    Path(in_a_folder(tmp_path)).rename(tmp_path / "set" / "Test")
+    reconstruct(MODEL, str(tmp_path / "set"), tmp_path / "made", split=split)
+    names = ("a.png", "more/b-2.png", "more/b.png")
+    assert [*written(tmp_path / "made")] == [f"Test/{name}" for name in names]
+
+
+@pytest.mark.parametrize("split", [None, "validation"])
+def test_a_table_of_validation_images_alone_is_read(split: Any, tmp_path: Path) -> None:
+    table = Path(in_a_table(tmp_path))
+    (table / "train.parquet").rename(table / "val.parquet")
+    assert names_of(str(table), split) == ["row 0", "row 1"]
+
+
+@pytest.mark.parametrize(("side", "names"), [("a", ["testA/3.png"]), ("b", ["testB/4.png"])])
+def test_a_folder_of_the_test_images_of_two_domains_has_sides(
+    side: str, names: list[str], tmp_path: Path
+) -> None:
+    for number, name in ((3, "testA/3.png"), (4, "testB/4.png")):
+        (tmp_path / name).parent.mkdir()
+        picture(number).save(tmp_path / name)
+    for split in (None, "test"):
+        assert names_of(str(tmp_path), split, side) == names
+
+
+@pytest.mark.parametrize("count", [20, 120, 440])
+def test_splits_by_hash_are_those_of_a_training(count: int, tmp_path: Path) -> None:
+    """Of the same images at the same resolution, in folders with unreadable images too."""
+    folder = tmp_path / "set"
+    folder.mkdir()
+    for number in range(count):
+        picture(number, (8, 8)).save(folder / f"{number:03}.png")
+    if count > 100:
+        (folder / "005.png").write_bytes(b"no image")
+    domain = load_domain(Data(dataset_name=str(folder), resolution=16))
+    found: dict[str, list[str]] = {}
+    for split in ("train", "validation", "test"):
+        found[split] = names_of(str(folder), split)
+        pixels = getattr(domain, split)
+        squares = [square(open_image(folder / name), 16) for name in found[split]]
+        assert torch.equal(to_tensor(squares), pixels.images(torch.arange(len(pixels))))
+    assert (found["validation"] == found["test"]) == (count < 400)
+    assert len(names_of(str(folder), None)) == count
+
+
+def test_validation_and_test_may_be_one_set_of_a_folder(tmp_path: Path) -> None:
+    for number, name in enumerate(("train/1.png", "train/2.png", "test/3.png")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        picture(number).save(tmp_path / name)
+    assert names_of(str(tmp_path), "validation") == names_of(str(tmp_path), "test")
+    assert names_of(str(tmp_path), "train") == ["train/1.png", "train/2.png"]
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_a_split_that_is_missing_is_a_clear_error(split: str, tmp_path: Path) -> None:
+    (tmp_path / "test").mkdir()
+    picture(0).save(tmp_path / "test" / "1.png")
+    with pytest.raises(UserError, match=f"has no split '{split}': its splits are test"):
+        names_of(str(tmp_path), split)
 
 
 @pytest.mark.parametrize("taken", ["made", "inputs"])
@@ -212,7 +277,7 @@ def test_names_of_outputs_follow_those_of_the_inputs(names: list[str], paths: li
 
 def test_synthetic_faces_are_of_the_style_that_the_domain_is() -> None:
     for domain, style in (("cartoon-faces", "cartoon"), ("Anime", "anime"), ("", "anime")):
-        assert f" {style} " in open_source("faces", domain=domain).key
+        assert f" {style} " in open_source("faces", 64, domain=domain).key
 
 
 def test_the_working_directory_is_no_new_folder(

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,14 @@ TRAINED = (
 
 def objectives(run: Path) -> list[float]:
     return [line["train/objective"] for line in metrics(run) if "train/objective" in line]
+
+
+def batch_size(run: Path) -> int:
+    """What the run's record says."""
+    size: int = json.loads((run / "run.json").read_text())["identity"]["optimisation"][
+        "train_batch_size"
+    ]
+    return size
 
 
 def contents(run: Path) -> dict[str, bytes]:
@@ -175,6 +184,42 @@ def test_every_vae_trains_and_loads(name: str, cache: tuple[str, str], tmp_path:
     assert len(hf_gen.load(run).sample(3)) == 3
 
 
+def test_a_set_smaller_than_a_batch_trains_and_resumes_bit_exactly(
+    image_folder: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The record holds the batch size that was used, so that a flag may say the same."""
+    data = ("--train-data-dir", str(image_folder(tmp_path / "set", 20)))
+    common = ("conv-vae", *data, "--cache-dir", str(tmp_path / "cache"), "--report-to", "none")
+    once, twice = tmp_path / "once", tmp_path / "twice"
+    four = ("--max-train-steps", "4", "--logging-steps", "1")
+
+    run = train_in_child(once, *common, *four)
+    assert batch_size(run) == 12
+    limited = "train_batch_size is 12 in place of 128: 12 of 12 training images are a step"
+    assert limited in (once / "log.txt").read_text()
+    train_in_child(twice, *common, "--max-train-steps", "2", "--logging-steps", "1")
+    train_in_child(twice, *common, *four, "--train-batch-size", "12")
+    assert (twice / "log.txt").read_text().count("in place of") == 1
+    for name in ("vae.safetensors", "vae.ema.safetensors", "optimizer-vae.safetensors"):
+        checkpoints = (folder / "run" / "checkpoint-4" / name for folder in (once, twice))
+        assert len({checkpoint.read_bytes() for checkpoint in checkpoints}) == 1
+
+    halves = train_in_two(tmp_path / "halves", *common, *four)
+    assert batch_size(halves) == 6
+    same_numbers(halves, run)
+    thirds = train_in_child(
+        tmp_path / "thirds", *common, *four, "--gradient-accumulation-steps", "3"
+    )
+    assert batch_size(thirds) == 4
+    same_numbers(thirds, run, tolerance=5e-3)
+
+    assert main([*common, *four, "--train-batch-size", "6", "--output-dir", str(run)]) == 2
+    assert "train_batch_size was 12 and is now 6" in capsys.readouterr().err
+    image_folder(tmp_path / "set" / "more", 10, seed=1)
+    assert main([*common, *four, "--output-dir", str(run)]) == 2
+    assert "number of training images was 12 and is now 22" in capsys.readouterr().err
+
+
 def test_accumulated_gradients_are_those_of_one_batch(
     cache: tuple[str, str], one_process: Path, tmp_path: Path
 ) -> None:
@@ -291,7 +336,7 @@ BAD_VALUES = {
     "conv-vae": [
         (["--resolution", "66"], "resolution must be a multiple of 4"),
         (["--train-batch-size", "0"], "train_batch_size must be at least 1, got 0"),
-        (["--train-batch-size", "4000"], "fewer than a batch of 4,000"),
+        (["--gradient-accumulation-steps", "151"], "150 training images are fewer than the 151"),
         (["--train-data-dir", "/nowhere"], "there is no folder /nowhere"),
         (["--image-column", "manga"], "faces has no image column 'manga'"),
         (["--report-to", "nobody"], "report_to 'nobody' is not available"),

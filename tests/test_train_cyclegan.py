@@ -75,10 +75,11 @@ def test_fifteen_pictures_a_domain_train_and_choose_nothing(
     for seed, name in enumerate(("trainA", "TrainB")):
         image_folder(tmp_path / "set" / name, 15, seed=seed)
     data = ("--train-data-dir", str(tmp_path / "set"), *cache)
-    steps = ("--max-train-steps", "3", "--validation-steps", "1", "--train-batch-size", "2")
+    steps = ("--max-train-steps", "3", "--validation-steps", "1", "--train-batch-size", "100")
     run = tmp_path / "run"
     assert main(["cyclegan-lambda10", *SMALL, *data, *steps, "--output-dir", str(run)]) == 0
     output = capsys.readouterr().out
+    assert "train_batch_size is 7 in place of 100: 7 of 7 training images are a step" in output
     for side in "AB":
         assert f"set: train 7 (train, {side}); validation and test 8 (by hash), one set" in output
     exported = load_file(run / "pipeline/a_to_b/diffusion_pytorch_model.safetensors")

@@ -81,7 +81,7 @@ class Optimisation:
     """The optimiser, its schedule, and how it computes."""
 
     train_batch_size: Count = 128
-    """Images per process and forward pass."""
+    """Images per process and forward pass, limited to what the training images allow."""
     num_train_epochs: Count = 20
     """Passes over the training images."""
     max_train_steps: Count | None = None

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -116,9 +116,6 @@ class Loader:
         device: Where the images go. One that is no CPU gets bytes, which become floats there.
         pairs: Two domains that hold, at the same place, an image and its counterpart.
         num_pairs: Pairs of one process and forward pass, beside the `batch_size` images.
-
-    Raises:
-        UserError: If a domain has fewer images than a step takes.
     """
 
     domains: tuple[Domain, ...]
@@ -132,15 +129,6 @@ class Loader:
     pairs: tuple[Domain, ...] = ()
     num_pairs: int = 0
     _next: dict[int, "Future[list[list[Tensor]]]"] = field(default_factory=dict, repr=False)
-
-    def __post_init__(self) -> None:
-        for domain, _, rows in self._streams:
-            total = self._total(rows)
-            if len(domain.train) < total:
-                raise UserError(
-                    f"{len(domain.train):,} images are fewer than a batch of {total:,}: "
-                    "lower --train-batch-size or give more images"
-                )
 
     @property
     def _streams(self) -> list[tuple[Domain, int, int]]:
@@ -287,6 +275,30 @@ class Loader:
             now = epochs == epoch
             indices[now] = _permutation(count, self.seed, number, epoch)[places[now] % count]
         return torch.from_numpy(indices)
+
+
+def limited_batch_size(
+    domains: Sequence[Domain], batch_size: int, accumulation: int, processes: int
+) -> int:
+    """The batch size with which a step takes as many images as there are, at most.
+
+    Args:
+        domains: One or two, and pairs beside them, of which the smallest one decides.
+        batch_size: Of one process and forward pass, where there are images enough.
+        accumulation: Forward passes of one step.
+        processes: How many there are.
+
+    Raises:
+        UserError: If there is not an image for each forward pass of each process.
+    """
+    images, passes = min(len(domain.train) for domain in domains), accumulation * processes
+    if images < passes:
+        raise UserError(
+            f"{images:,} training images are fewer than the {passes:,} forward passes of a step "
+            f"({accumulation:,} in each of {processes:,} processes): launch fewer processes, lower "
+            "--gradient-accumulation-steps, or give more images"
+        )
+    return min(batch_size, images // passes)
 
 
 @lru_cache(maxsize=1)

@@ -150,10 +150,11 @@ def _select(data: Data, domains: Domains) -> tuple[Selection, Selection]:
         choices = Choice(column), Choice(second.image_column)
         return open_dataset(data).select(choices[0]), open_dataset(second).select(choices[1])
     dataset = open_dataset(data)
-    for side in {"a", "b"} - dataset.sides if dataset.sides else ():
-        name = data.train_data_dir or data.dataset_name
-        raise UserError(f"{name}: train{side.upper()} holds no images")
     if dataset.sides:
+        for side in "ab":
+            if "train" not in dataset.splits(side):
+                name = data.train_data_dir or data.dataset_name
+                raise UserError(f"{name}: train{side.upper()} holds no images")
         return dataset.select(Choice(column, side="a")), dataset.select(Choice(column, side="b"))
     first = Choice(column, ("imageA", "anime"), remedy=_TWO_DATASETS)
     other = replace(

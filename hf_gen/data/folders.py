@@ -83,8 +83,13 @@ class Listing:
 
     @property
     def sides(self) -> set[str]:
-        """Which of "a" and "b" have a folder trainA or trainB."""
-        return {side for split, side, _ in self._places.values() if side and split == "train"}
+        """Which of "a" and "b" have a folder such as trainA or testB."""
+        return {side for _, side, _ in self._places.values() if side}
+
+    @property
+    def without_side(self) -> list[str]:
+        """The images of splits that belong to neither side, such as those of test."""
+        return [image for image in self.images if self._places[_folder(image)][1] == ""]
 
     def label(self, image: str) -> str:
         """The first folder of an image below its split; empty if there is none."""

@@ -27,15 +27,24 @@ class LocalImages:
         self._listing = listing
         self.sides = listing.sides
 
-    def select(self, choice: Choice) -> Selection:
+    def splits(self, side: str = "") -> list[str]:
+        """The splits that have images; of one side, where there are two."""
+        return [split for split in self._listing.splits(side) if split]
+
+    def select(self, choice: Choice, split: str | None = None) -> Selection:
         """The images of a domain, and what of the folder is not used.
+
+        Args:
+            choice: Which images are the domain's.
+            split: What to train on. Default: --split.
 
         Raises:
             UserError: If there is no such split, column or label.
         """
         data, splits = self._data, self._chosen(choice)
-        own, unused = own_splits(self._name, data.split, splits)
-        train, most = self._wanted(splits), data.max_train_samples
+        split = split or data.split
+        own, unused = own_splits(self._name, split, splits)
+        train, most = self._wanted(split, splits), data.max_train_samples
         if most is not None and most < len(train):
             places = np.arange(len(train))
             if not data.streaming:
@@ -43,12 +52,8 @@ class LocalImages:
             train = [train[place] for place in np.sort(places[:most])]
         of = f"{most} {data.streaming}"
         return Selection(
-            self._split(data.split, train, choice, of),
-            {
-                kind: self._split(split, splits[split], choice)
-                for kind, split in own.items()
-                if splits[split]
-            },
+            self._split(split, train, choice, of),
+            {kind: self._split(name, splits[name], choice) for kind, name in own.items()},
             tuple(self._notes(choice, unused)),
         )
 
@@ -62,7 +67,9 @@ class LocalImages:
             yield f"not used: {len(splits[split]):,} images ({split})"
         for said, names, what in (
             ("outside of the splits", splits.get("", ()), "image"),
+            ("of neither domain", listing.without_side if choice.side else (), "image"),
             ("left out", listing.runs, "run folder"),
+            ("damaged, or without a file_name", metadata.unused, "metadata file"),
             ("without a row in the metadata", metadata.unlisted, "image"),
             ("in the metadata, but not there", metadata.missing, "image"),
         ):
@@ -73,15 +80,15 @@ class LocalImages:
             kinds = listing.ignored.most_common()
             yield "ignored: " + ", ".join(f"{count:,} {kind}" for kind, count in kinds)
 
-    def _wanted(self, splits: dict[str, list[str]]) -> list[str]:
-        """The images of --split, such as train+test or train[:50%]."""
+    def _wanted(self, split: str, splits: dict[str, list[str]]) -> list[str]:
+        """The images of a split, such as train+test or train[:50%]."""
         from datasets import ReadInstruction
 
         sizes = {split: len(images) for split, images in splits.items()}
         try:
-            parts = ReadInstruction.from_spec(self._data.split).to_absolute(sizes)
+            parts = ReadInstruction.from_spec(split).to_absolute(sizes)
         except (ValueError, AssertionError) as error:
-            raise no_split(self._name, self._data.split, splits) from error
+            raise no_split(self._name, split, splits) from error
         return [one for part in parts for one in splits[part.splitname][part.from_ : part.to]]
 
     def _split(self, name: str, images: Sequence[str], choice: Choice, of: str = "") -> Split:

@@ -27,6 +27,7 @@ class Metadata:
     rows: list[Row] = field(default_factory=list)  # those that name files, in order
     missing: list[str] = field(default_factory=list)  # names in them that are no image
     unlisted: list[str] = field(default_factory=list)  # images that no row names, if there are rows
+    unused: list[str] = field(default_factory=list)  # metadata files that name no images
 
     @property
     def image_columns(self) -> list[str]:
@@ -46,7 +47,7 @@ def read_metadata(files: Iterable[Item], images: Sequence[str]) -> Metadata:
     for name, source in files:
         stored = source() if callable(source) else source
         content = stored.read_bytes() if isinstance(stored, Path) else stored or b""
-        folder = "".join(name.rpartition("/")[:2])
+        folder, before = "".join(name.rpartition("/")[:2]), len(found.rows)
         for values in _parsed(name, content):
             row: dict[str, str | None] = {}
             for column in [key for key in values if f"_{key}".endswith("_file_name")]:
@@ -57,6 +58,8 @@ def read_metadata(files: Iterable[Item], images: Sequence[str]) -> Metadata:
                     found.missing.append(file)
             if row:
                 found.rows.append(Row(values, row))
+        if len(found.rows) == before:
+            found.unused.append(name)
     if found.rows:
         listed = {image for row in found.rows for image in row.images.values()}
         found.unlisted.extend(image for image in images if image not in listed)

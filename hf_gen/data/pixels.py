@@ -9,6 +9,7 @@ import hashlib
 import json
 import shutil
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Self
 
@@ -23,7 +24,7 @@ from hf_gen.errors import UserError, translate_os_errors
 from hf_gen.images import from_pixels
 from hf_gen.runs.atomic import atomic_dir
 
-FORMAT = 3
+FORMAT = 4
 _ROWS_AT_ONCE = 4096
 
 
@@ -37,6 +38,7 @@ class Pixels:
         resolution: Height and width.
         digest: A hash of all rows.
         unreadable: How many images cannot be used, the first ten by name; empty if there are none.
+        skipped: Their places among all images of the split.
     """
 
     rows: Tensor
@@ -44,6 +46,7 @@ class Pixels:
     resolution: int
     digest: str = ""
     unreadable: str = ""
+    skipped: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.selection)
@@ -95,8 +98,8 @@ def cached_pixels(split: Split, resolution: int, cache_dir: Path) -> tuple[Pixel
         The images, and the hash of each, (count,), uint64: equal images have equal hashes.
 
     Raises:
-        UserError: If there is no image, if more than 1 % cannot be used, or if the disk cannot be
-            written.
+        NoImages: If there is no image.
+        UserError: If more than 1 % cannot be used, or if the disk cannot be written.
     """
     identity = json.dumps([FORMAT, split.key, resolution])
     folder = cache_dir / f"pixels-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
@@ -106,9 +109,10 @@ def cached_pixels(split: Split, resolution: int, cache_dir: Path) -> tuple[Pixel
             _build(split, resolution, folder)
     size = resolution * resolution * 3
     described = json.loads((folder / "cache.json").read_text(encoding="utf-8"))
-    count, digest, unreadable = (described[key] for key in ("count", "digest", "unreadable"))
+    count, skipped = described["count"], tuple(described["skipped"])
     rows = _mapped(folder / "pixels.bin", count * size).view(count, size)
-    pixels = Pixels(rows, torch.arange(count), resolution, digest, unreadable)
+    texts = described["digest"], described["unreadable"]
+    pixels = Pixels(rows, torch.arange(count), resolution, *texts, skipped)
     return pixels, np.load(folder / "hashes.npy")
 
 
@@ -130,7 +134,13 @@ def _build(split: Split, resolution: int, folder: Path) -> None:
     shards = decode_shards(split, resolution, parts, folder.exists)
     with FileLock(folder.with_name(f"{folder.name}.lock")):
         if not folder.exists():
-            skipped = [reason for shard in shards for reason in shard.skipped]
+            skipped = [reason for shard in shards for _, reason in shard.skipped]
+            starts = accumulate((shard.seen for shard in shards), initial=0)
+            places = [
+                start + place
+                for start, shard in zip(starts, shards, strict=False)
+                for place, _ in shard.skipped
+            ]
             count = sum(shard.seen for shard in shards) - len(skipped)
             more = "; ..." if len(skipped) > 10 else ""
             unreadable = f"{len(skipped):,} ({'; '.join(skipped[:10])}{more})" if skipped else ""
@@ -139,6 +149,6 @@ def _build(split: Split, resolution: int, folder: Path) -> None:
                 np.save(partial / "hashes.npy", np.frombuffer(hashes, "<u8"))
                 digest = hashlib.blake2b(hashes, digest_size=16).hexdigest()
                 described = {"key": split.key, "count": count}
-                described |= {"unreadable": unreadable, "digest": digest}
+                described |= {"unreadable": unreadable, "skipped": places, "digest": digest}
                 (partial / "cache.json").write_text(json.dumps(described, indent=2))
     shutil.rmtree(parts, ignore_errors=True)

@@ -88,6 +88,13 @@ class Choice:
         return found
 
 
+def find_split(available: Collection[str], split: str) -> str:
+    """What a dataset calls a split: "Val" for validation; the same name if it has none such."""
+    by_name = {name.lower(): name for name in available}
+    of_kind = (name for word, name in by_name.items() if SPLITS.get(word) == split.lower())
+    return by_name.get(split.lower()) or next(of_kind, split)
+
+
 def own_splits(
     dataset: str, split: str, available: Collection[str]
 ) -> tuple[dict[str, str], list[str]]:

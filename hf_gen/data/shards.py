@@ -1,8 +1,9 @@
 """A split decoded into shards, by all processes that request it at the same time.
 
-A shard is the pixels of 256 images in order, `3.bin`, and `3.json`, which is written when these are
-complete. Whoever finds a shard that is neither complete nor locked decodes it, so processes share
-the work, on one machine or on several with a common disk, and a killed build continues.
+A shard is the pixels of 256 images in order, or of fewer large ones, `3.bin`, and `3.json`, which
+is written when these are complete. Whoever finds a shard that is neither complete nor locked
+decodes it, so processes share the work, on one machine or on several with a common disk, and a
+killed build continues.
 """
 
 import hashlib
@@ -10,11 +11,10 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -27,6 +27,7 @@ from hf_gen.images import ImageError, open_image, square
 
 BAD_SHARE = 0.01
 _SHARD = 256
+_MOST_BYTES = 256 << 20  # of the encoded images of a shard, which are in memory together
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,17 @@ class Shard:
         seen: Images read.
         names: A hash of their names, by which a dataset that has changed is noticed.
         hashes: Of the pixels of those that can be used, 16 hexadecimal digits each.
-        skipped: Names of those that cannot be used, and why.
+        skipped: Those that cannot be used: the place of each, its name, and why.
     """
 
     seen: int
     names: str
     hashes: str
-    skipped: list[str]
+    skipped: list[tuple[int, str]]
+
+
+class NoImages(UserError):
+    """A split without images."""
 
 
 def decode_shards(
@@ -61,7 +66,8 @@ def decode_shards(
         All shards in order; none if another process has put them together.
 
     Raises:
-        UserError: If there is no image, or more than 1 % cannot be used.
+        NoImages: If there is no image.
+        UserError: If more than 1 % cannot be used.
     """
     while not is_finished():
         folder.mkdir(parents=True, exist_ok=True)
@@ -77,7 +83,7 @@ def decode_shards(
         complete = [shard for shard in shards if shard is not None]
         if not is_finished():
             seen = sum(shard.seen for shard in complete)
-            skipped = [reason for shard in complete for reason in shard.skipped]
+            skipped = [reason for shard in complete for _, reason in shard.skipped]
             _check(split.name, seen, skipped, seen, folder)
             return complete
     return []
@@ -107,7 +113,7 @@ def _decode_free(
     ):
         # Images near the limit of our own check: Pillow's warning would say the same less clearly.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        while batch := list(islice(items, _SHARD)):
+        for batch in _batches(items):
             shard, stem = None, folder / f"{len(shards)}"
             with suppress(Timeout), FileLock(f"{stem}.lock").acquire(timeout=0):
                 if is_finished():
@@ -116,10 +122,24 @@ def _decode_free(
             shards.append(shard)
             seen += len(batch)
             bar.update(len(batch))
+            batch.clear()  # before the next images are read
             if shard and shard.skipped and expected:
-                skipped += shard.skipped
+                skipped += (reason for _, reason in shard.skipped)
                 _check(split.name, seen, skipped, expected, folder)
     return shards
+
+
+def _batches(items: Iterator[Item]) -> Iterator[list[Item]]:
+    """The images of each shard, the same in all processes."""
+    batch, size = list[Item](), 0
+    for item in items:
+        batch.append(item)
+        size += len(item[1]) if isinstance(item[1], bytes) else 0
+        if len(batch) == _SHARD or size >= _MOST_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def open_item(source: Stored | Callable[[], Stored]) -> Image.Image:
@@ -151,11 +171,14 @@ def _decode(stem: Path, batch: list[Item], resolution: int, pool: ThreadPoolExec
         except ImageError as error:
             return b"", f"{name}: {error}"
 
-    hashes, skipped = list[str](), list[str]()
+    hashes, skipped = list[str](), list[tuple[int, str]]()
     with stem.with_suffix(".bin").open("wb") as file:
-        for pixels, words in pool.map(decode, batch):
+        for place, (pixels, words) in enumerate(pool.map(decode, batch)):
             file.write(pixels)
-            (hashes if pixels else skipped).append(words)
+            if pixels:
+                hashes.append(words)
+            else:
+                skipped.append((place, words))
         file.flush()
         os.fsync(file.fileno())
     shard = Shard(len(batch), _hash_of_names(batch), "".join(hashes), skipped)
@@ -174,7 +197,7 @@ def _check(name: str, seen: int, skipped: list[str], expected: int, folder: Path
         return
     shutil.rmtree(folder, ignore_errors=True)
     if not expected:
-        raise UserError(f"{name} holds no images: name a dataset or a folder that has some")
+        raise NoImages(f"{name} holds no images: name a dataset or a folder that has some")
     raise UserError(
         f"{len(skipped)} of {seen:,} images of {name} cannot be used: "
         f"{'; '.join(skipped[:10])}. More than 1 % is too many: repair or remove them"

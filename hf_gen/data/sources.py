@@ -10,7 +10,7 @@ from hf_gen.data.archives import archive_extension
 from hf_gen.data.batches import Domain
 from hf_gen.data.folders import NAMED_TABLES, TABLES, list_folder
 from hf_gen.data.local import LocalImages
-from hf_gen.data.selection import Choice, Item, Selection, Split
+from hf_gen.data.selection import Choice, Item, Selection, Split, no_split
 from hf_gen.data.splits import decode
 from hf_gen.data.tables import Tables, encoded_images
 from hf_gen.errors import UserError
@@ -111,13 +111,24 @@ class SyntheticFaces:
         self._cache_dir = None if data.cache_dir is None else str(data.cache_dir)
         self._count = data.max_train_samples or SYNTHETIC_COUNT
         self._size = max(IMAGE_SIZE, data.resolution)
+        self._wanted = data.split
 
-    def select(self, choice: Choice) -> Selection:
+    def splits(self, side: str = "") -> list[str]:
+        """The names of the splits; faces have no sides."""
+        return ["train", "validation", "test"]
+
+    def select(self, choice: Choice, split: str | None = None) -> Selection:
         """The faces of one style; validation and test have the same people in both styles.
 
+        Args:
+            choice: Which style.
+            split: What to train on: only "train".
+
         Raises:
-            UserError: If there is no such style, or the faces are too large to draw.
+            UserError: If there is no such style or split, or the faces are too large to draw.
         """
+        if (split or self._wanted) != "train":
+            raise no_split("faces", split or self._wanted, ["train"])
         column = replace(choice, usual=choice.usual or STYLES).image_column("faces", STYLES)
         if self._size > SIZES[1]:
             limit = f"faces are drawn up to {SIZES[1]} pixels"

@@ -1,6 +1,6 @@
 """Training, validation and test images: a dataset's own splits, and what it lacks by hash."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from hf_gen.data.batches import Domain
-from hf_gen.data.pixels import cached_pixels
-from hf_gen.data.selection import Selection
+from hf_gen.data.pixels import Pixels, cached_pixels
+from hf_gen.data.selection import Item, Selection, Split
+from hf_gen.data.shards import NoImages
 from hf_gen.errors import UserError
 
 # With fewer training images, validation and test are one set.
@@ -23,9 +24,10 @@ FEWEST = 8
 def decode(selection: Selection, resolution: int, cache_dir: Path) -> Domain:
     """The pixels of a selection, in three splits.
 
-    The dataset's own validation and test split are used as they are. What it lacks is split off its
-    training images by the hash of their pixels. Fewer than 400 training images are split once at
-    most, and not if the dataset has one of the two: validation and test are then the same images.
+    The dataset's own validation and test split are used where they have images. What it lacks is
+    split off its training images by the hash of their pixels. Fewer than 400 training images are
+    split once at most, and not if the dataset has one of the two: validation and test are then the
+    same images.
 
     Args:
         selection: What to decode.
@@ -36,10 +38,13 @@ def decode(selection: Selection, resolution: int, cache_dir: Path) -> Domain:
         UserError: If a split cannot be read, or there are too few different images.
     """
     pixels, hashes = cached_pixels(selection.train, resolution, cache_dir)
-    found = {
-        name: cached_pixels(split, resolution, cache_dir)[0]
-        for name, split in selection.own.items()
-    }
+    found, notes = dict[str, Pixels](), [*selection.notes]
+    for name, split in selection.own.items():
+        try:
+            found[name] = cached_pixels(split, resolution, cache_dir)[0]
+        except NoImages:
+            notes.append(f"without images: {split.part}")
+    origins = {name: selection.own[name].part for name in found}
     unreadable = [one.unreadable for one in (pixels, *found.values()) if one.unreadable]
     missing = {"validation", "test"} - found.keys()
     if len(pixels) < FEW:
@@ -54,12 +59,43 @@ def decode(selection: Selection, resolution: int, cache_dir: Path) -> Domain:
     train = found.pop("train")
     (one, *_) = found.values()
     domain = Domain(train, found.get("validation", one), found.get("test", one))
-    parts = [_counts(domain, selection), *selection.notes]
+    parts = [_counts(domain, selection.train.part, origins), *notes]
     if unreadable:
         parts.append(f"unreadable: {', '.join(unreadable)}")
     summary = f"{selection.train.dataset}: {'; '.join(parts)}"
     # The bytes of a file's name need not be text.
     return replace(domain, summary=summary.encode("utf-8", "replace").decode())
+
+
+def named_split(selection: Selection, name: str, resolution: int, cache_dir: Path) -> Split:
+    """The images that a training uses as "train", "validation" or "test".
+
+    What is split off by hash is known when all are decoded, and depends on the resolution.
+
+    Args:
+        selection: Of which dataset.
+        name: Which split.
+        resolution: Height and width in pixels, of the training.
+        cache_dir: Folder of the cache.
+
+    Raises:
+        UserError: As of `decode`.
+    """
+    own, train = selection.own, selection.train
+    if name in own:
+        return own[name]
+    domain = decode(selection, resolution, cache_dir)
+    pixels = getattr(domain, name)
+    if pixels.rows is not domain.train.rows:
+        return next(iter(own.values()))  # validation and test are one set
+    count = len(pixels.rows) + len(pixels.skipped)
+    places = np.delete(np.arange(count), pixels.skipped)[pixels.selection.numpy()]
+
+    def read() -> tuple[int, Iterator[Item]]:
+        wanted, (_, items) = set(places.tolist()), train.read()
+        return len(places), (item for place, item in enumerate(items) if place in wanted)
+
+    return Split(train.dataset, name, f"{train.key} {name} {resolution}", read)
 
 
 def split_by_hash(hashes: np.ndarray, names: Collection[str]) -> dict[str, Tensor]:
@@ -88,14 +124,12 @@ def split_by_hash(hashes: np.ndarray, names: Collection[str]) -> dict[str, Tenso
     return splits | {"train": torch.from_numpy(left.nonzero()[0])}
 
 
-def _counts(domain: Domain, selection: Selection) -> str:
+def _counts(domain: Domain, part: str, origins: dict[str, str]) -> str:
     """How many images each split has, and where they are from."""
-    parts = {name: split.part for name, split in selection.own.items()}
-    train, part = len(domain.train), selection.train.part
-    counts = f"train {train:,}" + (f" ({part})" if part != "train" else "")
+    counts = f"train {len(domain.train):,}" + (f" ({part})" if part != "train" else "")
     if not domain.can_choose:
-        (part,) = parts.values() or ("by hash",)
+        (part,) = origins.values() or ("by hash",)
         return f"{counts}; validation and test {len(domain.test):,} ({part}), one set of few images"
     for name, pixels in (("validation", domain.validation), ("test", domain.test)):
-        counts += f"; {name} {len(pixels):,} ({parts.get(name, 'by hash')})"
+        counts += f"; {name} {len(pixels):,} ({origins.get(name, 'by hash')})"
     return counts

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hf_gen.config import Data
 from hf_gen.data.archives import BROKEN_ARCHIVE, MOST_BYTES
 from hf_gen.data.folders import Listing, split_and_side
-from hf_gen.data.selection import Choice, Item, Selection, Split, own_splits
+from hf_gen.data.selection import Choice, Item, Selection, Split, find_split, own_splits
 from hf_gen.errors import UserError, check_repo_access
 
 if TYPE_CHECKING:
@@ -37,22 +37,30 @@ class Tables:
         self._listing = listing
         self._files = None if listing is None else _files_of_splits(listing, data)
 
-    def select(self, choice: Choice) -> Selection:
+    def splits(self, side: str = "") -> list[str]:
+        """The splits, as the dataset calls them; tables have no sides."""
+        if self._files is not None:
+            return [*self._files]
+        builder = self._builder
+        return [str(name) for name in builder.info.splits or builder.config.data_files or {}]
+
+    def select(self, choice: Choice, split: str | None = None) -> Selection:
         """The split to train on, and the dataset's own validation and test splits if it has them.
+
+        Args:
+            choice: Which images are the domain's.
+            split: What to train on. Default: --split.
 
         Raises:
             UserError: If the dataset cannot be opened or has no such split.
         """
-        data = self._data
-        version, available = "", list(self._files or {})
+        data, version, available = self._data, "", self.splits()
         if self._files is None:
             builder = self._builder
             version = f"{builder.dataset_name} {builder.config_id} {builder.hash}"
-            splits = builder.info.splits or builder.config.data_files or {}
-            available = [str(name) for name in splits]
         if self._listing is not None:
             version += self._listing.version
-        train = next((one for one in available if one.lower() == data.split.lower()), data.split)
+        train = find_split(available, split or data.split)
         own, unused = own_splits(self._name, train, available)
         return Selection(
             self._split(train, version, data.max_train_samples, choice),

@@ -102,6 +102,9 @@ def run_card(run: RunFolder, repo_id: str | None = None, component: str | None =
         on_the_hub=repo_id is not None,
         component=component,
         steps=last["step"],
+        images_per_step=values["processes"]
+        * values["optimisation.train_batch_size"]
+        * values["optimisation.gradient_accumulation_steps"],
         epochs=last["epoch"],
         dataset=dataset,
         is_one_set=is_one_set,

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -59,11 +59,12 @@ class RunFolder:
     def _record(self) -> Record | None:
         return self.record() if (self.path / "run.json").exists() else None
 
-    def check(self, identity: dict[str, Any]) -> None:
+    def check(self, identity: dict[str, Any], ignored: Collection[str] = ()) -> None:
         """Makes sure that the folder can be written and holds this run or nothing. Writes nothing.
 
         Args:
             identity: Nested plain values: the name of the recipe, its fields, the processes.
+            ignored: Fields that are not compared, by their flat names.
 
         Raises:
             UserError: If the run in the folder differs (the fields are listed), or if the folder
@@ -77,7 +78,7 @@ class RunFolder:
                 f"{existing} is not writable for this user: choose another --output-dir"
             )
         if record := self._record():
-            check_same_run(self.path, flat(record.identity), flat(identity))
+            check_same_run(self.path, flat(record.identity), flat(identity), ignored)
             return
         found = self.path.iterdir() if self.path.exists() else ()
         others = [one.name for one in found if one.name != LOCK and not is_leftover(one)]

@@ -1,6 +1,7 @@
 """run.json: what a run is, and what makes it the same run."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -54,13 +55,16 @@ def read_record(file: Path) -> Record:
     return record
 
 
-def check_same_run(folder: Path, saved: dict[str, Any], identity: dict[str, Any]) -> None:
+def check_same_run(
+    folder: Path, saved: dict[str, Any], identity: dict[str, Any], ignored: Collection[str] = ()
+) -> None:
     """Checks that two identities train the same weights; an end that they do not need may move.
 
     Args:
         folder: Of the saved run.
         saved: Flat values.
         identity: Flat values.
+        ignored: Fields that are not compared.
 
     Raises:
         UserError: If they differ; the fields are listed.
@@ -68,7 +72,9 @@ def check_same_run(folder: Path, saved: dict[str, Any], identity: dict[str, Any]
     differing = [
         key
         for key in sorted(saved.keys() | identity.keys())
-        if saved.get(key) != identity.get(key) and not key.startswith(_FREE_TO_DIFFER)
+        if saved.get(key) != identity.get(key)
+        and not key.startswith(_FREE_TO_DIFFER)
+        and key not in ignored
     ]
     schedule = identity.get("optimisation.lr_scheduler")
     if not differing or (_END.issuperset(differing) and schedule == "constant"):

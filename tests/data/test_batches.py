@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from hf_gen.data.batches import Batch, Domain, Loader
+from hf_gen.data.batches import Batch, Domain, Loader, limited_batch_size
 from hf_gen.data.pixels import Pixels
 from hf_gen.errors import UserError
 
@@ -112,6 +112,35 @@ def test_domains_are_shuffled_apart_and_a_smaller_one_is_repeated() -> None:
     assert sorted(first) == sorted([*range(10)] * 3)
     assert sorted(second) == sorted([*range(50, 56)] * 5)
     assert [number + 50 for number in first if number < 6] != second[: len(first)]
+
+
+@pytest.mark.parametrize(
+    ("counts", "batch_size", "accumulation", "processes", "limited"),
+    [
+        ((10,), 10, 1, 1, 10),
+        ((10,), 11, 1, 1, 10),
+        ((10,), 3, 3, 1, 3),
+        ((10,), 4, 3, 1, 3),
+        ((10,), 128, 1, 2, 5),
+        ((10,), 128, 2, 2, 2),
+        ((10,), 128, 2, 5, 1),
+        ((10, 7), 100, 1, 1, 7),
+        ((4, 10), 100, 1, 4, 1),
+    ],
+)
+def test_a_step_takes_as_many_images_as_there_are_at_most(
+    counts: tuple[int, ...], batch_size: int, accumulation: int, processes: int, limited: int
+) -> None:
+    domains = [domain(count) for count in counts]
+    assert limited_batch_size(domains, batch_size, accumulation, processes) == limited
+
+
+@pytest.mark.parametrize(("accumulation", "processes"), [(1, 8), (8, 1), (2, 4)])
+def test_fewer_images_than_forward_passes_are_a_clear_error(
+    accumulation: int, processes: int
+) -> None:
+    with pytest.raises(UserError, match="7 training images are fewer than the 8 forward passes"):
+        limited_batch_size([domain(7), domain(9)], 16, accumulation, processes)
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3])
@@ -241,8 +270,3 @@ def test_pairs_are_validated_in_order_and_never_flipped() -> None:
     assert [numbers(one.images[1]) for one in found] == [[60, 61], [62, 60], [61, 62]]
     assert not any(one.is_training for one in found)
     assert torch.equal(found[0].images[0], marked(3).images(torch.arange(2)))
-
-
-def test_too_few_pairs_are_refused() -> None:
-    with pytest.raises(UserError, match="7 images are fewer than a batch of 8"):
-        replace(guided(), num_pairs=8)

@@ -118,7 +118,7 @@ def saved_to_disk(root: Path) -> None:
         (companions, ["20 .txt", "20 .json", "20 .xml", "20 .mov", "20 .npy", "20 .csv"]),
         (system_files, ["1 .db"]),
         (unrelated_metadata, []),
-        (damaged_metadata, []),
+        (damaged_metadata, ["damaged, or without a file_name: 1 metadata file"]),
         (
             partial_metadata,
             [

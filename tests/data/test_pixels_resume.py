@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hf_gen.data import shards
+from hf_gen.data import pixels, shards
 from hf_gen.data.pixels import cached_pixels
 from hf_gen.data.selection import Item, Split
 from hf_gen.errors import UserError
@@ -130,6 +130,25 @@ def test_what_was_saved_is_not_decoded_again(
     decoded.clear()
     until(90)
     assert set(decoded) == {image(number) for number in range(48, 90)}
+
+
+def test_shards_of_large_images_have_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they hold, and where the unreadable images are, is the same."""
+
+    def shards_of(cache: Path) -> int:
+        joined = []
+        with monkeypatch.context() as patch:
+            patch.setattr(pixels, "join_shards", lambda *args: joined.append(args) or join(*args))
+            found, _ = cached_pixels(split(450), SIZE, cache)
+        assert found.skipped == (100, 300)
+        return len(joined[0][0])
+
+    join = pixels.join_shards
+    assert shards_of(tmp_path / "few") == 2
+    monkeypatch.setattr(shards, "_MOST_BYTES", 5 * len(image(0)))
+    # An image that is missing has no bytes.
+    assert shards_of(tmp_path / "many") == 90
+    assert content(tmp_path / "few") == content(tmp_path / "many")
 
 
 @pytest.mark.usefixtures("often_saved")

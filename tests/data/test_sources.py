@@ -146,6 +146,7 @@ def test_pixels_are_cached_until_a_file_changes(tmp_path: Path, load: Any) -> No
         ({"dataset_name": "empty"}, r"empty holds no images .*\(it holds nothing\)"),
         ({"dataset_name": "some faces/of/mine"}, "neither a folder nor the id of a Hub dataset"),
         ({"dataset_name": "faces", "resolution": 1025}, "up to 1024 pixels, got .* 1025"),
+        ({"dataset_name": "faces", "split": "test"}, "faces has no split 'test'"),
         ({"dataset_name": "faces", "image_column": "manga"}, "columns are anime, cartoon"),
     ],
 )

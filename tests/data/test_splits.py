@@ -5,15 +5,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
 import pytest
 
 from hf_gen.data.splits import FEW, split_by_hash
-from tests.data.pictures import check, expected, fill, noise, shown, write_parquet
+from tests.data.pictures import check, check_hash_split, expected, fill, noise, shown, write_parquet
 
 HASHES = np.random.default_rng(0).integers(0, 2**64, 2000, dtype=np.uint64)
 BOTH = ("validation", "test")
 ONE = "one set"
+TEXT = datasets.Value("string")
 
 
 def places(hashes: np.ndarray, *names: str) -> dict[str, set[int]]:
@@ -111,6 +113,29 @@ def test_a_dataset_may_say_in_its_card_which_file_is_which_split(tmp_path: Path,
     domain = load(tmp_path / "set")
     check(domain, noise(6), noise(6, 3), noise(6, 1))
     assert domain.summary.endswith("not used: the split dev; not used: the split unlabelled")
+
+
+@pytest.mark.parametrize("kind", ["folders", "tables"])
+@pytest.mark.parametrize("streaming", [False, True])
+def test_an_own_split_without_images_of_a_domain_is_missing(
+    tmp_path: Path, load: Any, kind: str, streaming: bool
+) -> None:
+    labels = {"train": ("x", "y") * 20, "test": ("x",) * 4}
+    for seed, (split, values) in enumerate(labels.items()):
+        images = noise(len(values), seed)
+        if kind == "tables":
+            write_parquet(tmp_path / "set" / f"{split}.parquet", image=images, label=(TEXT, values))
+        for place, (image, label) in enumerate(zip(images, values, strict=True)):
+            folder = tmp_path / "set" / split / label
+            if kind == "folders":
+                folder.mkdir(parents=True, exist_ok=True)
+                image.save(folder / f"{place:02}.png")
+    flags = {"label_column": "label", "label_a": "x", "label_b": "y"}
+    a, b = load(tmp_path / "set", streaming=streaming, **flags)
+    check(a, noise(40)[::2], noise(4, 1))
+    check_hash_split(b, noise(40)[1::2])
+    assert "without images: test, label 'y'" in b.summary
+    assert "without images" not in a.summary
 
 
 @pytest.mark.parametrize(

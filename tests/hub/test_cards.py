@@ -68,7 +68,8 @@ def test_the_card_of_a_run_shows_its_results_and_no_placeholder(tmp_path: Path) 
     for shown in ("| PSNR | 18.75 | dB |", "| negative ELBO | 1,682 |", COMMAND, "1,860", "3,460"):
         assert shown in card.text
     assert (
-        "3,460 steps (20.04 epochs) on the synthetic faces of hf_gen, 33 s on 1 x cpu" in card.text
+        "3,460 steps of 128 images (20.04 epochs) on the synthetic faces of hf_gen, "
+        "33 s on 1 x cpu" in card.text
     )
     assert not {"{{", "{%", "None"} & set(card.text.split())
 
