@@ -116,10 +116,13 @@ def _autoencoding(recipe: VAERecipe, domains: tuple[Domain, ...]) -> Experiment:
 
         codes = training_codes(pipeline, domain.train, _CODES_FOR_THE_PRIOR, seed)
         vae, size = pipeline.vae, pipeline.config.resolution
-        fitted = VAEPipeline(vae, fit_prior(codes, seed=seed), size).to(pipeline.device)
+        prior = fit_prior(
+            codes, seed=seed, flow_steps=recipe.flow_prior_steps, device=pipeline.device
+        )
+        fitted = VAEPipeline(vae, prior, size).to(pipeline.device)
         if not domain.can_choose:
             return fitted
-        return VAEPipeline(vae, fitted.prior, size, *choose_prior(fitted, domain.validation, seed))
+        return VAEPipeline(vae, prior, size, *choose_prior(fitted, domain.validation, seed))
 
     def draw(run: RunFolder, pipeline: VAEPipeline) -> None:
         from hf_gen.report import EvaluatedRun, draw_vae_figures

@@ -30,7 +30,7 @@ def sample(
         output: The PNG to write; only one that hf-gen wrote is replaced. Default: samples.png.
         output_dir: Write a PNG for each image into this new folder instead.
         count: Number of images, 8 in a row of the one PNG.
-        prior: standard, gaussian or mixture. Default: the model's default prior.
+        prior: standard, gaussian, mixture or flow. Default: the model's default prior.
         temperature: Multiplies the prior's standard deviations; below 1 for more typical images.
             Default: 1 for a prior that is named, else the model's default.
         seed: Of the random numbers.

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 # As in the pipelines, which are not imported here: they need torch.
-PriorName = Literal["standard", "gaussian", "mixture"]
+PriorName = Literal["standard", "gaussian", "mixture", "flow"]
 Direction = Literal["a_to_b", "b_to_a"]
 DIRECTIONS: tuple[Direction, Direction] = ("a_to_b", "b_to_a")
 Better = Literal["higher", "lower", ""]
@@ -108,6 +108,7 @@ PRIORS: dict[PriorName, str] = {
     "standard": "standard normal",
     "gaussian": "fitted Gaussian",
     "mixture": "mixture",
+    "flow": "flow",
 }
 FEATURES_NOTE = (
     "Frechet, kernel and perceptual distance, precision, recall, density, coverage and diversity "

@@ -52,7 +52,10 @@ def test_a_checkpoint_is_chosen_on_validation_and_measured_on_test(
     assert experiment.best == (None if one_set else "kernel_distance")
 
 
-def test_the_prior_is_fitted_on_train_and_chosen_on_validation(tmp_path: Path) -> None:
+@pytest.mark.parametrize("flow_prior_steps", [0, 2])
+def test_the_prior_is_fitted_on_train_and_chosen_on_validation(
+    tmp_path: Path, flow_prior_steps: int
+) -> None:
     conv_vae = RECIPES["conv-vae"][1]
     assert isinstance(conv_vae, VAERecipe)
     assert isinstance(conv_vae.model, ConvVAEConfig)
@@ -60,17 +63,20 @@ def test_the_prior_is_fitted_on_train_and_chosen_on_validation(tmp_path: Path) -
         conv_vae,
         data=Data(dataset_name="user/images", resolution=SIZE, cache_dir=tmp_path),
         model=replace(conv_vae.model, filters=(6, 4), latent_channels=2),
+        flow_prior_steps=flow_prior_steps,
     )
     train, validation, test = (pixels(seed) for seed in range(3))
     task = task_of(recipe, torch.device("cpu"))
     plain = task.pipeline(task.networks)
-    fitted = fit_prior(training_codes(plain, train, COUNT, seed=0))
+    codes = training_codes(plain, train, COUNT, seed=0)
+    fitted = fit_prior(codes, flow_steps=flow_prior_steps)
+    assert ("flow" in fitted.kinds) == (flow_prior_steps > 0)
     for domain, expected in (
         (
             Domain(train, validation, test),
             choose_prior(VAEPipeline(plain.vae, fitted, SIZE), validation),
         ),
-        (Domain(train, test, test), ("gaussian", 1.0)),
+        (Domain(train, test, test), (fitted.kinds[-1], 1.0)),
     ):
         learn_more = experiment_of(recipe, (domain,)).learn_more
         assert learn_more is not None

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, get_args
 
 from hf_gen.config.data import Data, Domains, Pairs, domain_names
 from hf_gen.config.networks import CycleGANModel, VAEModel
+from hf_gen.config.ranges import CountOrZero, check_ranges
 from hf_gen.config.training import (
     AdversarialObjective,
     AdversarialTerm,
@@ -31,6 +32,8 @@ class VAERecipe:
     optimisation: Optimisation = field(default_factory=Optimisation)
     discriminator: DiscriminatorOptimisation = field(default_factory=DiscriminatorOptimisation)
     output: Output = field(default_factory=Output)
+    flow_prior_steps: CountOrZero = 0
+    """Train a flow on the codes for this many steps after the autoencoder, as a prior; 0: none."""
     pretrained_model_name_or_path: str | None = None
     """Fine-tune this autoencoder of hf_gen or diffusers: a Hub id, bundled name, run or folder."""
     subfolder: str | None = None
@@ -39,6 +42,7 @@ class VAERecipe:
     """Train the decoder of the pretrained model only, so that its latents stay what they are."""
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         if self.freeze_encoder and self.pretrained_model_name_or_path is None:
             raise UserError(
                 "freeze_encoder keeps the encoder of a pretrained model, and there is none: name "

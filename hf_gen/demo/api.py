@@ -55,7 +55,7 @@ def build(cache: ModelCache) -> None:
             model: One of the demo's autoencoders.
             count: How many faces, 1 to 36.
             seed: 0 to 2147483647.
-            prior: standard (normal), or fitted: gaussian or mixture. Default: the model's.
+            prior: standard (normal), or fitted: gaussian, mixture, flow. Default: the model's.
             temperature: Below 1 for more typical faces. Default: the model's, 1 for a named prior.
 
         Returns:

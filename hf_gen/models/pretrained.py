@@ -160,11 +160,14 @@ class StrictModel(ModelMixin, ConfigMixin):
         """Writes the config, and one file with the source of this network."""
         own = next(parent for parent in type(self).__mro__ if "source_name" in vars(parent))
         source = Path(str(sys.modules[own.__module__].__file__)).read_text("utf-8")
-        here = Path(__file__).read_text("utf-8")
-        imported = re.compile(r"^from hf_gen\.models\.pretrained import .*?\n\n", re.M | re.DOTALL)
+
+        def text(imported: re.Match[str]) -> str:
+            return Path(__file__).with_name(f"{imported[1]}.py").read_text("utf-8")
+
+        imported = re.compile(r"^from hf_gen\.models\.(\w+) import (?:\([^)]*\)|.*)\n", re.M)
         copy = Path(save_directory, f"{self.source_name}.py")
         copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_text(imported.sub(lambda _: here + "\n", source), encoding="utf-8")
+        copy.write_text(imported.sub(text, source), encoding="utf-8")
         super().save_config(save_directory, push_to_hub, **kwargs)
 
 

@@ -1,7 +1,7 @@
 """The latent prior: where the codes of new images come from.
 
 Source: Ghosh et al., From Variational to Deterministic Autoencoders, 2019, section 4, for densities
-fitted to the codes after training, https://arxiv.org/abs/1903.12436.
+fitted to the codes after training, https://arxiv.org/abs/1903.12436. That of the flow: see `Flow`.
 
 This file imports torch, diffusers and safetensors only: it is also the remote code of a repository
 on the Hub. A code is (batch, channels, height, width), a vector code (batch, channels, 1, 1).
@@ -15,19 +15,23 @@ from diffusers.configuration_utils import register_to_config
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
+from hf_gen.models.flow import WIDTH, Flow
 from hf_gen.models.pretrained import StrictModel
 
-PriorName = Literal["standard", "gaussian", "mixture"]
+PriorName = Literal["standard", "gaussian", "mixture", "flow"]
 
 
 class LatentPrior(StrictModel):
-    """Three densities of a code: N(0, I), a Gaussian of each latent, and a mixture of Gaussians.
+    """Densities of a code: N(0, I), a Gaussian of each latent, a mixture of Gaussians, and a flow.
 
-    A new one is N(0, I) whichever is named; `hf_gen.evaluation.prior.fit_prior` fits the last two.
+    A new one is N(0, I) whichever is named; `hf_gen.evaluation.prior.fit_prior` and `fit_flow` fit
+    the others.
 
     Args:
         latent_shape: Channels, height and width of a code.
         num_components: Gaussians with a full covariance in the mixture; 0 for no mixture.
+        num_flow_layers: Residual layers of the flow; 0 for no flow.
+        flow_width: Their channels.
 
     Attributes:
         mean: Of each latent, (latents,) as all that follows: a code is flattened.
@@ -35,6 +39,7 @@ class LatentPrior(StrictModel):
         weights: Share of each component, (components,), with the next two only in a mixture.
         means: (components, latents).
         cholesky: Lower triangular factor of each covariance, (components, latents, latents).
+        flow: Carries noise to codes standardised by `mean` and `deviation`, only where it is one.
 
     Raises:
         ValueError: If the arguments do not make a prior.
@@ -49,7 +54,11 @@ class LatentPrior(StrictModel):
 
     @register_to_config
     def __init__(
-        self, latent_shape: tuple[int, int, int] = (50, 1, 1), num_components: int = 0
+        self,
+        latent_shape: tuple[int, int, int] = (50, 1, 1),
+        num_components: int = 0,
+        num_flow_layers: int = 0,
+        flow_width: int = WIDTH,
     ) -> None:
         super().__init__()
         latents = math.prod(latent_shape)
@@ -59,12 +68,16 @@ class LatentPrior(StrictModel):
             self.register_buffer("weights", torch.full((num_components,), 1 / num_components))
             self.register_buffer("means", torch.zeros(num_components, latents))
             self.register_buffer("cholesky", torch.eye(latents).repeat(num_components, 1, 1))
+        if num_flow_layers:
+            self.flow = Flow(latents, num_flow_layers, flow_width)
 
     @property
     def kinds(self) -> tuple[PriorName, ...]:
         """The densities that there are."""
-        fitted: tuple[PriorName, ...] = ("standard", "gaussian")
-        return (*fitted, "mixture") if self.config.num_components else fitted
+        kinds: tuple[PriorName, ...] = ("standard", "gaussian")
+        if self.config.num_components:
+            kinds = (*kinds, "mixture")
+        return (*kinds, "flow") if self.config.num_flow_layers else kinds
 
     @torch.no_grad()
     def sample(
@@ -84,7 +97,7 @@ class LatentPrior(StrictModel):
             generator: Makes them repeatable, one for all or a list with one for each code; those on
                 the CPU give the same codes on any device.
             temperature: Multiplies the standard deviations, in a mixture those of its components:
-                0 gives means.
+                0 gives means. In a flow the deviation of the noise that it carries.
 
         Raises:
             ValueError: If the count is less than 1, the temperature is negative or not finite,
@@ -108,19 +121,23 @@ class LatentPrior(StrictModel):
         )
         if kind == "standard":
             codes = noise
-        elif kind == "gaussian":
-            codes = self.mean.float() + self.deviation.float() * noise
-        else:
+        elif kind == "mixture":
             codes = self._from_components(noise, generator)
+        else:
+            standardised = self.flow.carry(noise) if kind == "flow" else noise
+            codes = self.mean.float() + self.deviation.float() * standardised
         return codes.to(self.dtype).unflatten(1, tuple(self.config.latent_shape))
 
     def log_prob(self, latents: Tensor, kind: PriorName = "gaussian") -> Tensor:
         """The log density of codes, (batch, channels, height, width), in nats, (batch,), float32.
 
         Raises:
-            ValueError: If the codes are of another shape, or there is no such kind.
+            ValueError: If the codes are of another shape, there is no such kind, or it is a flow,
+                whose density has no closed form.
         """
         self._check_kind(kind)
+        if kind == "flow":
+            raise ValueError("the flow has no density in closed form: ask for the mixture's")
         expected = tuple(self.config.latent_shape)
         if latents.shape[1:] != expected:
             raise ValueError(
@@ -163,7 +180,7 @@ class LatentPrior(StrictModel):
         if kind not in self.kinds:
             raise ValueError(
                 f"kind must be one of {self.kinds}, got {kind!r}: choose one of them, or create a "
-                "prior with num_components=10 for a mixture"
+                "prior with num_components=10 for a mixture, num_flow_layers=4 for a flow"
             )
 
 

@@ -25,7 +25,7 @@ from hf_gen.pipelines.base import (
     preprocess,
 )
 
-PriorName = Literal["standard", "gaussian", "mixture"]
+PriorName = Literal["standard", "gaussian", "mixture", "flow"]
 Generators = torch.Generator | list[torch.Generator] | None
 _BATCH_SIZE = 64
 
@@ -42,7 +42,7 @@ class VAEPipeline(ImagePipeline):
             to a pipeline afterwards is not saved with it.
         resolution: Height and width of its images in pixels.
         default_prior: The one of `priors` that `sample` uses by default. Default: the
-            last, which is the mixture where there is one.
+            last, which is the flow or the mixture where there is one.
         default_temperature: Its temperature, finite and at least 0.
 
     Raises:
@@ -188,10 +188,12 @@ class VAEPipeline(ImagePipeline):
             output_type: "pil" or "pt".
             prior: One of `priors`: "standard" for a standard normal distribution, "gaussian" for
                 the mean and standard deviation of the training images' latents, "mixture" for a
-                mixture of Gaussians fitted to them. Default: `config.default_prior`.
-            temperature: Multiplies the standard deviations of the prior, or of the mixture's
-                components: below 1 for more typical images, 0 for the means. Default: 1 for a
-                prior that is named, else `config.default_temperature`.
+                mixture of Gaussians fitted to them, "flow" for a network that was trained on them.
+                Default: `config.default_prior`.
+            temperature: Multiplies the standard deviations of the prior, of the mixture's
+                components, or of the noise that the flow starts from: below 1 for more typical
+                images, 0 for the means. Default: 1 for a prior that is named, else
+                `config.default_temperature`.
 
         Raises:
             ValueError: If `batch_size` is less than 1, the pipeline has no such prior, or the

@@ -11,6 +11,7 @@ from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
 from hf_gen.data.pixels import Pixels
+from hf_gen.evaluation.flow import fit_flow
 from hf_gen.evaluation.prior import choose_prior, fit_prior, training_codes
 from hf_gen.images import to_pixels
 from hf_gen.models.prior import LatentPrior
@@ -94,6 +95,15 @@ def test_the_scale_of_the_codes_does_not_matter() -> None:
     one, other = fit_prior(codes, 2), fit_prior(codes * scale, 2)
     torch.testing.assert_close(other.weights, one.weights)
     torch.testing.assert_close(other.means, one.means * scale.flatten(), rtol=1e-3, atol=1e-6)
+
+
+def test_the_flow_is_fitted_to_standardised_codes() -> None:
+    codes = two_clusters(1_000)
+    prior = fit_prior(codes, 2, seed=3, flow_steps=2)
+    assert prior.kinds == ("standard", "gaussian", "mixture", "flow")
+    flat = codes.flatten(1).double()
+    expected = fit_flow((flat - flat.mean(0)) / flat.std(0, correction=0), 2, seed=3)
+    assert all(map(torch.equal, prior.flow.parameters(), expected.parameters()))
 
 
 def test_the_same_codes_and_seed_give_the_same_prior() -> None:

@@ -53,7 +53,7 @@ def networks() -> dict[str, StrictModel]:
         ResnetGenerator(16, 4, 1, 1),
         PatchDiscriminator(4, 2),
         PatchGenerator(16, 8, 8, 4, 1),
-        LatentPrior((2, 1, 1), 3),
+        LatentPrior((2, 1, 1), 3, 2, 8),
         MyVAE(16, filters=(6, 4), latent_channels=5),
     )
     return {type(network).__name__: network.eval() for network in made}

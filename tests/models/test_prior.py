@@ -1,4 +1,4 @@
-"""A latent prior samples the densities that torch.distributions has, and comes back to the bit."""
+"""A latent prior samples the densities that torch.distributions has and those of a flow."""
 
 import math
 from collections.abc import Callable
@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import distributions
+from torch import Tensor, distributions
 
+from hf_gen.models.flow import Flow
 from hf_gen.models.prior import LatentPrior
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -17,9 +18,9 @@ SHAPE = (3, 1, 2)
 LATENTS = 6
 
 
-def fitted(num_components: int = 4) -> LatentPrior:
+def fitted(num_components: int = 4, num_flow_layers: int = 2) -> LatentPrior:
     """A prior of random numbers, every one of which matters."""
-    prior = LatentPrior(SHAPE, num_components)
+    prior = LatentPrior(SHAPE, num_components, num_flow_layers, 8)
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
         prior.mean.normal_(generator=generator)
@@ -30,6 +31,8 @@ def fitted(num_components: int = 4) -> LatentPrior:
             factors = torch.randn(prior.cholesky.shape, generator=generator).tril(-1) / 2
             scales = torch.rand(num_components, LATENTS, generator=generator) + 0.5
             prior.cholesky.copy_(factors + scales.diag_embed())
+        for weight in prior.parameters():
+            weight.normal_(0, 0.5, generator=generator)
     return prior
 
 
@@ -49,10 +52,11 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-KINDS: Any = ("standard", "gaussian", "mixture")
+DENSITIES: Any = ("standard", "gaussian", "mixture")
+KINDS: Any = (*DENSITIES, "flow")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", DENSITIES)
 def test_the_log_density_is_that_of_torch(kind: Any) -> None:
     prior = fitted()
     codes = torch.randn(50, *SHAPE, generator=seeded()) * 3
@@ -60,7 +64,7 @@ def test_the_log_density_is_that_of_torch(kind: Any) -> None:
     torch.testing.assert_close(prior.log_prob(codes, kind), expected_nats, rtol=1e-5, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", DENSITIES)
 def test_samples_have_the_moments_of_the_density(kind: Any) -> None:
     prior, count = fitted(), 40_000
     codes = prior.sample(count, kind, seeded())
@@ -83,7 +87,7 @@ def test_samples_of_a_component_have_its_covariance() -> None:
 
 
 def test_a_new_prior_is_standard_normal_for_every_kind() -> None:
-    prior = LatentPrior(SHAPE, 5)
+    prior = LatentPrior(SHAPE, 5, 2)
     codes = torch.randn(20, *SHAPE, generator=seeded())
     standard = prior.log_prob(codes, "standard")
     torch.testing.assert_close(prior.log_prob(codes, "gaussian"), standard)
@@ -93,8 +97,34 @@ def test_a_new_prior_is_standard_normal_for_every_kind() -> None:
 
 
 def test_the_kinds_are_the_fitted_ones() -> None:
-    assert fitted(2).kinds == ("standard", "gaussian", "mixture")
-    assert fitted(0).kinds == ("standard", "gaussian")
+    assert fitted(2).kinds == ("standard", "gaussian", "mixture", "flow")
+    assert fitted(2, 0).kinds == ("standard", "gaussian", "mixture")
+    assert fitted(0, 2).kinds == ("standard", "gaussian", "flow")
+    assert fitted(0, 0).kinds == ("standard", "gaussian")
+
+
+def test_a_flow_follows_its_velocity_from_noise_to_codes() -> None:
+    """Of v(x, t) = a x + b t the path is known: Euler steps would be 0.1 off."""
+
+    class Linear(Flow):
+        def forward(self, codes: Tensor, times: Tensor) -> Tensor:
+            return 0.5 * codes + 2 * times[:, None]
+
+    noise = torch.randn(20, LATENTS, generator=seeded())
+    # x' = a x + b t has the solution (x0 + b / a^2) exp(a t) - b t / a - b / a^2.
+    exact = (noise + 8) * math.exp(0.5) - 4 - 8
+    torch.testing.assert_close(Linear(LATENTS).carry(noise), exact, rtol=0, atol=3e-3)
+
+
+def test_a_flow_starts_from_noise_at_its_temperature() -> None:
+    prior = fitted()
+    still = prior.sample(3, "flow", seeded(), temperature=0)
+    torch.testing.assert_close(still, still[:1].expand(3, *SHAPE))
+    noise = prior.sample(30, "standard", seeded(), 0.7).flatten(1)
+    codes = prior.mean + prior.deviation * prior.flow.carry(noise)
+    made = prior.sample(30, "flow", seeded(), 0.7).flatten(1)
+    torch.testing.assert_close(made, codes)
+    assert (made - prior.sample(30, "flow", seeded()).flatten(1)).abs().max() > 0.1
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -117,8 +147,8 @@ def test_a_list_of_generators_has_one_for_each_code(kind: Any) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_generator_leaves_the_other_randomness_alone(kind: Any) -> None:
-    before = torch.random.get_rng_state()
-    fitted().sample(5, kind, seeded())
+    prior, before = fitted(), torch.random.get_rng_state()
+    prior.sample(5, kind, seeded())
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
@@ -151,7 +181,7 @@ def test_a_temperature_scales_within_the_components() -> None:
 def test_a_saved_prior_is_loaded_bit_identically(
     tmp_path: Path, num_components: int, dtype: torch.dtype
 ) -> None:
-    prior = fitted(num_components).to(dtype)
+    prior = fitted(num_components, num_components // 2).to(dtype)
     prior.save_pretrained(tmp_path)
     assert set(load_file(tmp_path / WEIGHTS)) == set(prior.state_dict())
     again = LatentPrior.from_pretrained(tmp_path, dtype=dtype)
@@ -178,12 +208,14 @@ def test_half_precision_moves_the_codes_by_its_rounding_only(tmp_path: Path) -> 
     for kind in KINDS:
         codes, exact = half.sample(500, kind, seeded()), prior.sample(500, kind, seeded())
         torch.testing.assert_close(codes.float(), exact, rtol=0, atol=0.02)
+    for kind in DENSITIES:
         nats = half.log_prob(exact, kind)
         torch.testing.assert_close(nats, prior.log_prob(exact, kind), rtol=0, atol=0.1)
 
 
 def test_what_cannot_be_done_is_a_clear_error() -> None:
-    prior, unmixed = fitted(), fitted(0)
+    prior, unmixed = fitted(), fitted(0, 0)
+    codes = torch.zeros(1, *SHAPE)
     refused: list[tuple[str, Callable[[], object]]] = [
         ("count must be at least 1, got 0", lambda: prior.sample(0)),
         ("at least 0, got -0.5: try 1", lambda: prior.sample(1, temperature=-0.5)),
@@ -191,7 +223,11 @@ def test_what_cannot_be_done_is_a_clear_error() -> None:
         ("finite number of at least 0, got inf", lambda: prior.sample(1, temperature=math.inf)),
         ("standard.*gaussian.*mixture.*got 'normal'", lambda: prior.sample(1, "normal")),  # type: ignore[arg-type]
         (r"\('standard', 'gaussian'\), got 'mixture'", lambda: unmixed.sample(1, "mixture")),
-        ("num_components=10", lambda: unmixed.log_prob(torch.zeros(1, *SHAPE), "mixture")),
+        ("has no density in closed form", lambda: prior.log_prob(codes, "flow")),
+        (
+            "num_components=10 for a mixture, num_flow_layers=4",
+            lambda: unmixed.log_prob(codes, "mixture"),
+        ),
         (
             r"\(batch, 3, 1, 2\), got \(1, 6, 1, 1\)",
             lambda: prior.log_prob(torch.zeros(1, 6, 1, 1)),
