@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hf_gen.models.cyclegan import PatchDiscriminator, ResnetGenerator
+    from hf_gen.models.directions import LatentDirections
     from hf_gen.models.patch_generator import PatchGenerator
     from hf_gen.models.prior import LatentPrior
     from hf_gen.models.vae import ConvVAE, DenseVAE, PatchVAE
@@ -14,6 +15,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ConvVAE",
     "DenseVAE",
+    "LatentDirections",
     "LatentPrior",
     "PatchDiscriminator",
     "PatchGenerator",
@@ -26,6 +28,7 @@ __all__ = [
 _MODULES = {
     "ConvVAE": "models.vae",
     "DenseVAE": "models.vae",
+    "LatentDirections": "models.directions",
     "LatentPrior": "models.prior",
     "PatchDiscriminator": "models.cyclegan",
     "PatchGenerator": "models.patch_generator",

@@ -20,6 +20,7 @@ def main() -> None:
     commands: dict[str, Callable[..., None]] = {
         "sample": image_commands.sample,
         "reconstruct": image_commands.reconstruct,
+        "edit": image_commands.edit,
         "translate": image_commands.translate,
         "evaluate": evaluate,
         "report": report,

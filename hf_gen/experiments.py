@@ -111,7 +111,8 @@ def _autoencoding(recipe: VAERecipe, domains: tuple[Domain, ...]) -> Experiment:
         )
         return results | evaluate_anchors(domain.test, domain.train, cache_dir)
 
-    def with_prior(pipeline: VAEPipeline) -> VAEPipeline:
+    def learn_more(pipeline: VAEPipeline) -> VAEPipeline:
+        from hf_gen.evaluation.directions import find_directions
         from hf_gen.evaluation.prior import choose_prior, fit_prior, training_codes
 
         codes = training_codes(pipeline, domain.train, _CODES_FOR_THE_PRIOR, seed)
@@ -120,9 +121,14 @@ def _autoencoding(recipe: VAERecipe, domains: tuple[Domain, ...]) -> Experiment:
             codes, seed=seed, flow_steps=recipe.flow_prior_steps, device=pipeline.device
         )
         fitted = VAEPipeline(vae, prior, size).to(pipeline.device)
-        if not domain.can_choose:
-            return fitted
-        return VAEPipeline(vae, prior, size, *choose_prior(fitted, domain.validation, seed))
+        default = fitted.resolve_prior()
+        if domain.can_choose:
+            default = choose_prior(fitted, domain.validation, seed)
+        made = VAEPipeline(vae, prior, size, *default)
+        if not recipe.directions:
+            return made
+        editor, _ = find_directions(made, cache_folder(recipe.data), seed)
+        return VAEPipeline(vae, prior, size, *default, editor)
 
     def draw(run: RunFolder, pipeline: VAEPipeline) -> None:
         from hf_gen.report import EvaluatedRun, draw_vae_figures
@@ -134,7 +140,7 @@ def _autoencoding(recipe: VAERecipe, domains: tuple[Domain, ...]) -> Experiment:
         evaluate=evaluate,
         draw=draw,
         family=AUTOENCODER,
-        learn_more=with_prior,
+        learn_more=learn_more,
     )
 
 

@@ -1,4 +1,4 @@
-"""`hf-gen sample`, `reconstruct` and `translate`: what models make, as PNGs."""
+"""`hf-gen sample`, `reconstruct`, `edit` and `translate`: what models make, as PNGs."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -91,6 +91,56 @@ def reconstruct(
     images = open_source(source, size, split, image_column, count)
     done = write_outputs(pipeline.reconstruct, size, images, output_dir, inputs_dir, count)
     _print_written(output_dir, images.name, done, f"reconstructed by {model}")
+
+
+def edit(
+    model: tyro.conf.Positional[str],
+    source: tyro.conf.Positional[str | None] = None,
+    output_dir: Path = Path("edits"),
+    values: dict[str, float] | None = None,
+    inputs_dir: Path | None = None,
+    count: int | None = None,
+    split: SplitName = "train",
+    image_column: str | None = None,
+) -> None:
+    """Change properties of faces by an autoencoder's directions: a PNG for each, in a new folder.
+
+    Without a source it lists the directions of the model and the range of their values.
+
+    Args:
+        model: A bundled model such as face-vae, a run folder, or a Hub id.
+        source: An image, a folder, an archive, a Hub dataset, or faces: the synthetic faces.
+        output_dir: A new folder for the edited images, which are named as the images are.
+        values: Names of directions, each with a value, such as head_tilt -1 hair_colour 0.6.
+        inputs_dir: A new folder for the images as the model gets them: square and resized.
+        count: Number of images. Default: all.
+        split: Of a dataset that has several.
+        image_column: Of a dataset that has several.
+    """
+    import torch
+
+    from hf_gen.image_folders import open_source, write_outputs
+
+    pipeline, values = _autoencoder(model, "edit"), values or {}
+    if source is None:
+        for name, low, high, is_wheel in pipeline.directions:
+            print(f"{name}: {low:g} to {high:g}{', a hue in turns' if is_wheel else ''}")
+        if not pipeline.directions:
+            print(f"{model} has no directions: train with --directions")
+        return
+    try:
+        pipeline.edit(torch.zeros(1, *pipeline.latent_shape), "pt", **values)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    images = open_source(source, split, image_column, count)
+
+    def transform(squares: Any) -> Any:
+        return pipeline.edit(squares, "pil", **values)
+
+    size = pipeline.config.resolution
+    done = write_outputs(transform, size, images, output_dir, inputs_dir, count)
+    moved = ", ".join(f"{name} {value:g}" for name, value in values.items())
+    _print_written(output_dir, images.name, done, f"edited by {model}, {moved}")
 
 
 def translate(

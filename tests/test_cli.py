@@ -16,7 +16,8 @@ from hf_gen.cli import main
 from hf_gen.config import recipe_as_json
 from hf_gen.errors import UserError
 from hf_gen.faces import FACTORS, STYLES
-from hf_gen.image_commands import sample
+from hf_gen.image_commands import edit, sample
+from hf_gen.models.directions import LatentDirections
 from hf_gen.pipelines import VAEPipeline, load
 from hf_gen.recipes import RECIPES
 from hf_gen.runs.folder import RunFolder
@@ -80,6 +81,33 @@ def test_samples_are_from_the_default_prior_of_the_model(
         assert words in capsys.readouterr().out
         pictures.add((tmp_path / "faces.png").read_bytes())
     assert len(pictures) == 3
+
+
+def test_faces_are_edited_by_the_directions_that_are_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline, model = load("conv-vae"), str(tmp_path / "model")
+    editor = LatentDirections((50, 1, 1), ("tilt", "hue"), 1)
+    editor.vectors.add_(1.0)
+    VAEPipeline(pipeline.vae, pipeline.prior, 32, editor=editor).save_pretrained(model)
+    edit(model)
+    assert capsys.readouterr().out == "tilt: -1 to 1\nhue: -1 to 1, a hue in turns\n"
+    edit("conv-vae")
+    assert "conv-vae has no directions: train with --directions" in capsys.readouterr().out
+    face, folder = tmp_path / "face.png", str(tmp_path / "edits")
+    pipeline.sample(1)[0].save(face)
+    flags = ["edit", model, str(face), "--values", "tilt", "-0.5", "--output-dir", folder]
+    monkeypatch.setattr(sys, "argv", ["hf-gen", *flags])
+    main()
+    assert "edited by" in capsys.readouterr().out
+    made = load(model).edit(Image.open(face), tilt=-0.5)[0]
+    (written,) = (tmp_path / "edits").iterdir()
+    assert Image.open(written).tobytes() == made.tobytes()
+    with pytest.raises(UserError, match="tilt must be from -1 to 1"):
+        edit(model, str(face), tmp_path / "none", {"tilt": 2})
+    with pytest.raises(UserError, match="no direction 'age': choose of tilt, hue"):
+        edit(model, str(face), tmp_path / "none", {"age": 1})
+    assert not (tmp_path / "none").exists()
 
 
 def test_what_cannot_be_sampled_is_a_clear_error(tmp_path: Path) -> None:

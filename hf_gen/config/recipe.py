@@ -34,6 +34,8 @@ class VAERecipe:
     output: Output = field(default_factory=Output)
     flow_prior_steps: CountOrZero = 0
     """Train a flow on the codes for this many steps after the autoencoder, as a prior; 0: none."""
+    directions: bool = False
+    """Find directions with names, for edits, on synthetic faces after the training: minutes."""
     pretrained_model_name_or_path: str | None = None
     """Fine-tune this autoencoder of hf_gen or diffusers: a Hub id, bundled name, run or folder."""
     subfolder: str | None = None

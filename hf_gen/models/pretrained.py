@@ -188,6 +188,9 @@ def _check_argument(name: str, value: Any, expected: Any) -> None:
         rule = "a positive number"
     elif expected is bool and type(value) is not bool:
         rule = "true or false"
+    elif expected == tuple[str, ...]:
+        if not _are_names(value):
+            rule = f"1 to {_MAX_LAYERS} names of lower-case letters, digits and underscores"
     elif get_origin(expected) is Literal and value not in sizes:
         rule = f"one of {', '.join(sizes)}"
     elif get_origin(expected) is tuple:
@@ -198,6 +201,14 @@ def _check_argument(name: str, value: Any, expected: Any) -> None:
             rule = f"{count} integers from {low} to {high}"
     if rule:
         raise ValueError(f"{name} must be {rule}, got {value!r}")
+
+
+def _are_names(value: Any) -> bool:
+    return (
+        isinstance(value, list | tuple)
+        and 1 <= len(value) <= _MAX_LAYERS
+        and all(isinstance(one, str) and re.fullmatch("[a-z][a-z0-9_]{0,40}", one) for one in value)
+    )
 
 
 def check_divides(name: str, size: int, factor: int, because: str, smallest: int = 1) -> None:

@@ -118,17 +118,29 @@ class ImagePipeline(DiffusionPipeline):
         for name, network in self.components.items():
             clean_config(network, Path(save_directory, name))
         source = Path(inspect.getfile(self._saved_class())).read_text(encoding="utf-8")
-        here = Path(__file__).read_text(encoding="utf-8")
-        imported = re.compile(r"^from hf_gen\.pipelines\.base import \([^)]*\)\n", re.MULTILINE)
         copy = Path(save_directory, f"{self.source_name}.py")
         copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_text(imported.sub(lambda _: here, source), encoding="utf-8")
+        copy.write_text(_self_contained(source, set()), encoding="utf-8")
         super().save_config(save_directory, push_to_hub, **kwargs)
 
     @classmethod
     def _saved_class(cls) -> type:
         """The class that others can load: this one, or the one that it is a subclass of."""
         return next(parent for parent in cls.__mro__ if "source_name" in vars(parent))
+
+
+def _self_contained(source: str, seen: set[str]) -> str:
+    """Source text with that of the modules it imports from this folder in place, each once."""
+
+    def text(imported: re.Match[str]) -> str:
+        if imported[1] in seen:
+            return ""
+        seen.add(imported[1])
+        file = Path(__file__).with_name(f"{imported[1]}.py")
+        return _self_contained(file.read_text(encoding="utf-8"), seen)
+
+    pattern = r"^from hf_gen\.pipelines\.(\w+) import (?:\([^)]*\)|.*)\n"
+    return re.sub(pattern, text, source, flags=re.MULTILINE)
 
 
 def clean_config(network: object, folder: Path) -> None:

@@ -108,7 +108,7 @@ def _read_pipeline(
             COMPONENTS.get(component, ()),
             variant,
             _dtype_of(component, dtype),
-            None if component == "prior" else arguments["resolution"],
+            None if component in ("prior", "editor") else arguments["resolution"],
         )
         for component, subfolder in subfolders.items()
         if component not in components

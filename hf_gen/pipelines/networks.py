@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_leaves
 
 from hf_gen.errors import UserError
 from hf_gen.models.cyclegan import ResnetGenerator
+from hf_gen.models.directions import LatentDirections
 from hf_gen.models.patch_generator import PatchGenerator
 from hf_gen.models.prior import LatentPrior
 from hf_gen.models.vae import ConvVAE, DenseVAE, PatchVAE
@@ -24,7 +25,14 @@ Networks = tuple[type[ModelMixin], ...]
 AUTOENCODERS: Networks = (ConvVAE, DenseVAE, PatchVAE, AutoencoderKL, AutoencoderTiny)
 GENERATORS: Networks = (ResnetGenerator, PatchGenerator)
 PRIORS: Networks = (LatentPrior,)
-COMPONENTS = {"vae": AUTOENCODERS, "prior": PRIORS, "a_to_b": GENERATORS, "b_to_a": GENERATORS}
+EDITORS: Networks = (LatentDirections,)
+COMPONENTS = {
+    "vae": AUTOENCODERS,
+    "prior": PRIORS,
+    "editor": EDITORS,
+    "a_to_b": GENERATORS,
+    "b_to_a": GENERATORS,
+}
 """The classes that each component of a pipeline may have."""
 _MAX_OPERATIONS = 5000  # Stable Diffusion's autoencoder takes 500
 _MAX_NUMBERS = 2**28  # a tensor; Stable Diffusion's autoencoder needs them for a 1024x1024 image

@@ -24,14 +24,14 @@ from hf_gen.pipelines.base import (
     postprocess,
     preprocess,
 )
+from hf_gen.pipelines.edits import Generators, LatentEdits
 
 PriorName = Literal["standard", "gaussian", "mixture", "flow"]
-Generators = torch.Generator | list[torch.Generator] | None
 _BATCH_SIZE = 64
 
 
-class VAEPipeline(ImagePipeline):
-    """Reconstruction, sampling and interpolation with an autoencoder of square images.
+class VAEPipeline(LatentEdits, ImagePipeline):
+    """Reconstruction, sampling, interpolation and edits with an autoencoder of square images.
 
     Images are given and returned as `ImagePipeline` says. A dimension is a channel of the latents,
     (batch, channels, height, width): in a latent vector, one number.
@@ -44,17 +44,18 @@ class VAEPipeline(ImagePipeline):
         default_prior: The one of `priors` that `sample` uses by default. Default: the
             last, which is the flow or the mixture where there is one.
         default_temperature: Its temperature, finite and at least 0.
+        editor: The `LatentDirections` that were found in its latents, for `edit`.
 
     Raises:
-        ValueError: If the prior is something else, is for latents of another shape, or has no
-            mixture weights; or if there is no such default prior or temperature.
+        ValueError: If the prior or the editor is something else or is for latents of another shape,
+            the prior has no mixture weights, or there is no such default prior or temperature.
     """
 
     source_name = "pipeline_hf_gen_vae"
     # diffusers takes every argument without a default for a component, hence that of resolution.
     model_cpu_offload_seq = "vae"
-    _optional_components = ["prior"]  # noqa: RUF012, as diffusers declares it
-    _exclude_from_cpu_offload = ["prior"]  # noqa: RUF012
+    _optional_components = ["prior", "editor"]  # noqa: RUF012, as diffusers declares it
+    _exclude_from_cpu_offload = ["prior", "editor"]  # noqa: RUF012
 
     def __init__(
         self,
@@ -63,28 +64,31 @@ class VAEPipeline(ImagePipeline):
         resolution: int = 32,
         default_prior: str | None = None,  # diffusers cannot check an argument of Literal
         default_temperature: float = 1.0,
+        editor: ModelMixin | None = None,
     ) -> None:
         super().__init__()
-        if prior is not None and "latent_shape" not in getattr(prior, "config", {}):
-            raise ValueError(
-                f"prior must be a LatentPrior, got {prior!r}: give the resolution by its name, or "
-                "leave the prior out"
-            )
-        self.register_modules(vae=vae, prior=prior)
-        self.register_to_config(resolution=resolution)
-        if prior is not None:
-            fitted, needed = tuple(prior.config.latent_shape), self.latent_shape
-            if fitted != needed:
+        parts = {"prior": ("a LatentPrior", prior), "editor": ("LatentDirections", editor)}
+        for name, (expected, part) in parts.items():
+            if part is not None and "latent_shape" not in getattr(part, "config", {}):
                 raise ValueError(
-                    f"the prior must be for latents of this vae, {needed}, and it is for {fitted}: "
-                    "fit one to the latents of this vae, or leave it out"
+                    f"{name} must be {expected}, got {part!r}: give the resolution by its name, or "
+                    f"leave the {name} out"
                 )
-            if "mixture" in prior.kinds and not (
-                prior.weights.min() >= 0 and prior.weights.sum() > 0
-            ):
+        self.register_modules(vae=vae, prior=prior, editor=editor)
+        self.register_to_config(resolution=resolution)
+        for name, (_, part) in parts.items():
+            if part is not None and tuple(part.config.latent_shape) != self.latent_shape:
+                raise ValueError(
+                    f"the {name} must be for latents of this vae, {self.latent_shape}, and it is "
+                    f"for {tuple(part.config.latent_shape)}: fit one to the latents of this vae, "
+                    "or leave it out"
+                )
+        if prior is not None and "mixture" in prior.kinds:
+            weights = prior.weights
+            if not (weights.min() >= 0 and weights.sum() > 0):
                 raise ValueError(
                     "the mixture weights of the prior must be at least 0, and not 0 in all, got "
-                    f"{prior.weights.tolist()[:8]}: fit the prior again"
+                    f"{weights.tolist()[:8]}: fit the prior again"
                 )
         if default_prior is None:
             default_prior = self.priors[-1]
@@ -313,29 +317,6 @@ class VAEPipeline(ImagePipeline):
             latents[row, :, dimension] = values[:, 0]
         images = self.decode(latents.flatten(0, 1), "pt").unflatten(0, (len(chosen), steps))
         return images if output_type == "pt" else [postprocess(row, output_type) for row in images]
-
-    @torch.no_grad()
-    def influence(self) -> Tensor:
-        """How much each dimension changes the image, (channels,), from 0 to 2.
-
-        The mean absolute difference between the images at -1.5 and at +1.5 standard deviations of
-        the dimension, the others at their means: of the Gaussian that was fitted to the latents, or
-        of a standard normal prior.
-        """
-        shape = self.latent_shape
-        device = self._execution_device
-        mean, deviation = torch.zeros(shape, device=device), torch.ones(shape, device=device)
-        if self.prior is not None:
-            mean = self.prior.mean.float().to(device).view(shape)
-            deviation = self.prior.deviation.float().to(device).view(shape)
-        changes = []
-        for part in torch.arange(shape[0], device=device).split(_BATCH_SIZE):
-            latents = mean.repeat(len(part), 1, 1, 1)  # a row for each dimension
-            offset = torch.zeros_like(latents)
-            offset[range(len(part)), part] = 1.5 * deviation[part]
-            high, low = self.decode(latents + offset, "pt"), self.decode(latents - offset, "pt")
-            changes.append((high - low).abs().flatten(1).mean(1))
-        return torch.cat(changes)
 
     def _check_prior(self, argument: str, prior: str) -> None:
         if prior not in self.priors:

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from hf_gen.models.cyclegan import PatchDiscriminator, ResnetGenerator
+from hf_gen.models.directions import LatentDirections
 from hf_gen.models.patch_generator import PatchGenerator
 from hf_gen.models.pretrained import StrictModel
 from hf_gen.models.prior import LatentPrior
@@ -54,6 +55,7 @@ def networks() -> dict[str, StrictModel]:
         PatchDiscriminator(4, 2),
         PatchGenerator(16, 8, 8, 4, 1),
         LatentPrior((2, 1, 1), 3, 2, 8),
+        LatentDirections((2, 1, 1), ("tilt", "hue"), 1),
         MyVAE(16, filters=(6, 4), latent_channels=5),
     )
     return {type(network).__name__: network.eval() for network in made}
@@ -119,7 +121,7 @@ def test_loaded_networks_are_bit_identical_in_another_process(
     save_file({"images": images}, tmp_path / "images.safetensors")
     expected = {}
     for name, network in networks().items():
-        if name not in ("LatentPrior", "MyVAE"):
+        if name not in ("LatentPrior", "LatentDirections", "MyVAE"):
             module = type(network).__module__.rpartition(".")[2]
             network.train()(images)  # a power iteration of a spectral norm is saved too
             network.eval().save_pretrained(tmp_path / f"{module}.{name}")
