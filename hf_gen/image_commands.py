@@ -100,7 +100,7 @@ def edit(
     values: dict[str, float] | None = None,
     inputs_dir: Path | None = None,
     count: int | None = None,
-    split: SplitName = "train",
+    split: SplitName | None = None,
     image_column: str | None = None,
 ) -> None:
     """Change properties of faces by an autoencoder's directions: a PNG for each, in a new folder.
@@ -114,7 +114,7 @@ def edit(
         values: Names of directions, each with a value, such as head_tilt -1 hair_colour 0.6.
         inputs_dir: A new folder for the images as the model gets them: square and resized.
         count: Number of images. Default: all.
-        split: Of a dataset that has several.
+        split: As for `hf-gen reconstruct`.
         image_column: Of a dataset that has several.
     """
     import torch
@@ -132,12 +132,12 @@ def edit(
         pipeline.edit(torch.zeros(1, *pipeline.latent_shape), "pt", **values)
     except ValueError as error:
         raise UserError(str(error)) from error
-    images = open_source(source, split, image_column, count)
+    size = pipeline.config.resolution
+    images = open_source(source, size, split, image_column, count)
 
     def transform(squares: Any) -> Any:
         return pipeline.edit(squares, "pil", **values)
 
-    size = pipeline.config.resolution
     done = write_outputs(transform, size, images, output_dir, inputs_dir, count)
     moved = ", ".join(f"{name} {value:g}" for name, value in values.items())
     _print_written(output_dir, images.name, done, f"edited by {model}, {moved}")

@@ -246,7 +246,7 @@ def test_a_component_is_of_its_own_kind_only(saved: Path, folder: Path, tmp_path
     for pipeline, component, allowed in (
         ("prior", "vae", "ConvVAE, DenseVAE, PatchVAE, AutoencoderKL, AutoencoderTiny"),
         ("prior", "prior", "LatentPrior"),
-        ("translation", "a_to_b", "ResnetGenerator"),
+        ("translation", "a_to_b", "ResnetGenerator, PatchGenerator"),
     ):
         for other in networks.keys() - {component}:
             changed = Path(shutil.copytree(saved / pipeline, tmp_path / f"{component} {other}"))
