@@ -1,5 +1,6 @@
 """Values out of range raise by the name of their field; recipes become plain values and back."""
 
+import json
 import math
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
@@ -18,12 +19,17 @@ from hf_gen.config import (
     VAERecipe,
     recipe_as_json,
     recipe_from_json,
+    with_absolute_paths,
 )
 from hf_gen.errors import UserError
 from hf_gen.recipes import CONV_VAE, CYCLEGAN_LAMBDA10, RECIPES
 
 OUT_OF_RANGE: dict[type, dict[str, tuple[Any, ...]]] = {
-    Data: {"resolution": (7, 0, -32), "max_train_samples": (0, -1), "dataset_name": ("",)},
+    Data: {
+        "resolution": (7, 0, -32),
+        "max_train_samples": (0, -1),
+        "dataset_name": ("",),
+    },
     Objective: {
         "likelihood_scale": (0.0, -1.0, math.inf, math.nan),
         "kl_weight": (-0.1, math.inf, math.nan),
@@ -166,3 +172,32 @@ def test_a_field_that_came_later_has_its_default() -> None:
     values = recipe_as_json(CONV_VAE)
     del values["optimisation"]["torch_compile"]
     assert recipe_from_json(CONV_VAE, values | {"of_old": 1}) == CONV_VAE
+
+
+def test_one_name_is_a_string_and_several_are_parts() -> None:
+    assert Data(dataset_name=("faces",)) == Data()
+    both = Data(dataset_name=("faces", "user/faces"), dataset_share=(1, 3), image_column="image")
+    assert both.source == "faces and user/faces"
+    assert [(part.source, part.image_column) for part in both.parts] == [
+        ("faces", None),
+        ("user/faces", "image"),
+    ]
+    assert Domains(dataset_name_b=("one", "two")).sources == ("one", "two")
+    with pytest.raises(UserError, match="a positive number for each of the 2 datasets, got 1 0"):
+        Data(dataset_name=("one", "two"), dataset_share=(1, 0))
+    with pytest.raises(UserError, match="dataset_name is empty"):
+        Data(dataset_name=("one", ""))
+    with pytest.raises(UserError, match=r"dataset_share_b must have .* each of the 1 datasets"):
+        Domains(dataset_name_b="one", dataset_share_b=(1, 2))
+
+
+def test_folders_among_several_datasets_become_absolute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    recipe = replace(CONV_VAE, data=Data(dataset_name=("mine", "faces", "user/x")))
+    absolute = with_absolute_paths(recipe)
+    assert absolute.data.dataset_name == (str(tmp_path / "mine"), "faces", "user/x")
+    again = recipe_from_json(CONV_VAE, json.loads(json.dumps(recipe_as_json(absolute))))
+    assert again == absolute

@@ -1,18 +1,22 @@
 """The images of a recipe: one dataset or two, and what two domains are called."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hf_gen.config.ranges import Count, Resolution, Share, check_ranges
 from hf_gen.errors import UserError
+
+Names = tuple[str, ...] | str
 
 
 @dataclass(frozen=True)
 class Data:
     """Which images, and how they become pixels."""
 
-    dataset_name: str = "faces"
-    """faces (synthetic), a Hub id, or a local folder or archive of images or parquet files."""
+    dataset_name: Names = "faces"
+    """faces (synthetic), a Hub id, or a local folder or archive; several become one dataset."""
+    dataset_share: tuple[float, ...] = ()
+    """Share of an epoch for each of several datasets, such as 0.7 0.3. Default: by their sizes."""
     dataset_config_name: str | None = None
     """The configuration of a Hub dataset that has several."""
     revision: str | None = None
@@ -38,21 +42,46 @@ class Data:
 
     def __post_init__(self) -> None:
         check_ranges(self)
-        if not self.dataset_name:
+        object.__setattr__(self, "dataset_name", _plain(self.dataset_name))
+        if not all(_names(self.dataset_name)) or not _names(self.dataset_name):
             raise UserError('dataset_name is empty: try "faces", a Hub id or a local folder')
+        _check_shares("dataset_share", self.dataset_share, self.dataset_name)
         if self.train_data_dir is not None and self.dataset_name != "faces":
             raise UserError(
                 f"train_data_dir {str(self.train_data_dir)!r} and dataset_name "
                 f"{self.dataset_name!r} both name a dataset: give one of the two"
             )
 
+    @property
+    def source(self) -> str:
+        """Where the images are from, for people."""
+        return str(self.train_data_dir or " and ".join(_names(self.dataset_name)))
+
+    @property
+    def parts(self) -> "tuple[Data, ...]":
+        """The same for each of the datasets by itself; flags of columns are not the faces'."""
+        names = _names(self.dataset_name)
+        if len(names) == 1:
+            return (self,)
+        return tuple(
+            replace(
+                self,
+                dataset_name=name,
+                dataset_share=(),
+                image_column=None if name == "faces" else self.image_column,
+            )
+            for name in names
+        )
+
 
 @dataclass(frozen=True)
 class Domains:
     """The second domain, and the names of both."""
 
-    dataset_name_b: str | None = None
-    """The dataset of domain b. Default: --dataset-name holds both domains."""
+    dataset_name_b: Names | None = None
+    """The dataset of domain b, or several. Default: --dataset-name holds both domains."""
+    dataset_share_b: tuple[float, ...] = ()
+    """Share of an epoch for each of several datasets of domain b. Default: by their sizes."""
     dataset_config_name_b: str | None = None
     """The configuration of domain b's dataset."""
     revision_b: str | None = None
@@ -77,6 +106,9 @@ class Domains:
     """What domain b is called. Default: as its label, column, folder or dataset is."""
 
     def __post_init__(self) -> None:
+        if self.dataset_name_b is not None:
+            object.__setattr__(self, "dataset_name_b", _plain(self.dataset_name_b))
+        _check_shares("dataset_share_b", self.dataset_share_b, self.dataset_name_b or ())
         labels = (self.label_column, self.label_a, self.label_b)
         if any(labels) and not all(labels):
             raise UserError(
@@ -85,6 +117,13 @@ class Domains:
             )
         if self.label_a is not None and self.label_a == self.label_b:
             raise UserError(f"label_a and label_b are both {self.label_a!r}: name two domains")
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Where the images of domain b are from; empty where one dataset holds both domains."""
+        if self.train_data_dir_b is not None:
+            return (str(self.train_data_dir_b),)
+        return _names(self.dataset_name_b or ())
 
 
 @dataclass(frozen=True)
@@ -122,8 +161,8 @@ def domain_names(data: Data, domains: Domains) -> tuple[str, str]:
 def _names_in(data: Data, domains: Domains) -> tuple[str, str]:
     if domains.label_a and domains.label_b:
         return domains.label_a, domains.label_b
-    first = str(data.train_data_dir or data.dataset_name)
-    second = str(domains.train_data_dir_b or domains.dataset_name_b or first)
+    first = str(data.train_data_dir or _names(data.dataset_name)[0])
+    (second, *_) = (*domains.sources, first)
     usual = ("anime", "cartoon") if "faces" in (first, second) else ("A", "B")
     columns = (data.image_column or usual[0], domains.image_column_b or usual[1])
     if first == second:
@@ -136,3 +175,21 @@ def _names_in(data: Data, domains: Domains) -> tuple[str, str]:
     differing = (pair for pair in zip(*map(reversed, parts), strict=False) if pair[0] != pair[1])
     a, b = next(differing, columns)
     return a, b
+
+
+def _names(value: Names) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else value
+
+
+def _plain(value: Names) -> Names:
+    """One name as a string."""
+    return value[0] if isinstance(value, tuple) and len(value) == 1 else value
+
+
+def _check_shares(name: str, shares: tuple[float, ...], datasets: Names) -> None:
+    count = len(_names(datasets))
+    if shares and (len(shares) != count or min(shares) <= 0):
+        raise UserError(
+            f"{name} must have a positive number for each of the {count} datasets, got "
+            f"{' '.join(map(str, shares))}"
+        )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from hf_gen.config.data import Data, Domains, Pairs, domain_names
+from hf_gen.config.data import Data, Domains, Names, Pairs, domain_names
 from hf_gen.config.networks import CycleGANModel, VAEModel
 from hf_gen.config.ranges import CountOrZero, check_ranges
 from hf_gen.config.training import (
@@ -108,19 +108,27 @@ def with_absolute_paths(recipe: Recipe) -> Recipe:
     data, changes = recipe.data, dict[str, Any]()
     if data.cache_dir is not None:
         data = dataclasses.replace(data, cache_dir=data.cache_dir.resolve())
-    if folder := _dataset_folder(data.train_data_dir, data.dataset_name):
-        data = dataclasses.replace(data, dataset_name="faces", train_data_dir=folder)
+    folder, name = _absolute(data.train_data_dir, data.dataset_name)
+    data = dataclasses.replace(data, dataset_name=name or "faces", train_data_dir=folder)
     if isinstance(recipe, CycleGANRecipe):
         domains = recipe.domains
-        if folder := _dataset_folder(domains.train_data_dir_b, domains.dataset_name_b):
-            changes["domains"] = dataclasses.replace(
-                domains, dataset_name_b=None, train_data_dir_b=folder
-            )
+        folder, name = _absolute(domains.train_data_dir_b, domains.dataset_name_b)
+        changes["domains"] = dataclasses.replace(
+            domains, dataset_name_b=name, train_data_dir_b=folder
+        )
         if folder := _dataset_folder(None, recipe.pairs.paired_dataset_name):
             changes["pairs"] = dataclasses.replace(recipe.pairs, paired_dataset_name=str(folder))
     if (name := recipe.pretrained_model_name_or_path) and Path(name).is_dir():
         changes["pretrained_model_name_or_path"] = str(Path(name).resolve())
     return dataclasses.replace(recipe, data=data, **changes)
+
+
+def _absolute(folder: Path | None, name: Names | None) -> tuple[Path | None, Names | None]:
+    """The folder of a dataset, or its name; of several the names, folders as absolute paths."""
+    if folder is None and isinstance(name, tuple):
+        return None, tuple(str(_dataset_folder(None, one) or one) for one in name)
+    found = _dataset_folder(folder, name if isinstance(name, str) else None)
+    return (found, None) if found else (None, name)
 
 
 def _dataset_folder(folder: Path | None, name: str | None) -> Path | None:

@@ -11,7 +11,7 @@ from hf_gen.data.batches import Domain
 from hf_gen.data.pixels import Pixels, cached_pixels
 from hf_gen.data.selection import Choice, Selection, Split
 from hf_gen.data.sources import cache_folder, is_synthetic, open_dataset
-from hf_gen.data.splits import decode, split_by_hash
+from hf_gen.data.splits import decode_all, split_by_hash
 from hf_gen.errors import UserError
 
 _TWO_DATASETS = (
@@ -47,11 +47,14 @@ def load_domains(data: Data, domains: Domains) -> tuple[Domain, Domain]:
         UserError: If a dataset cannot be used, or both domains are the same images.
     """
     first, second = _select(data, domains)
-    name = data.train_data_dir or data.dataset_name
-    same = UserError(f"both domains are the same images of {name}: {_TWO_DATASETS}")
-    if first.own.get("test", first.train).key == second.own.get("test", second.train).key:
+    same = UserError(f"both domains are the same images of {data.source}: {_TWO_DATASETS}")
+    tests = ([one.own.get("test", one.train).key for one in side] for side in (first, second))
+    if next(tests) == next(tests):
         raise same
-    a, b = (decode(one, data.resolution, cache_folder(data)) for one in (first, second))
+    a, b = (
+        decode_all(side, shares, data.resolution, cache_folder(data))
+        for side, shares in ((first, data.dataset_share), (second, domains.dataset_share_b))
+    )
     # Whatever they were called: a path spelled in two ways, a column named and taken by default.
     rows = [one.test.rows[one.test.selection] for one in (a, b)]
     if torch.equal(*rows):
@@ -132,35 +135,53 @@ def _aligned(
     return found
 
 
-def _select(data: Data, domains: Domains) -> tuple[Selection, Selection]:
+def _select(data: Data, domains: Domains) -> tuple[list[Selection], list[Selection]]:
+    """Of each domain a selection for each of its datasets."""
     folder_b, name_b, column = domains.train_data_dir_b, domains.dataset_name_b, data.image_column
     is_drawn = is_synthetic(data) and folder_b is None
     is_second_named = name_b is not None or folder_b is not None
     if domains.label_column and domains.label_a and domains.label_b:
-        if is_drawn or is_second_named:
+        if is_drawn or is_second_named or len(data.parts) > 1:
             raise UserError(
                 f"label_column {domains.label_column!r} is for one dataset that holds both "
                 "domains: leave it out, or name such a dataset alone"
             )
         dataset, labels = open_dataset(data), (domains.label_a, domains.label_b)
         a, b = (Choice(column, label=(domains.label_column, label)) for label in labels)
-        return dataset.select(a), dataset.select(b)
+        return [dataset.select(a)], [dataset.select(b)]
     if is_second_named and not (is_drawn and name_b == "faces"):
-        second = _second_dataset(data, domains)
-        choices = Choice(column), Choice(second.image_column)
-        return open_dataset(data).select(choices[0]), open_dataset(second).select(choices[1])
+        return _select_apart(data.parts, _second_dataset(data, domains).parts)
+    if len(data.parts) > 1:
+        raise UserError(f"{data.source} are datasets of one domain: name those of domain b too")
     dataset = open_dataset(data)
     if dataset.sides:
         for side in "ab":
             if "train" not in dataset.splits(side):
-                name = data.train_data_dir or data.dataset_name
-                raise UserError(f"{name}: train{side.upper()} holds no images")
-        return dataset.select(Choice(column, side="a")), dataset.select(Choice(column, side="b"))
+                raise UserError(f"{data.source}: train{side.upper()} holds no images")
+        a, b = (Choice(column, side=side) for side in "ab")
+        return [dataset.select(a)], [dataset.select(b)]
     first = Choice(column, ("imageA", "anime"), remedy=_TWO_DATASETS)
     other = replace(
         first, column=domains.image_column_b, usual=("imageB", "cartoon"), is_second=True
     )
-    return dataset.select(first), dataset.select(other)
+    return [dataset.select(first)], [dataset.select(other)]
+
+
+def _select_apart(
+    first: tuple[Data, ...], second: tuple[Data, ...]
+) -> tuple[list[Selection], list[Selection]]:
+    """Two domains of datasets of their own; synthetic faces in both are of different people."""
+    has_faces = any(map(is_synthetic, first))
+    a = [open_dataset(one).select(Choice(one.image_column)) for one in first]
+    b = [
+        open_dataset(one).select(
+            Choice(
+                one.image_column or ("cartoon" if is_synthetic(one) else None), is_second=has_faces
+            )
+        )
+        for one in second
+    ]
+    return a, b
 
 
 def _second_dataset(data: Data, domains: Domains) -> Data:
@@ -169,14 +190,14 @@ def _second_dataset(data: Data, domains: Domains) -> Data:
             f"dataset_name_b {domains.dataset_name_b!r} and train_data_dir_b "
             f"{str(domains.train_data_dir_b)!r} both name domain b: give one of the two"
         )
-    usual = "cartoon" if domains.dataset_name_b == "faces" else None
     return replace(
         data,
         dataset_name=domains.dataset_name_b or "faces",
+        dataset_share=(),
         dataset_config_name=domains.dataset_config_name_b,
         revision=domains.revision_b,
         data_files=domains.data_files_b,
         train_data_dir=domains.train_data_dir_b,
-        image_column=domains.image_column_b or usual,
+        image_column=domains.image_column_b,
         split=domains.split_b,
     )

@@ -23,7 +23,7 @@ class LocalImages:
 
     def __init__(self, data: Data, listing: Listing) -> None:
         self._data = data
-        self._name = str(data.train_data_dir or data.dataset_name)
+        self._name = data.source
         self._listing = listing
         self.sides = listing.sides
 

@@ -8,6 +8,7 @@ decoded.
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
@@ -114,6 +115,35 @@ def cached_pixels(split: Split, resolution: int, cache_dir: Path) -> tuple[Pixel
     texts = described["digest"], described["unreadable"]
     pixels = Pixels(rows, torch.arange(count), resolution, *texts, skipped)
     return pixels, np.load(folder / "hashes.npy")
+
+
+def join_pixels(parts: Sequence[Pixels], cache_dir: Path) -> Pixels:
+    """The images of several sets as one, copied to the cache once.
+
+    Args:
+        parts: Of one resolution.
+        cache_dir: Folder of the cache.
+
+    Raises:
+        UserError: If the disk cannot be written.
+    """
+    identity = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        identity.update(f"{FORMAT} {part.digest} {part.resolution}".encode())
+        identity.update(part.selection.numpy().tobytes())
+    digest, count = identity.hexdigest(), sum(map(len, parts))
+    folder = cache_dir / f"joined-{digest[:16]}"
+    with translate_os_errors(cache_dir), FileLock(cache_dir / f"{folder.name}.lock"):
+        if not folder.exists():
+            with atomic_dir(folder) as partial, (partial / "pixels.bin").open("wb") as file:
+                for part in parts:
+                    for places in part.selection.split(_ROWS_AT_ONCE):
+                        file.write(part.rows.index_select(0, places).numpy().tobytes())
+    resolution = parts[0].resolution
+    size = resolution * resolution * 3
+    rows = _mapped(folder / "pixels.bin", count * size).view(count, size)
+    unreadable = ", ".join(part.unreadable for part in parts if part.unreadable)
+    return Pixels(rows, torch.arange(count), resolution, digest, unreadable)
 
 
 def _mapped(file: Path, size: int) -> Tensor:

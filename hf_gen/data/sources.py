@@ -11,7 +11,7 @@ from hf_gen.data.batches import Domain
 from hf_gen.data.folders import NAMED_TABLES, TABLES, list_folder
 from hf_gen.data.local import LocalImages
 from hf_gen.data.selection import Choice, Item, Selection, Split, no_split
-from hf_gen.data.splits import decode
+from hf_gen.data.splits import decode_all
 from hf_gen.data.tables import Tables, encoded_images
 from hf_gen.errors import UserError
 from hf_gen.faces import (
@@ -36,8 +36,8 @@ def load_domain(data: Data) -> Domain:
     Raises:
         UserError: If the dataset cannot be found, reached or used, and why.
     """
-    selection = open_dataset(data).select(Choice(data.image_column))
-    return decode(selection, data.resolution, cache_folder(data))
+    selections = [open_dataset(one).select(Choice(one.image_column)) for one in data.parts]
+    return decode_all(selections, data.dataset_share, data.resolution, cache_folder(data))
 
 
 def open_dataset(data: Data) -> "LocalImages | Tables | SyntheticFaces":
@@ -57,14 +57,14 @@ def open_dataset(data: Data) -> "LocalImages | Tables | SyntheticFaces":
     if is_synthetic(data):
         return SyntheticFaces(data)
     # Path.expanduser fails for unknown users.
-    path = Path(os.path.expanduser(data.train_data_dir or data.dataset_name))  # noqa: PTH111
+    path = Path(os.path.expanduser(data.source))  # noqa: PTH111
     data_files = data.data_files
     if path.is_file():
         if not (archive_extension(path.name) or path.suffix in (*TABLES, *NAMED_TABLES)):
             raise UserError(f"{path} is a file: name the folder of images that it is in")
         path, data_files = path.parent, (path.name,)
     elif not path.is_dir():
-        if data.train_data_dir is not None or data.dataset_name.startswith(("/", ".", "~")):
+        if data.train_data_dir is not None or data.source.startswith(("/", ".", "~")):
             raise UserError(f"there is no folder {path}: check the path")
         return Tables(data)
     listing = list_folder(path, data_files)

@@ -1,6 +1,6 @@
 """Training, validation and test images: a dataset's own splits, and what it lacks by hash."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hf_gen.data.batches import Domain
-from hf_gen.data.pixels import Pixels, cached_pixels
+from hf_gen.data.pixels import Pixels, cached_pixels, join_pixels
 from hf_gen.data.selection import Item, Selection, Split
 from hf_gen.data.shards import NoImages
 from hf_gen.errors import UserError
@@ -65,6 +65,57 @@ def decode(selection: Selection, resolution: int, cache_dir: Path) -> Domain:
     summary = f"{selection.train.dataset}: {'; '.join(parts)}"
     # The bytes of a file's name need not be text.
     return replace(domain, summary=summary.encode("utf-8", "replace").decode())
+
+
+def decode_all(
+    selections: Sequence[Selection], shares: Sequence[float], resolution: int, cache_dir: Path
+) -> Domain:
+    """The pixels of several datasets as those of one domain, each dataset split by itself.
+
+    Args:
+        selections: What to decode, one for each dataset.
+        shares: Of each dataset in an epoch; by default as much as it has. So that none of its
+            images is left out, images of datasets with less than their share come several times.
+        resolution: Height and width in pixels.
+        cache_dir: Folder of the cache.
+
+    Raises:
+        UserError: As of `decode`.
+    """
+    found = [decode(selection, resolution, cache_dir) for selection in selections]
+    if len(found) == 1:
+        return found[0]
+    train = join_pixels([one.train for one in found], cache_dir)
+    if shares:
+        places = shared_places([len(one.train) for one in found], shares)
+        train = replace(train, selection=places)
+    test = join_pixels([one.test for one in found], cache_dir)
+    # A dataset whose test images validate too would make a choice on them.
+    choosing = [one.validation for one in found if one.can_choose]
+    validation = join_pixels(choosing, cache_dir) if choosing else test
+    counts = " + ".join(f"{len(one.train):,}" for one in found)
+    summary = f"together: train {len(train):,} ({counts}); test {len(test):,}"
+    return Domain(train, validation, test, "\n".join([*(one.summary for one in found), summary]))
+
+
+def shared_places(counts: Sequence[int], shares: Sequence[float]) -> Tensor:
+    """The places of an epoch, int64, of images that stand dataset after dataset.
+
+    Every image has a place. The dataset that is largest for its share has each image once; of the
+    others some come once more than the rest.
+
+    Args:
+        counts: Images of each dataset.
+        shares: Of each dataset, in any unit.
+    """
+    total = max(count / share for count, share in zip(counts, shares, strict=True))
+    generator, places, first = np.random.default_rng(0), [], 0
+    for count, share in zip(counts, shares, strict=True):
+        times, more = divmod(round(total * share), count)
+        again = np.sort(generator.permutation(count)[:more])
+        places.append(first + np.concatenate([np.tile(np.arange(count), times), again]))
+        first += count
+    return torch.from_numpy(np.concatenate(places))
 
 
 def named_split(selection: Selection, name: str, resolution: int, cache_dir: Path) -> Split:

@@ -33,7 +33,7 @@ class Tables:
 
     def __init__(self, data: Data, listing: Listing | None = None) -> None:
         self._data = data
-        self._name = str(data.train_data_dir or data.dataset_name)
+        self._name = data.source
         self._listing = listing
         self._files = None if listing is None else _files_of_splits(listing, data)
 
@@ -97,7 +97,7 @@ class Tables:
         import datasets
         from datasets.exceptions import DatasetNotFoundError
 
-        data, name = self._data, self._data.dataset_name
+        data, name = self._data, self._data.source
         files: Any = self._files
         if self._listing is not None:
             name = str(self._listing.folder.resolve())

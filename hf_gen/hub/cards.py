@@ -231,6 +231,10 @@ def _is_folder(source: str) -> bool:
 
 def _sources(values: dict[str, Any]) -> list[str]:
     """The datasets of a run, of one domain or of two."""
-    first = values.get("data.train_data_dir") or values.get("data.dataset_name", "faces")
-    second = values.get("domains.train_data_dir_b") or values.get("domains.dataset_name_b")
-    return [first] if second in (None, first) else [first, second]
+    found: list[str] = []
+    for named in (
+        values.get("data.train_data_dir") or values.get("data.dataset_name", "faces"),
+        values.get("domains.train_data_dir_b") or values.get("domains.dataset_name_b") or [],
+    ):
+        found += [named] if isinstance(named, str) else named
+    return list(dict.fromkeys(found))

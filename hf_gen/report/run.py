@@ -128,11 +128,10 @@ def grouped(
 def data_of(run: EvaluatedRun) -> str:
     """What a run was measured on: numbers of runs that differ in it are not compared."""
     recipe, size = run.recipe, run.recipe.data.resolution
-    folder, name = recipe.data.train_data_dir, recipe.data.dataset_name
-    names = [folder.name if folder else Path(name).name if Path(name).is_dir() else name]
+    sources = [part.source for part in recipe.data.parts]
+    names = [Path(name).name if Path(name).is_dir() else name for name in sources]
     if isinstance(recipe, CycleGANRecipe):
-        other = recipe.domains.train_data_dir_b or recipe.domains.dataset_name_b
-        names += [] if other is None else [Path(other).name]
+        names += [Path(name).name for name in recipe.domains.sources]
     count = " and ".join(f"{len(pixels):,}" for pixels in run.test)
     column = f" ({recipe.data.image_column})" if recipe.data.image_column else ""
     return f"{' and '.join(names)}{column}, {size}x{size}, {count} test images"

@@ -30,11 +30,11 @@ class LoadedRun:
         Folders of this machine are resolved: what they are called may have been chosen to mislead.
         """
         data = self.recipe.data
-        named = [(data.train_data_dir or data.dataset_name, data.data_files)]
+        named = [(part.source, part.data_files) for part in data.parts]
         if isinstance(self.recipe, CycleGANRecipe):
-            domains = self.recipe.domains
-            second = domains.train_data_dir_b or domains.dataset_name_b
-            named += [(second, domains.data_files_b)] if second is not None else []
+            domains, pairs = self.recipe.domains, self.recipe.pairs.paired_dataset_name
+            named += [(name, domains.data_files_b) for name in domains.sources]
+            named += [] if pairs is None else [(pairs, ())]
         shown = [" ".join((_in_full(name), *files)) for name, files in named if name != "faces"]
         return shown + ([_in_full(data.cache_dir)] if data.cache_dir is not None else [])
 

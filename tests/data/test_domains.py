@@ -14,6 +14,7 @@ from hf_gen.config import Data, Pairs
 from hf_gen.data.batches import Domain, Loader
 from hf_gen.data.domains import load_pairs
 from hf_gen.data.sources import SYNTHETIC_COUNT
+from hf_gen.data.splits import shared_places
 from hf_gen.errors import UserError
 from hf_gen.faces import TEST_START, VALIDATION_START, face_at, face_png
 from tests.data.pictures import (
@@ -400,3 +401,60 @@ def test_what_holds_no_pairs_is_refused(tmp_path: Path) -> None:
         load_pairs_of(tmp_path / "holes", tmp_path / "cache")
     with pytest.raises(UserError, match="holes has no image column 'x'"):
         load_pairs_of(tmp_path / "holes", tmp_path / "cache", paired_image_column="x")
+
+
+def test_several_datasets_are_one_domain(tmp_path: Path, load: Load) -> None:
+    for name, count, seed in (("one", 12, 0), ("two", 6, 1)):
+        fill(tmp_path / name / "train", count, seed)
+        fill(tmp_path / name / "val", 4, seed + 10)
+        fill(tmp_path / name / "test", 3, seed + 20)
+    names = (str(tmp_path / "one"), str(tmp_path / "two"))
+    joined: Any = load(dataset_name=names)
+    check(joined, noise(12) + noise(6, 1), noise(3, 20) + noise(3, 21), noise(4, 10) + noise(4, 11))
+    assert joined.summary.splitlines()[-1] == "together: train 18 (12 + 6); test 6"
+    again: Any = load(dataset_name=names)
+    assert again.fingerprint() == joined.fingerprint()
+    assert len(list((tmp_path / "cache" / "hf_gen").glob("joined-*/pixels.bin"))) == 3
+    # As much of both in an epoch: each of the six comes twice.
+    shared: Any = load(dataset_name=names, dataset_share=(0.5, 0.5))
+    check(
+        shared,
+        noise(12) + noise(6, 1) * 2,
+        noise(3, 20) + noise(3, 21),
+        noise(4, 10) + noise(4, 11),
+    )
+
+
+def test_shares_leave_out_no_image() -> None:
+    places = shared_places([10, 4], [3.0, 1.0])
+    counts = torch.bincount(places, minlength=14)
+    assert counts[:10].sum() == 3 * counts[10:].sum()
+    assert counts.min() >= 1
+    assert torch.equal(places, shared_places([10, 4], [3.0, 1.0]))
+
+
+def test_each_domain_may_have_several_datasets(tmp_path: Path, load: Load) -> None:
+    one, two = fill(tmp_path / "one", 40, 0), fill(tmp_path / "two", 40, 1)
+    a, b = load(
+        dataset_name=(str(one), "faces"), dataset_name_b=(str(two), "faces"), max_train_samples=20
+    )
+    for domain, style, start in ((a, "anime", 0), (b, "cartoon", 20)):
+        faces = [face_png(face_at(place), style, 64) for place in range(start, start + 20)]
+        drawn = expected([Image.open(io.BytesIO(face)) for face in faces])
+        assert shown(domain.train)[-20:] == drawn
+    with pytest.raises(UserError, match="are datasets of one domain: name those of domain b too"):
+        load(dataset_name=(str(one), str(two)), two=True)
+
+
+def test_images_that_are_tested_by_a_small_dataset_choose_nothing(
+    tmp_path: Path, load: Load
+) -> None:
+    small, large = fill(tmp_path / "small", 20, 0), tmp_path / "large"
+    for name, seed in (("train", 1), ("validation", 2), ("test", 3)):
+        fill(large / name, 10, seed)
+    joined: Any = load(dataset_name=(str(small), str(large)))
+    assert joined.can_choose
+    assert shown(joined.validation) == expected(noise(10, 2))
+    alone: Any = load(dataset_name=(str(small), str(fill(tmp_path / "other", 20, 5))))
+    assert not alone.can_choose
+    assert len(alone.test) == 16

@@ -10,14 +10,11 @@ from typing import Any
 
 import pytest
 import torch
-from datasets import load_dataset
 from torch import nn
 
 import hf_gen
-from hf_gen.config import CycleGANRecipe, Data
-from hf_gen.data.sources import load_domain
+from hf_gen.config import CycleGANRecipe
 from hf_gen.errors import UserError
-from hf_gen.faces import write_synthetic_faces
 from hf_gen.pipelines import VAEPipeline
 from hf_gen.tasks.cyclegan import CycleGANTask
 from hf_gen.tasks.vae import VAETask
@@ -156,25 +153,6 @@ def test_numbers_on_real_faces_are_kept_with_the_same_weights(
     for file in (readme, page):
         begin, _, rest = file.read_text().partition(BEGIN)
         assert (begin, rest.partition(END)[2]) == ("before\n", "after\n")
-
-
-def test_the_docs_make_one_dataset_of_real_and_synthetic_faces(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    page = (ROOT / "docs" / "faces.md").read_text("utf-8")
-    (snippet,) = re.findall(r"<!-- one dataset -->\n```python\n(.*?)```", page, re.DOTALL)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
-    write_synthetic_faces(Path("synthetic-faces"), train=5, validation=1, test=3, size=64, seed=0)
-    for split in ("train", "test"):
-        drawn = load_dataset("synthetic-faces", split=split)
-        few = drawn.select_columns("cartoon").rename_column("cartoon", "image").select(range(2))
-        Path("anime-faces").mkdir(exist_ok=True)
-        few.to_parquet(f"anime-faces/{split}.parquet")
-    exec(snippet, {})
-    domain = load_domain(Data(dataset_name="anime-and-synthetic", cache_dir=tmp_path / "pixels"))
-    assert (len(domain.train), len(domain.test)) == (7, 5)
-    assert domain.train.images(torch.arange(7)).flatten(1).unique(dim=0).shape[0] == 7
 
 
 def test_unknown_models_and_other_folders_are_clear_errors(tmp_path: Path) -> None:
