@@ -39,14 +39,15 @@ VAE = (
     *("--latent-channels", "3", "--train-batch-size", "3", *COMMON),
 )
 CYCLEGAN = (
-    *("cyclegan", "--resolution", "16", "--generator-channels", "2"),
+    *("cyclegan-lambda10", "--resolution", "16", "--generator-channels", "2"),
     *("--generator-residual-blocks", "1", "--discriminator-channels", "2"),
     *("--discriminator-layers", "1", "--pool-size", "6", "--train-batch-size", "2"),
-    *("--augment", "--identity-weight", "5", "--spectral-norm", *COMMON),
+    *("--augment", "color", "translation", "cutout", "--identity-weight", "5"),
+    *("--spectral-norm", *COMMON),
 )
 SPLITS = {
     "conv-vae": {"train": 30, "test": 6},
-    "cyclegan": {"trainA": 20, "trainB": 24, "testA": 8, "testB": 8},
+    "cyclegan-lambda10": {"trainA": 20, "trainB": 24, "testA": 8, "testB": 8},
 }
 
 

@@ -70,7 +70,7 @@ def test_the_wheel_takes_every_file_of_the_package() -> None:
 
 
 def test_the_version_is_the_same_everywhere() -> None:
-    patterns = {"CITATION.cff": r"^version: (.+)$", "CHANGELOG.md": r"^## (\S+)"}
+    patterns = {"CITATION.cff": r"^version: (.+)$", "CHANGELOG.md": r"^## (\d\S+)"}
     for name, pattern in patterns.items():
         found = re.search(pattern, (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)
         assert found is not None

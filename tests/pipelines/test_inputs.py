@@ -26,7 +26,7 @@ def prepare_by(name: str, size: int) -> Prepare:
         pipeline = VAEPipeline(Identity(), resolution=size)
         return lambda images: pipeline.reconstruct(images, output_type="pt")
     pipeline = TranslationPipeline(Identity(), Identity(), size)
-    return lambda images: pipeline.translate(images, output_type="pt")
+    return lambda images: pipeline.translate(images, output_type="pt", crop=True)
 
 
 @pytest.fixture(params=["reconstruct", "translate"])

@@ -6,8 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from hf_gen.tasks.augment import RANDOM_NUMBERS, differentiable_augment
+from hf_gen.config import Augmentation
+from hf_gen.tasks import augment
+from hf_gen.tasks.augment import RANDOM_NUMBERS
 
+ALL: tuple[Augmentation, ...] = ("color", "translation", "cutout")
 SIZE = 16
 MOST = 2  # an eighth of 16 pixels
 NEUTRAL = {
@@ -20,6 +23,12 @@ NEUTRAL = {
     "top": 0.01,
     "left": 0.01,
 }
+
+
+def differentiable_augment(
+    images: Tensor, numbers: Tensor, kinds: tuple[Augmentation, ...] = ALL
+) -> Tensor:
+    return augment.differentiable_augment(images, numbers, kinds)
 
 
 def images(batch: int = 2, height: int = SIZE, width: int = SIZE) -> Tensor:
@@ -140,3 +149,17 @@ def test_each_image_has_its_own_numbers_and_the_same_ones_give_the_same() -> Non
         torch.testing.assert_close(made[index], alone[0])
     differing = [(a - b).abs().max() > 0.1 for a in made for b in made if a is not b]
     assert sum(differing) >= math.perm(6, 2)
+
+
+def test_only_the_kinds_that_are_named_change_an_image() -> None:
+    changing = numbers(brightness=0.9, contrast=0.8, down=1.0, top=0.5, left=0.5)
+    assert torch.equal(differentiable_augment(images(), changing, ()), images())
+    coloured = differentiable_augment(images(), changing, ("color",))
+    assert not is_cut(coloured).any()
+    moved = differentiable_augment(images(), changing, ("translation",))
+    assert torch.equal(moved[:, :, :-MOST], images()[:, :, MOST:])
+    cut = differentiable_augment(images(), changing, ("cutout",))
+    assert torch.equal(cut[:, :, ~is_cut(cut)], images()[:, :, ~is_cut(cut)])
+    in_turn = differentiable_augment(coloured, changing, ("translation",))
+    in_turn = differentiable_augment(in_turn, changing, ("cutout",))
+    assert torch.equal(in_turn, differentiable_augment(images(), changing))
