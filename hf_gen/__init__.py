@@ -4,15 +4,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hf_gen.models.any_kl_vae import AnyKLVAE
     from hf_gen.models.cyclegan import PatchDiscriminator, ResnetGenerator
     from hf_gen.models.directions import LatentDirections
     from hf_gen.models.patch_generator import PatchGenerator
-    from hf_gen.models.prior import LatentPrior
+    from hf_gen.models.prior import AnyKLPrior, LatentPrior
     from hf_gen.models.vae import ConvVAE, DenseVAE, PatchVAE
     from hf_gen.pipelines import TranslationPipeline, VAEPipeline, load
 
 __version__ = "0.1.0"
 __all__ = [
+    "AnyKLPrior",
+    "AnyKLVAE",
     "ConvVAE",
     "DenseVAE",
     "LatentDirections",
@@ -26,6 +29,8 @@ __all__ = [
     "load",
 ]
 _MODULES = {
+    "AnyKLPrior": "models.prior",
+    "AnyKLVAE": "models.any_kl_vae",
     "ConvVAE": "models.vae",
     "DenseVAE": "models.vae",
     "LatentDirections": "models.directions",

@@ -17,6 +17,7 @@ from hf_gen.data.sources import cache_folder, is_synthetic, load_domain
 from hf_gen.faces import TEST_START, face_at
 from hf_gen.hub.cards import AUTOENCODER, TRANSLATION, Family, run_card
 from hf_gen.metrics import DIRECTIONS
+from hf_gen.models.any_kl_vae import AnyKLVAE
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline, load
 from hf_gen.runs.atomic import atomic_dir, atomic_write_text
 from hf_gen.runs.folder import RunFolder
@@ -109,20 +110,31 @@ def _autoencoding(recipe: VAERecipe, domains: tuple[Domain, ...]) -> Experiment:
         results = evaluate_autoencoder(
             pipeline, recipe.objective, domain.test, factors, seed, cache_dir
         )
+        if isinstance(pipeline.vae, AnyKLVAE):
+            from hf_gen.evaluation.any_kl import evaluate_kl_weights
+
+            results |= evaluate_kl_weights(pipeline, recipe.objective, domain.test, seed, cache_dir)
         return results | evaluate_anchors(domain.test, domain.train, cache_dir)
 
     def learn_more(pipeline: VAEPipeline) -> VAEPipeline:
         from hf_gen.evaluation.directions import find_directions
         from hf_gen.evaluation.prior import choose_prior, fit_prior, training_codes
 
-        codes = training_codes(pipeline, domain.train, _CODES_FOR_THE_PRIOR, seed)
         vae, size = pipeline.vae, pipeline.config.resolution
-        prior = fit_prior(
-            codes, seed=seed, flow_steps=recipe.flow_prior_steps, device=pipeline.device
-        )
+        is_any_kl = isinstance(vae, AnyKLVAE)
+        if is_any_kl:
+            from hf_gen.evaluation.any_kl import fit_any_kl_prior
+
+            prior = fit_any_kl_prior(pipeline, domain.train, _CODES_FOR_THE_PRIOR, seed)
+        else:
+            codes = training_codes(pipeline, domain.train, _CODES_FOR_THE_PRIOR, seed)
+            prior = fit_prior(
+                codes, seed=seed, flow_steps=recipe.flow_prior_steps, device=pipeline.device
+            )
         fitted = VAEPipeline(vae, prior, size).to(pipeline.device)
         default = fitted.resolve_prior()
-        if domain.can_choose:
+        # What is best at one KL weight can be bad at another: the mixture was fitted at each.
+        if domain.can_choose and not is_any_kl:
             default = choose_prior(fitted, domain.validation, seed)
         made = VAEPipeline(vae, prior, size, *default)
         if not recipe.directions:
@@ -131,9 +143,12 @@ def _autoencoding(recipe: VAERecipe, domains: tuple[Domain, ...]) -> Experiment:
         return VAEPipeline(vae, prior, size, *default, editor)
 
     def draw(run: RunFolder, pipeline: VAEPipeline) -> None:
-        from hf_gen.report import EvaluatedRun, draw_vae_figures
+        from hf_gen.report import EvaluatedRun, draw_any_kl_figures, draw_vae_figures
 
-        draw_vae_figures(EvaluatedRun.of(run, recipe, pipeline, (domain,)), run.figures)
+        evaluated = EvaluatedRun.of(run, recipe, pipeline, (domain,))
+        draw_vae_figures(evaluated, run.figures)
+        if isinstance(pipeline.vae, AnyKLVAE):
+            draw_any_kl_figures(evaluated, run.figures)
 
     return Experiment(
         domains=(domain,),

@@ -104,6 +104,8 @@ _OF_A_SET = {
         f"distance to the ground-truth counterpart, perceptual ({MEASURED_IN})", _DISTANCE, "lower"
     ),
 }
+PER_KL_WEIGHT = "_per_kl_weight"
+"""How the names of results end that are lists, a number for each of the "kl_weights"."""
 PRIORS: dict[PriorName, str] = {
     "standard": "standard normal",
     "gaussian": "fitted Gaussian",

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from hf_gen.config import (
     AdversarialObjective,
+    AnyKLVAEConfig,
     AutoencoderKLConfig,
     AutoencoderTinyConfig,
     ConvVAEConfig,
@@ -32,6 +33,14 @@ _STRIDED = ConvVAEConfig(
     strides=(2, 2),
     downsample="stride",
     latent_channels=50,
+)
+_ANY_KL = AnyKLVAEConfig(
+    filters=(64, 32),
+    kernel_sizes=(5, 3),
+    strides=(2, 2),
+    latent_channels=50,
+    min_kl_weight=0.01,
+    max_kl_weight=100.0,
 )
 _DENSE = DenseVAEConfig(hidden=(512, 256), latent_channels=10)
 CONV_VAE = VAERecipe(model=_STRIDED)
@@ -140,6 +149,10 @@ RECIPES: dict[str, tuple[str, Recipe]] = {
     "conv-vae-kl0": (
         "the same without the KL term: nothing draws the codes towards the standard normal",
         replace(CONV_VAE, objective=Objective(kl_weight=0.0)),
+    ),
+    "conv-vae-any-kl": (
+        "one network for every weight of the KL term from 0.01 to 100, chosen when it is used",
+        replace(CONV_VAE, model=_ANY_KL),
     ),
     "dense-vae-z5": (
         "fully connected VAE with 5 latents",

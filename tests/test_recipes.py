@@ -8,6 +8,7 @@ import torch
 
 from hf_gen.config import recipe_as_json
 from hf_gen.experiments import task_of
+from hf_gen.models.any_kl_vae import AnyKLVAE
 from hf_gen.models.cyclegan import PatchDiscriminator, ResnetGenerator
 from hf_gen.models.patch_generator import PatchGenerator
 from hf_gen.models.pretrained import StrictModel
@@ -42,6 +43,7 @@ def test_the_recipes_of_the_report_differ_in_what_it_varies() -> None:
     ("kind", "recipe", "place"),
     [
         (ConvVAE, "conv-vae", "vae"),
+        (AnyKLVAE, "conv-vae-any-kl", "vae"),
         (DenseVAE, "dense-vae-z10", "vae"),
         (PatchVAE, "face-vae", "vae"),
         (ResnetGenerator, "cyclegan-lambda10", "a_to_b"),

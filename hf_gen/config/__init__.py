@@ -7,6 +7,7 @@ checked when an instance is created. Nothing here imports torch, so that `--help
 from hf_gen.config.data import Data as Data
 from hf_gen.config.data import Domains as Domains
 from hf_gen.config.data import Pairs as Pairs
+from hf_gen.config.networks import AnyKLVAEConfig as AnyKLVAEConfig
 from hf_gen.config.networks import AutoencoderKLConfig as AutoencoderKLConfig
 from hf_gen.config.networks import AutoencoderTinyConfig as AutoencoderTinyConfig
 from hf_gen.config.networks import ConvVAEConfig as ConvVAEConfig

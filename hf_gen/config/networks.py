@@ -26,6 +26,24 @@ class ConvVAEConfig:
 
 
 @dataclass(frozen=True)
+class AnyKLVAEConfig:
+    """A convolutional VAE whose channels are scaled by gates of the KL weight; a latent vector."""
+
+    filters: tuple[int, ...]
+    """Filters of each convolution of the encoder, outermost first."""
+    kernel_sizes: tuple[int, ...]
+    """Kernel size of each convolution, odd numbers."""
+    strides: tuple[int, ...]
+    """Stride of each convolution."""
+    latent_channels: int
+    """Number of latents."""
+    min_kl_weight: float
+    """Lowest weight of the KL term; each training image has one of its own, log-uniform."""
+    max_kl_weight: float
+    """Highest weight of the KL term."""
+
+
+@dataclass(frozen=True)
 class DenseVAEConfig:
     """Fully connected encoder and decoder; a latent vector."""
 
@@ -84,7 +102,12 @@ class AutoencoderTinyConfig:
 
 
 VAEModel = (
-    ConvVAEConfig | DenseVAEConfig | PatchVAEConfig | AutoencoderKLConfig | AutoencoderTinyConfig
+    ConvVAEConfig
+    | AnyKLVAEConfig
+    | DenseVAEConfig
+    | PatchVAEConfig
+    | AutoencoderKLConfig
+    | AutoencoderTinyConfig
 )
 
 

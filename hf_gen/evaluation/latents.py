@@ -54,12 +54,17 @@ def evaluate_latents(mean: Tensor, logvar: Tensor, seed: int = 0) -> dict[str, f
     return {
         "latents": latents,
         "kl_per_dimension": kl.mean(0).tolist(),
-        "active_units": int((mean.var(0) > _MIN_VARIANCE).sum()),
+        "active_units": active_units(mean),
         "mutual_information": joint,
         "marginal_kl": kl[:count].sum(1).mean().item() - joint,
         # E[log q(z) - sum_d log q(z_d)]: the latents of one posterior are independent.
         "total_correlation": marginals - joint,
     }
+
+
+def active_units(mean: Tensor) -> int:
+    """The number of latents whose posterior mean, (images, latents), has a variance above 0.01."""
+    return int((mean.var(0) > _MIN_VARIANCE).sum())
 
 
 def _mutual_information(mean: Tensor, logvar: Tensor, seed: int) -> tuple[float, float]:

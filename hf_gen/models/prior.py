@@ -184,6 +184,94 @@ class LatentPrior(StrictModel):
             )
 
 
+class AnyKLPrior(LatentPrior):
+    """A `LatentPrior` at each of several KL weights, for an `AnyKLVAE`; interpolated in between.
+
+    Its buffers are those of `LatentPrior` with an axis of the weights in front, which are evenly
+    spaced in their logarithms. Components of a mixture correspond between weights.
+
+    Args:
+        latent_shape: Channels, height and width of a code.
+        num_components: Gaussians with a full covariance in each mixture; 0 for no mixture.
+        num_kl_weights: Number of weights, at least 2.
+        min_kl_weight: The lowest.
+        max_kl_weight: The highest.
+
+    Raises:
+        ValueError: If the arguments do not make a prior.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        latent_shape: tuple[int, int, int] = (50, 1, 1),
+        num_components: int = 0,
+        num_kl_weights: int = 5,
+        min_kl_weight: float = 0.01,
+        max_kl_weight: float = 100.0,
+    ) -> None:
+        super().__init__(latent_shape, num_components)
+        ordered = min_kl_weight <= 1 <= max_kl_weight and min_kl_weight < max_kl_weight
+        if num_kl_weights < 2 or not ordered:
+            raise ValueError(
+                "the KL weights must be two or more and have 1, the default, between them, got "
+                f"{num_kl_weights} from {min_kl_weight:g} to {max_kl_weight:g}: try 5 from 0.01 "
+                "to 100"
+            )
+        for name, buffer in [*self.named_buffers()]:
+            self.register_buffer(name, torch.stack([buffer] * num_kl_weights))
+
+    @property
+    def kl_weights(self) -> list[float]:
+        """The weights that it was fitted at."""
+        low, high = self.config.min_kl_weight, self.config.max_kl_weight
+        steps = self.config.num_kl_weights - 1
+        inner = [low * (high / low) ** (step / steps) for step in range(1, steps)]
+        return [low, *inner, high]
+
+    @torch.no_grad()
+    def at(self, kl_weight: float) -> LatentPrior:
+        """The prior at one weight: every buffer is linear in the logarithm of the weight.
+
+        Raises:
+            ValueError: If the weight is out of the range of those it was fitted at.
+        """
+        config = self.config
+        low, high = config.min_kl_weight, config.max_kl_weight
+        if not low <= kl_weight <= high:
+            raise ValueError(
+                f"kl_weight must be from {low:g} to {high:g}, which this prior was fitted at, got "
+                f"{kl_weight!r}: try 1"
+            )
+        place = math.log(kl_weight / low) / math.log(high / low) * (config.num_kl_weights - 1)
+        first = min(int(place), config.num_kl_weights - 2)
+        prior = LatentPrior(tuple(config.latent_shape), config.num_components)
+        prior.load_state_dict(
+            {
+                name: torch.lerp(buffer[first].float(), buffer[first + 1].float(), place - first)
+                for name, buffer in self.named_buffers()
+            }
+        )
+        return prior.to(self.device, self.dtype)
+
+    def sample(
+        self,
+        count: int,
+        kind: PriorName = "gaussian",
+        generator: torch.Generator | list[torch.Generator] | None = None,
+        temperature: float = 1.0,
+        kl_weight: float = 1.0,
+    ) -> Tensor:
+        """New codes for one KL weight; see `LatentPrior.sample`."""
+        return self.at(kl_weight).sample(count, kind, generator, temperature)
+
+    def log_prob(
+        self, latents: Tensor, kind: PriorName = "gaussian", kl_weight: float = 1.0
+    ) -> Tensor:
+        """The log density of codes of one KL weight; see `LatentPrior.log_prob`."""
+        return self.at(kl_weight).log_prob(latents, kind)
+
+
 def _log_normal(whitened: Tensor, log_scale: Tensor) -> Tensor:
     """Log density of N(mean, scale scale^T) at mean + scale whitened, given log det scale."""
     squares = whitened.square().sum(1)

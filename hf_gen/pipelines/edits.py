@@ -133,8 +133,9 @@ class LatentEdits:
         shape = self.latent_shape
         mean, deviation = torch.zeros(shape), torch.ones(shape)
         if self.prior is not None:
-            mean = self.prior.mean.float().view(shape)
-            deviation = self.prior.deviation.float().view(shape)
+            fitted = self.prior.at(1.0) if "max_kl_weight" in self.prior.config else self.prior
+            mean = fitted.mean.float().view(shape)
+            deviation = fitted.deviation.float().view(shape)
         changes = []
         for part in torch.arange(shape[0], device=mean.device).split(_BATCH_SIZE):
             latents = mean.repeat(len(part), 1, 1, 1)  # a row for each dimension

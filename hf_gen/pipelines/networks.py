@@ -14,17 +14,25 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from hf_gen.errors import UserError
+from hf_gen.models.any_kl_vae import AnyKLVAE
 from hf_gen.models.cyclegan import ResnetGenerator
 from hf_gen.models.directions import LatentDirections
 from hf_gen.models.patch_generator import PatchGenerator
-from hf_gen.models.prior import LatentPrior
+from hf_gen.models.prior import AnyKLPrior, LatentPrior
 from hf_gen.models.vae import ConvVAE, DenseVAE, PatchVAE
 from hf_gen.pipelines.files import check_no_symlink_escape, network_files, read_json
 
 Networks = tuple[type[ModelMixin], ...]
-AUTOENCODERS: Networks = (ConvVAE, DenseVAE, PatchVAE, AutoencoderKL, AutoencoderTiny)
+AUTOENCODERS: Networks = (
+    ConvVAE,
+    AnyKLVAE,
+    DenseVAE,
+    PatchVAE,
+    AutoencoderKL,
+    AutoencoderTiny,
+)
 GENERATORS: Networks = (ResnetGenerator, PatchGenerator)
-PRIORS: Networks = (LatentPrior,)
+PRIORS: Networks = (LatentPrior, AnyKLPrior)
 EDITORS: Networks = (LatentDirections,)
 COMPONENTS = {
     "vae": AUTOENCODERS,

@@ -2,7 +2,8 @@
 
 This file imports torch and diffusers only: it is also the remote code of a repository on the Hub.
 Any autoencoder of diffusers' protocol will do: `ConvVAE`, `DenseVAE`, `AutoencoderKL`, or
-`AutoencoderTiny`, whose latents have no posterior.
+`AutoencoderTiny`, whose latents have no posterior. `AnyKLVAE` is several in one: its methods take
+the weight of the KL term.
 """
 
 import itertools
@@ -118,9 +119,10 @@ class VAEPipeline(LatentEdits, ImagePipeline):
         output_type: OutputType = "pil",
         prior: PriorName | None = None,
         temperature: float | None = None,
+        kl_weight: float | None = None,
     ) -> ImagePipelineOutput:
         """As `sample`, in the output class of diffusers' pipelines."""
-        images = self.sample(batch_size, generator, output_type, prior, temperature)
+        images = self.sample(batch_size, generator, output_type, prior, temperature, kl_weight)
         return ImagePipelineOutput(images=images)
 
     @torch.no_grad()
@@ -129,8 +131,21 @@ class VAEPipeline(LatentEdits, ImagePipeline):
         images: Images,
         sample_posterior: bool = False,
         generator: Generators = None,
+        kl_weight: float | None = None,
     ) -> Tensor:
-        """Images to latents, (batch, channels, height, width): posterior means, or samples."""
+        """Images to latents, (batch, channels, height, width): posterior means, or samples.
+
+        Args:
+            images: The images.
+            sample_posterior: Sample each posterior in place of taking its mean.
+            generator: Makes the samples deterministic: one for all, or one for each image.
+            kl_weight: Weight of the KL term, of an `AnyKLVAE` alone: the higher, the less of the
+                image is in the latents. Default: 1.
+
+        Raises:
+            ValueError: If the network has no such weight, or it is out of its range.
+        """
+        given = self._kl_weight_of("vae", kl_weight)
         pixels = preprocess(images, self.config.resolution)
         _check_count(generator, len(pixels))
         latents = []
@@ -142,7 +157,8 @@ class VAEPipeline(LatentEdits, ImagePipeline):
             )
             encoded = self.vae.encode(
                 # Convolutions are faster with channels last, and keep them so.
-                part.to(self._execution_device, self.vae.dtype, memory_format=torch.channels_last)
+                part.to(self._execution_device, self.vae.dtype, memory_format=torch.channels_last),
+                **given,
             )
             if not hasattr(encoded, "latent_dist"):
                 latents.append(encoded.latents)
@@ -153,10 +169,13 @@ class VAEPipeline(LatentEdits, ImagePipeline):
         return torch.cat(latents)
 
     @torch.no_grad()
-    def decode(self, latents: Tensor, output_type: OutputType = "pil") -> Pictures:
-        """Latents, (batch, channels, height, width), to images."""
+    def decode(
+        self, latents: Tensor, output_type: OutputType = "pil", kl_weight: float | None = None
+    ) -> Pictures:
+        """Latents, (batch, channels, height, width), to images; `kl_weight` as for `encode`."""
+        given = self._kl_weight_of("vae", kl_weight)
         latents = latents.to(self._execution_device, self.vae.dtype)
-        parts = [self.vae.decode(part).sample for part in latents.split(_BATCH_SIZE)]
+        parts = [self.vae.decode(part, **given).sample for part in latents.split(_BATCH_SIZE)]
         return postprocess(torch.cat(parts).float().clamp_(-1, 1), output_type)
 
     def reconstruct(
@@ -165,6 +184,7 @@ class VAEPipeline(LatentEdits, ImagePipeline):
         sample_posterior: bool = False,
         generator: Generators = None,
         output_type: OutputType = "pil",
+        kl_weight: float | None = None,
     ) -> Pictures:
         """Encodes and decodes images.
 
@@ -173,8 +193,10 @@ class VAEPipeline(LatentEdits, ImagePipeline):
             sample_posterior: Decode a sample of each posterior in place of its mean.
             generator: Makes that sample deterministic.
             output_type: "pil" or "pt".
+            kl_weight: As for `encode`.
         """
-        return self.decode(self.encode(images, sample_posterior, generator), output_type)
+        latents = self.encode(images, sample_posterior, generator, kl_weight)
+        return self.decode(latents, output_type, kl_weight)
 
     def sample(
         self,
@@ -183,6 +205,7 @@ class VAEPipeline(LatentEdits, ImagePipeline):
         output_type: OutputType = "pil",
         prior: PriorName | None = None,
         temperature: float | None = None,
+        kl_weight: float | None = None,
     ) -> Pictures:
         """Decodes samples of a prior.
 
@@ -198,13 +221,14 @@ class VAEPipeline(LatentEdits, ImagePipeline):
                 components, or of the noise that the flow starts from: below 1 for more typical
                 images, 0 for the means. Default: 1 for a prior that is named, else
                 `config.default_temperature`.
+            kl_weight: As for `encode`; a fitted prior is the one for that weight.
 
         Raises:
-            ValueError: If `batch_size` is less than 1, the pipeline has no such prior, or the
-                temperature is negative or not finite.
+            ValueError: If `batch_size` is less than 1, the pipeline has no such prior, the
+                temperature is negative or not finite, or the KL weight is not one of the network's.
         """
-        latents = self.sample_latents(batch_size, generator, prior, temperature)
-        return self.decode(latents, output_type)
+        latents = self.sample_latents(batch_size, generator, prior, temperature, kl_weight)
+        return self.decode(latents, output_type, kl_weight)
 
     def sample_latents(
         self,
@@ -212,6 +236,7 @@ class VAEPipeline(LatentEdits, ImagePipeline):
         generator: Generators = None,
         prior: PriorName | None = None,
         temperature: float | None = None,
+        kl_weight: float | None = None,
     ) -> Tensor:
         """What `sample` decodes, (batch_size, channels, height, width)."""
         if batch_size < 1:
@@ -219,7 +244,8 @@ class VAEPipeline(LatentEdits, ImagePipeline):
         prior, temperature = self.resolve_prior(prior, temperature)
         _check_count(generator, batch_size)
         if prior != "standard":
-            return self.prior.sample(batch_size, prior, generator, temperature)
+            given = self._kl_weight_of("prior", kl_weight)
+            return self.prior.sample(batch_size, prior, generator, temperature, **given)
         latents = randn_tensor(
             (batch_size, *self.latent_shape),
             generator=generator,
@@ -317,6 +343,19 @@ class VAEPipeline(LatentEdits, ImagePipeline):
             latents[row, :, dimension] = values[:, 0]
         images = self.decode(latents.flatten(0, 1), "pt").unflatten(0, (len(chosen), steps))
         return images if output_type == "pt" else [postprocess(row, output_type) for row in images]
+
+    def _kl_weight_of(self, component: str, kl_weight: float | None) -> dict[str, float]:
+        """What the methods of a component are given for a KL weight: nothing, if it has one."""
+        network = getattr(self, component)
+        if "max_kl_weight" in network.config:
+            return {"kl_weight": 1.0 if kl_weight is None else kl_weight}
+        if kl_weight is None:
+            return {}
+        raise ValueError(
+            f"kl_weight is for networks that were trained with every weight, got "
+            f"{reprlib.repr(kl_weight)} for a {type(network).__name__}: leave it out, or load a "
+            "model of the recipe conv-vae-any-kl"
+        )
 
     def _check_prior(self, argument: str, prior: str) -> None:
         if prior not in self.priors:

@@ -32,6 +32,7 @@ TRANSLATION_LOSSES: Panels = {
     ),
     "Discriminators: loss": (_BOTH, ("discriminators/disc_a", "discriminators/disc_b")),
 }
+_SPLITS = ("train", "validation")
 _UNSETTLED = 20
 _FACTOR_FOR_LOG = 20
 _MAX_LOG_RATIO = 1e4
@@ -46,12 +47,15 @@ def learning_curves(runs: Sequence[EvaluatedRun], panels: Panels) -> Figure:
     shown = {
         title: (unit, keys)
         for title, (unit, keys) in panels.items()
-        if any(series(run.metrics, "train", *keys)[0] for run in runs)
+        if any(series(run.metrics, split, *keys)[0] for run in runs for split in _SPLITS)
     }
     if not shown:
         names = ", ".join(run.name for run in runs)
         raise UserError(f"metrics.jsonl of {names} has no losses to draw: train again")
-    labels = [run.name for run in runs] + ["thin: training images", "thick: validation images"]
+    labels = [run.name + run.measured_at for run in runs] + [
+        "thin: training images",
+        "thick: validation images",
+    ]
     handles = [Line2D([], [], linewidth=1.8, **look(place)) for place in range(len(runs))]
     handles += [Line2D([], [], color="#808890", linewidth=width) for width in (0.8, 2.0)]
     height = 3.0 + legend_height(labels)

@@ -8,7 +8,14 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from hf_gen.config import CycleGANRecipe, Objective, Recipe, VAERecipe, recipe_as_json
+from hf_gen.config import (
+    AnyKLVAEConfig,
+    CycleGANRecipe,
+    Objective,
+    Recipe,
+    VAERecipe,
+    recipe_as_json,
+)
 from hf_gen.data.batches import Domain
 from hf_gen.data.domains import load_domains
 from hf_gen.data.pixels import Pixels
@@ -78,6 +85,12 @@ class EvaluatedRun:
     def kl_weight(self) -> float:
         """Weight of the KL term; 0 without one."""
         return self.recipe.objective.kl_weight if isinstance(self.recipe, VAERecipe) else 0.0
+
+    @property
+    def measured_at(self) -> str:
+        """At which KL weight a network of every weight is measured, behind its name."""
+        is_any_kl = isinstance(self.recipe.model, AnyKLVAEConfig)
+        return f" at KL weight {self.kl_weight:g}" if is_any_kl else ""
 
     def domain_names(self, direction: Direction) -> tuple[str, str]:
         """Source and target of a translation."""

@@ -8,6 +8,7 @@ from hf_gen.config import DenseVAEConfig, VAERecipe
 from hf_gen.faces import CONTINUOUS, FACTORS
 from hf_gen.metrics import DIRECTIONS, PRIORS, formatted, metric_info
 from hf_gen.report import findings
+from hf_gen.report.any_kl import along_kl_weights, kl_weight_table, separately_trained
 from hf_gen.report.curves import ELBO, TRANSLATION_LOSSES, learning_curves
 from hf_gen.report.document import as_text, bullets, table
 from hf_gen.report.kl_term import kl_term, rate_distortion
@@ -138,6 +139,17 @@ def _kl_sections(runs: Runs, draw: Draw) -> list[str]:
         parts += [_table(weights, _OF_KL), _rankings(weights, ("psnr", _OF_KL[-1]))]
         shows = "Reconstructions, samples, interpolations: a row for each weight of the KL term"
         parts.append(draw("kl-term", shows, kl_term, weights))
+    for run in runs:
+        if "kl_weights" in run.results:
+            others = separately_trained(run, [one for one in runs if "kl" in one.results])
+            shows = (
+                "Curves of one network along the KL weight, and points of networks of one weight"
+            )
+            parts.append(f"## The KL term: every weight of {as_text(run.name)}")
+            parts += [
+                kl_weight_table(run),
+                draw("kl-weights", shows, along_kl_weights, run, others),
+            ]
     return parts
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from hf_gen.errors import UserError, translate_os_errors
-from hf_gen.metrics import PRIORS
+from hf_gen.metrics import PER_KL_WEIGHT, PRIORS
 from hf_gen.runs.atomic import LOCK, atomic_rmtree, atomic_write_text, is_leftover
 from hf_gen.runs.record import (
     FORMAT,
@@ -25,6 +25,7 @@ from hf_gen.runs.record import (
 )
 
 STATE = "state.json"
+_OF_SEVERAL = ("_per_dimension", PER_KL_WEIGHT, "kl_weights")
 """What shows that a folder is a checkpoint."""
 
 
@@ -156,7 +157,7 @@ class RunFolder:
         for key, value in results.items():
             if key == "default_prior" and value in [*PRIORS]:
                 continue
-            several = isinstance(value, list) and key.endswith("_per_dimension")
+            several = isinstance(value, list) and key.endswith(_OF_SEVERAL)
             if not all(map(_is_number, value if several else [value])):
                 raise UserError(
                     f"{file} is damaged: {key} is {short(value)}, and no number; measure the run "

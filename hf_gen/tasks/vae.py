@@ -15,6 +15,7 @@ from diffusers import AutoencoderKL, AutoencoderTiny, ModelMixin
 from torch import Tensor, nn
 
 from hf_gen.config import (
+    AnyKLVAEConfig,
     AutoencoderKLConfig,
     AutoencoderTinyConfig,
     ConvVAEConfig,
@@ -28,14 +29,17 @@ from hf_gen.data.batches import Batch
 from hf_gen.errors import UserError
 from hf_gen.features import perceptual_loss
 from hf_gen.losses import kl_to_standard_normal, reconstruction_nll
-from hf_gen.models.vae import ConvVAE, DenseVAE, PatchVAE, VectorVAE
+from hf_gen.models.any_kl_vae import AnyKLVAE
+from hf_gen.models.pretrained import StrictModel
+from hf_gen.models.vae import ConvVAE, DenseVAE, PatchVAE
 from hf_gen.pipelines import VAEPipeline
 from hf_gen.pipelines.download import download
 from hf_gen.pipelines.networks import load_network
 from hf_gen.tasks.adversarial import adversarial_loss, discrimination_loss, new_discriminator
 
-_NETWORKS: dict[type, type[VectorVAE]] = {
+_NETWORKS: dict[type, type[StrictModel]] = {
     ConvVAEConfig: ConvVAE,
+    AnyKLVAEConfig: AnyKLVAE,
     DenseVAEConfig: DenseVAE,
     PatchVAEConfig: PatchVAE,
 }
@@ -59,7 +63,9 @@ class NegativeELBO(nn.Module):
         # In a tuple, so that it is no submodule: neither trained nor saved.
         self.perceptual = (perceptual_loss(str(device)),) if objective.perceptual_weight else ()
 
-    def forward(self, images: Tensor, noise: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+    def forward(
+        self, images: Tensor, noise: Tensor, kl_weights: Tensor | None = None
+    ) -> tuple[dict[str, Tensor], Tensor]:
         """The losses in nats per image, means over the batch; the perceptual one has no unit.
 
         Without a posterior there is no "kl" and no "negative_elbo".
@@ -67,22 +73,31 @@ class NegativeELBO(nn.Module):
         Args:
             images: In [-1, 1], (batch, 3, height, width).
             noise: Standard normal, of the shape of the batch's codes.
+            kl_weights: Of an `AnyKLVAE`, one for each image, (batch,); the objective of an image is
+                divided by the root of its weight, if that is above 1. Default: the objective's.
 
         Returns:
             The losses by name, and the reconstructions, of the shape of the images.
         """
+        given = {} if kl_weights is None else {"kl_weight": kl_weights}
         likelihood, scale = self.objective.likelihood, self.objective.likelihood_scale
-        encoded = self.vae.encode(images)
+        encoded = self.vae.encode(images, **given)
         posterior = getattr(encoded, "latent_dist", None)
         codes = encoded.latents if posterior is None else posterior.mean + posterior.std * noise
-        decoded = self.vae.decode(codes)
+        decoded = self.vae.decode(codes, **given)
         # Sums over pixels need float32, whatever the networks compute in.
         predicted = (decoded.logits if likelihood == "bernoulli" else decoded.sample).float()
-        reconstruction = reconstruction_nll(images, predicted, likelihood, scale).mean()
+        nlls = reconstruction_nll(images, predicted, likelihood, scale)
+        reconstruction = nlls.mean()
         losses = {"objective": reconstruction, "reconstruction": reconstruction}
         if posterior is not None:
-            kl = kl_to_standard_normal(posterior.mean.float(), posterior.logvar.float()).mean()
+            kls = kl_to_standard_normal(posterior.mean.float(), posterior.logvar.float())
+            kl = kls.mean()
             losses["objective"] = reconstruction + self.objective.kl_weight * kl
+            if kl_weights is not None:
+                # No minimum changes, and high weights do not have the largest gradients.
+                balance = kl_weights.clamp_min(1).rsqrt()
+                losses["objective"] = (balance * (nlls + kl_weights * kls)).mean()
             losses |= {"negative_elbo": reconstruction + kl, "kl": kl}
         for loss in self.perceptual:
             perceptual = loss(images, decoded.sample).mean()
@@ -110,13 +125,27 @@ class VAETask:
             vae = _new_network(recipe.model, recipe.objective, self.resolution)
         else:
             vae = _pretrained_network(recipe.pretrained_model_name_or_path, recipe.subfolder)
+        is_any_kl = isinstance(vae, AnyKLVAE)
+        if is_any_kl and recipe.objective.kl_weight != 1:
+            raise UserError(
+                "kl_weight must be 1 for a network that is trained with every weight, got "
+                f"{recipe.objective.kl_weight:g}: leave --kl-weight out, and choose the weight "
+                "when the network is used, as pipeline.sample(kl_weight=10)"
+            )
+        if is_any_kl and recipe.flow_prior_steps:
+            raise UserError(
+                "flow_prior_steps must be 0 for a network that is trained with every KL weight, "
+                f"whose priors are interpolated, got {recipe.flow_prior_steps}: leave it out"
+            )
         bernoulli = recipe.objective.likelihood == "bernoulli"
-        if bernoulli and not isinstance(vae, VectorVAE):
+        if bernoulli and not isinstance(vae, StrictModel):
             raise UserError(
                 f"likelihood bernoulli needs a decoder that gives logits, and {type(vae).__name__} "
                 "gives images: try --likelihood laplace or gaussian"
             )
         self.latent_shape = _latent_shape(vae, self.resolution)
+        config = vae.config
+        self.kl_range = (config.min_kl_weight, config.max_kl_weight) if is_any_kl else None
         if recipe.freeze_encoder:
             for part in ("encoder", "quant_conv"):
                 if isinstance(module := getattr(vae, part, None), nn.Module):
@@ -144,7 +173,11 @@ class VAETask:
         so that it is one of a discriminator that can tell the images apart.
         """
         (images,) = batch.images
-        losses, made = nets["vae"](images, batch.normal("posterior", self.latent_shape))
+        noise = batch.normal("posterior", self.latent_shape)
+        losses, made = nets["vae"](images, noise, self._kl_weights(batch))
+        if self.kl_range is not None and batch.is_training:
+            # Terms at random weights compare with nothing, so the objective alone is logged.
+            losses = {"objective": losses["objective"]}
         if "disc" not in nets:
             yield "vae", losses
             return
@@ -158,6 +191,15 @@ class VAETask:
             loss = discrimination_loss(term, nets["disc"], made, batch)
             yield "discriminator", {"objective": loss}
 
+    def _kl_weights(self, batch: Batch) -> Tensor | None:
+        """Of an `AnyKLVAE`: drawn for each training image, and 1 for the others."""
+        if self.kl_range is None:
+            return None
+        if batch.is_training:
+            return log_uniform(batch, *self.kl_range)
+        (images,) = batch.images
+        return torch.ones(len(images), device=images.device)
+
     def preview(self, nets: Mapping[str, nn.Module], batch: Batch) -> Tensor:
         """The real images, then their reconstructions."""
         (images,) = batch.images
@@ -168,10 +210,16 @@ class VAETask:
         return VAEPipeline(vae=nets["vae"].vae, resolution=self.resolution)
 
 
+def log_uniform(batch: Batch, low: float, high: float) -> Tensor:
+    """Weights of the KL term, (batch,), whose logarithms are uniform between those of the ends."""
+    places = batch.uniform("kl_weight", ())
+    return low * (high / low) ** places
+
+
 def _new_network(model: VAEModel, objective: Objective, resolution: int) -> ModelMixin:
     try:
         match model:
-            case ConvVAEConfig() | DenseVAEConfig() | PatchVAEConfig():
+            case ConvVAEConfig() | AnyKLVAEConfig() | DenseVAEConfig() | PatchVAEConfig():
                 arguments = {
                     "sample_size": resolution,
                     **asdict(model),
@@ -215,7 +263,7 @@ def _pretrained_network(name: str, subfolder: str | None) -> ModelMixin:
 @torch.no_grad()
 def _latent_shape(vae: ModelMixin, resolution: int) -> tuple[int, ...]:
     """The latents' shape of one image, by encoding one: unsupported resolutions raise here."""
-    factor = 1 if isinstance(vae, VectorVAE) else 2 ** (len(_block_channels(vae)) - 1)
+    factor = 1 if isinstance(vae, StrictModel) else 2 ** (len(_block_channels(vae)) - 1)
     if resolution % factor:
         below = resolution // factor * factor
         tries = f"{below} or {below + factor}" if below else f"{factor}"
@@ -223,7 +271,7 @@ def _latent_shape(vae: ModelMixin, resolution: int) -> tuple[int, ...]:
             f"resolution must be a multiple of {factor} for this network, got {resolution}: "
             f"try {tries}"
         )
-    takes = vae.config.sample_size if isinstance(vae, VectorVAE) else resolution
+    takes = vae.config.sample_size if isinstance(vae, StrictModel) else resolution
     if takes != resolution:
         raise UserError(
             f"the pretrained network takes {takes}x{takes} images: add --resolution {takes}"

@@ -17,11 +17,12 @@ from diffusers import AutoencoderKL
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from hf_gen.models.any_kl_vae import AnyKLVAE
 from hf_gen.models.cyclegan import PatchDiscriminator, ResnetGenerator
 from hf_gen.models.directions import LatentDirections
 from hf_gen.models.patch_generator import PatchGenerator
 from hf_gen.models.pretrained import StrictModel
-from hf_gen.models.prior import LatentPrior
+from hf_gen.models.prior import AnyKLPrior, LatentPrior
 from hf_gen.models.vae import ConvVAE, DenseVAE, PatchVAE
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -49,12 +50,14 @@ def networks() -> dict[str, StrictModel]:
     torch.manual_seed(0)
     made = (
         ConvVAE(16, filters=(6, 4), latent_channels=5),
+        AnyKLVAE(16, filters=(6, 4), latent_channels=5),
         DenseVAE(16, (4,), 2),
         PatchVAE(16, 4, (4,), (1,), 4, 2),
         ResnetGenerator(16, 4, 1, 1),
         PatchDiscriminator(4, 2),
         PatchGenerator(16, 8, 8, 4, 1),
         LatentPrior((2, 1, 1), 3, 2, 8),
+        AnyKLPrior((2, 1, 1), 3),
         LatentDirections((2, 1, 1), ("tilt", "hue"), 1),
         MyVAE(16, filters=(6, 4), latent_channels=5),
     )
@@ -121,7 +124,7 @@ def test_loaded_networks_are_bit_identical_in_another_process(
     save_file({"images": images}, tmp_path / "images.safetensors")
     expected = {}
     for name, network in networks().items():
-        if name not in ("LatentPrior", "LatentDirections", "MyVAE"):
+        if name not in ("LatentPrior", "AnyKLPrior", "LatentDirections", "MyVAE"):
             module = type(network).__module__.rpartition(".")[2]
             network.train()(images)  # a power iteration of a spectral norm is saved too
             network.eval().save_pretrained(tmp_path / f"{module}.{name}")

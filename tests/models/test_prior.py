@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, distributions
 
 from hf_gen.models.flow import Flow
-from hf_gen.models.prior import LatentPrior
+from hf_gen.models.prior import AnyKLPrior, LatentPrior
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 SHAPE = (3, 1, 2)
@@ -236,3 +236,48 @@ def test_what_cannot_be_done_is_a_clear_error() -> None:
     for message, call in refused:
         with pytest.raises(ValueError, match=message):
             call()
+
+
+def any_kl() -> AnyKLPrior:
+    """At the KL weights 0.1, 1 and 10, with a mixture of two."""
+    prior = AnyKLPrior((3, 1, 1), 2, 3, 0.1, 10.0)
+    generator = torch.Generator().manual_seed(2)
+    for buffer in prior.buffers():
+        buffer += torch.rand(buffer.shape, generator=generator)
+    prior.cholesky.tril_()
+    return prior
+
+
+def test_a_prior_of_several_kl_weights_is_each_at_its_own_and_a_mean_in_between() -> None:
+    prior = any_kl()
+    assert prior.kl_weights == pytest.approx([0.1, 1.0, 10.0])
+    for row, weight in enumerate(prior.kl_weights):
+        for name, buffer in prior.at(weight).named_buffers():
+            torch.testing.assert_close(buffer, getattr(prior, name)[row])
+    between = prior.at(10**0.25)
+    for name, buffer in between.named_buffers():
+        _, lower, upper = getattr(prior, name)
+        torch.testing.assert_close(buffer, 0.75 * lower + 0.25 * upper)
+    for kind in prior.kinds:
+        drawn = prior.sample(5, kind, torch.Generator().manual_seed(0), 0.5, kl_weight=10**0.25)
+        alone = between.sample(5, kind, torch.Generator().manual_seed(0), 0.5)
+        torch.testing.assert_close(drawn, alone)
+        density = prior.log_prob(drawn, kind, kl_weight=10**0.25)
+        torch.testing.assert_close(density, between.log_prob(drawn, kind))
+
+
+def test_a_new_prior_of_several_kl_weights_is_standard_normal_at_each() -> None:
+    prior = AnyKLPrior((3, 1, 1), 2)
+    assert prior.kl_weights == pytest.approx([0.01, 0.1, 1.0, 10.0, 100.0])
+    for weight in (0.01, 0.5, 100.0):
+        for name, buffer in prior.at(weight).named_buffers():
+            torch.testing.assert_close(buffer, getattr(LatentPrior((3, 1, 1), 2), name))
+
+
+def test_kl_weights_that_a_prior_does_not_have_raise() -> None:
+    for weight in (0.09, 10.1, float("nan")):
+        with pytest.raises(ValueError, match=rf"kl_weight must be from 0\.1 to 10, .*got {weight}"):
+            any_kl().sample(1, kl_weight=weight)
+    for arguments in ((1, 0.1, 10.0), (5, 2.0, 10.0), (5, 1.0, 1.0)):
+        with pytest.raises(ValueError, match=r"two or more and have 1, the default, .*: try 5"):
+            AnyKLPrior((3, 1, 1), 0, *arguments)

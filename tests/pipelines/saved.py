@@ -12,6 +12,7 @@ from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTinyOutput
 from diffusers.models.autoencoders.vae import DecoderOutput
 from torch import Tensor
 
+from hf_gen.models.any_kl_vae import AnyKLVAE
 from hf_gen.models.cyclegan import ResnetGenerator
 from hf_gen.models.prior import LatentPrior
 from hf_gen.models.vae import ConvVAE, DenseVAE, PatchVAE
@@ -52,6 +53,7 @@ def tiny(**config: Any) -> AutoencoderTiny:
 
 NETWORKS: dict[str, Callable[[], ModelMixin]] = {
     "ConvVAE": lambda: ConvVAE(16, filters=(6, 4), latent_channels=5),
+    "AnyKLVAE": lambda: AnyKLVAE(16, filters=(6, 4), latent_channels=5),
     "DenseVAE": lambda: DenseVAE(16, hidden=(12, 8), latent_channels=5),
     "PatchVAE": lambda: PatchVAE(16, filters=(6, 4), bottleneck_channels=3, latent_channels=5),
     "AutoencoderKL": kl,

@@ -244,7 +244,7 @@ def test_a_component_is_of_its_own_kind_only(saved: Path, folder: Path, tmp_path
     }
     PatchDiscriminator(4).save_pretrained(networks["discriminator"])
     for pipeline, component, allowed in (
-        ("prior", "vae", "ConvVAE, DenseVAE, PatchVAE, AutoencoderKL, AutoencoderTiny"),
+        ("prior", "vae", "ConvVAE, AnyKLVAE, DenseVAE, PatchVAE, AutoencoderKL"),
         ("prior", "prior", "LatentPrior"),
         ("translation", "a_to_b", "ResnetGenerator, PatchGenerator"),
     ):
@@ -339,7 +339,7 @@ HOSTILE: dict[str, tuple[str, dict[str, Any], str]] = {
     "attention": ("kl", ATTENTION, "at resolution 512: it has a tensor"),
     "grey": ("kl", {"in_channels": 1, "out_channels": 1}, "does not take images at resolution 64"),
     "class": ("kl", {"_class_name": "UNet2DModel"}, "holds a UNet2DModel, and hf_gen loads ConvV"),
-    "no class": ("kl", {"_class_name": None}, "holds a None, and hf_gen loads ConvVAE, DenseVAE"),
+    "no class": ("kl", {"_class_name": None}, "holds a None, and hf_gen loads ConvVAE, AnyKLVAE"),
     "other": ("kl", {"_class_name": "AutoencoderTiny"}, "not those of its network"),
     "long": ("kl", {"scaling_factor": "0" * 10**6}, r"must not be larger than 1 MB, and has 1\.0"),
 }

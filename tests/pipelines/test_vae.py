@@ -13,7 +13,9 @@ from torch import Tensor
 
 from hf_gen.evaluation.prior import fit_prior
 from hf_gen.images import to_pixels
-from hf_gen.models.prior import LatentPrior
+from hf_gen.models.any_kl_vae import AnyKLVAE
+from hf_gen.models.fixed_kl import at_kl_weight
+from hf_gen.models.prior import AnyKLPrior, LatentPrior
 from hf_gen.models.vae import ConvVAE
 from hf_gen.pipelines import VAEPipeline
 from tests.pipelines import saved
@@ -22,6 +24,7 @@ from tests.pipelines.saved import Identity
 SIZE = 16
 NETWORKS: dict[str, Callable[[], ModelMixin]] = {
     "ConvVAE": saved.NETWORKS["ConvVAE"],
+    "AnyKLVAE": saved.NETWORKS["AnyKLVAE"],
     "DenseVAE": saved.NETWORKS["DenseVAE"],
     "AutoencoderKL": lambda: saved.kl(latent_channels=5),
     "AutoencoderTiny": lambda: saved.tiny(latent_channels=5),
@@ -400,6 +403,84 @@ def test_bad_arguments_raise(seen: VAEPipeline) -> None:
             "temperature must be .* at least 0, got -1: try 1",
             lambda: seen.sample(1, temperature=-1),
         ),
+    ]
+    for error, call in refused:
+        with pytest.raises(ValueError, match=error):
+            call()
+
+
+def any_kl() -> VAEPipeline:
+    """Of a network and a prior that differ between KL weights."""
+    torch.manual_seed(0)
+    vae = AnyKLVAE(SIZE, filters=(6, 4), latent_channels=5).eval()
+    for name, weight in vae.named_parameters():
+        if name.endswith("slope"):
+            weight.data.normal_(std=0.3)
+    prior = AnyKLPrior((5, 1, 1))
+    prior.mean.normal_()
+    return VAEPipeline(vae, prior, SIZE)
+
+
+@pytest.mark.parametrize("kl_weight", [0.01, 2, 100.0])
+def test_every_method_is_that_of_the_network_of_the_kl_weight(kl_weight: float) -> None:
+    several, pictures = any_kl(), images(70)  # more than are encoded at once
+    vae, prior = at_kl_weight(several.vae, kl_weight), several.prior.at(kl_weight)
+    fixed, given = VAEPipeline(vae, prior, SIZE), {"kl_weight": kl_weight}
+    codes = fixed.encode(pictures)
+    cases: list[tuple[Tensor, Tensor]] = [
+        (several.encode(pictures, **given), codes),
+        (
+            several.encode(pictures, True, generator(), **given),
+            fixed.encode(pictures, True, generator()),
+        ),
+        (several.decode(codes, "pt", **given), fixed.decode(codes, "pt")),
+        (
+            several.reconstruct(pictures, output_type="pt", **given),
+            fixed.reconstruct(pictures, output_type="pt"),
+        ),
+        (several(2, generator(), "pt", **given).images, fixed(2, generator(), "pt").images),
+    ]
+    for name in ("standard", "gaussian", None):
+        drawn = fixed.sample(2, generator(), "pt", name)
+        cases.append((several.sample(2, generator(), "pt", name, **given), drawn))
+    for made, expected in cases:
+        assert_close(made, expected)
+    one = several.reconstruct(pictures, output_type="pt")
+    assert torch.equal(one, several.reconstruct(pictures, output_type="pt", kl_weight=1.0))
+    assert not torch.allclose(one, several.reconstruct(pictures, output_type="pt", **given))
+
+
+def test_a_saved_pipeline_is_the_same_at_every_kl_weight(tmp_path: Path) -> None:
+    several = any_kl()
+    several.save_pretrained(tmp_path)
+    loaded = VAEPipeline.from_pretrained(tmp_path)
+    for weight in (0.01, 7.0, 100.0):
+        expected = several.sample(2, generator(), "pt", kl_weight=weight)
+        assert_close(loaded.sample(2, generator(), "pt", kl_weight=weight), expected)
+    assert_close(loaded.influence(), several.influence())
+
+
+def test_a_kl_weight_is_for_networks_that_take_one_and_in_their_range(pipelines: Pipelines) -> None:
+    several, codes = any_kl(), torch.zeros(1, 5, 1, 1)
+    plain_prior = VAEPipeline(several.vae, LatentPrior((5, 1, 1)), SIZE)
+    refused: list[tuple[str, Callable[[], Any]]] = [
+        (
+            r"kl_weight must be from 0\.01 to 100, .*got 0: try 1",
+            lambda: several.encode(images(1), kl_weight=0),
+        ),
+        ("from .* got 101", lambda: several.decode(codes, kl_weight=101)),
+        ("from .* got 1000", lambda: several.reconstruct(images(1), kl_weight=1000)),
+        ("from .* got nan", lambda: several.sample(1, kl_weight=float("nan"))),
+        ("from .* got nan", lambda: several.sample(1, prior="standard", kl_weight=float("nan"))),
+        (
+            "networks that were trained with every weight, got 1.0 for a ConvVAE: leave it out, or",
+            lambda: pipelines["ConvVAE"].sample(1, kl_weight=1.0),
+        ),
+        (
+            "got 3 for a AutoencoderKL",
+            lambda: pipelines["AutoencoderKL"].encode(images(1), kl_weight=3),
+        ),
+        ("got 3 for a LatentPrior", lambda: plain_prior.sample(1, kl_weight=3)),
     ]
     for error, call in refused:
         with pytest.raises(ValueError, match=error):

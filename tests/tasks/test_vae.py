@@ -4,6 +4,7 @@ import copy
 import inspect
 import itertools
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from torch import Tensor
 from torch.distributions import Laplace, Normal, kl_divergence
 
 from hf_gen.config import (
+    AnyKLVAEConfig,
     AutoencoderKLConfig,
     AutoencoderTinyConfig,
     ConvVAEConfig,
@@ -27,19 +29,22 @@ from hf_gen.config import (
 )
 from hf_gen.data.batches import Batch
 from hf_gen.errors import UserError
-from hf_gen.models.vae import VectorVAE
+from hf_gen.models.fixed_kl import at_kl_weight
+from hf_gen.models.pretrained import StrictModel
 from hf_gen.pipelines import WEIGHTS, VAEPipeline
 from hf_gen.pipelines.networks import load_network
-from hf_gen.tasks.vae import VAETask
+from hf_gen.tasks.vae import VAETask, log_uniform
 from tests.pipelines import saved
 
 CONV = ConvVAEConfig((6, 4), (5, 3), (2, 2), "stride", latent_channels=5)
+ANY_KL = AnyKLVAEConfig((6, 4), (5, 3), (2, 2), 5, 0.01, 100.0)
 DENSE = DenseVAEConfig(hidden=(12, 8), latent_channels=5)
 RESIDUAL = PatchVAEConfig(2, (6, 4), (0, 1), 3, latent_channels=5, num_head_channels=4)
 KL = AutoencoderKLConfig((32, 32), layers_per_block=1, latent_channels=4)
 TINY = AutoencoderTinyConfig(4, num_blocks=(1, 1), latent_channels=4)
 MODELS: dict[str, VAEModel] = {
     "conv": CONV,
+    "any-kl": ANY_KL,
     "dense": DENSE,
     "residual": RESIDUAL,
     "kl": KL,
@@ -121,6 +126,76 @@ def test_the_kl_weight_multiplies_the_objective_only(weight: float) -> None:
     torch.testing.assert_close(weighted["objective"], expected)
 
 
+def test_weights_of_the_kl_term_are_log_uniform_and_a_function_of_the_step() -> None:
+    weights = log_uniform(batch(20_000, size=1), 0.01, 100.0)
+    places = (weights.log10() + 2) / 4
+    assert weights.shape == (20_000,)
+    assert 0 <= places.min() < 0.01
+    assert 0.99 < places.max() <= 1
+    shares = torch.histc(places, 20, 0, 1) / 1_000
+    assert (shares - 1).abs().max() < 4.5 / math.sqrt(1_000)  # standard errors
+    same, other = (replace(batch(20_000, size=1), key=(0, "train", step)) for step in (0, 1))
+    assert torch.equal(log_uniform(same, 0.01, 100.0), weights)
+    assert not torch.equal(log_uniform(other, 0.01, 100.0), weights)
+    half = replace(same, images=(same.images[0][:7],), rows=slice(3, 10))
+    assert torch.equal(log_uniform(half, 0.01, 100.0), weights[3:10])
+
+
+def test_every_training_image_has_a_weight_of_its_own() -> None:
+    task, one = make(ANY_KL), batch()
+    vae, (images,) = task.networks["vae"].vae, one.images
+    for name, parameter in vae.named_parameters():
+        if name.endswith("slope"):
+            parameter.data.fill_(0.3)
+    weights, noise = log_uniform(one, 0.01, 100.0), one.normal("posterior", task.latent_shape)
+    expected = []
+    for row, weight in enumerate(weights):
+        given = {"kl_weight": weight[None]}
+        posterior = vae.encode(images[row : row + 1], **given).latent_dist
+        codes = posterior.mean + posterior.std * noise[row : row + 1]
+        probabilities, target = vae.decode(codes, **given).logits.sigmoid(), (images[row] + 1) / 2
+        likelihood = target * probabilities.log() + (1 - target) * (1 - probabilities).log()
+        objective = -likelihood.sum() + weight * posterior.kl().sum()
+        expected.append(objective / max(weight, 1) ** 0.5)
+    found = losses(task, one)
+    assert found.keys() == {"objective"}  # terms at random weights compare with nothing
+    torch.testing.assert_close(found["objective"], torch.stack(expected).mean(), rtol=1e-4, atol=0)
+
+    validated = losses(task, replace(one, key=(0, "validation", 0)))
+    vae_at_one = at_kl_weight(vae, 1.0)
+    posterior = vae_at_one.encode(images).latent_dist
+    torch.testing.assert_close(validated["kl"], posterior.kl().mean(), rtol=1e-4, atol=1e-4)
+    assert validated.keys() == {"objective", "negative_elbo", "reconstruction", "kl"}
+    torch.testing.assert_close(validated["objective"], validated["negative_elbo"])
+
+
+def test_a_kl_weight_for_a_network_of_every_weight_is_a_sentence() -> None:
+    with pytest.raises(UserError, match=r"kl_weight must be 1 .*got 5: leave --kl-weight out"):
+        make(ANY_KL, kl_weight=5.0)
+    with pytest.raises(UserError, match=r"flow_prior_steps must be 0 .*got 9: leave it out"):
+        VAETask(replace(recipe(ANY_KL), flow_prior_steps=9))
+
+
+def test_after_a_short_training_a_higher_weight_gives_a_lower_rate() -> None:
+    task = make(ANY_KL)
+    (images,) = batch(64).images
+    shades = torch.linspace(-1, 1, 64)[torch.randperm(64)].view(64, 1, 1, 1)
+    images = 0.9 * shades + 0.1 * images  # one number tells most of an image
+    adam = torch.optim.Adam(task.networks["vae"].parameters(), lr=3e-3)
+    for step in range(150):
+        losses(task, Batch((images,), (0, "train", step), slice(0, 64), 64))["objective"].backward()
+        adam.step()
+        adam.zero_grad()
+    vae = task.networks["vae"].vae.eval()
+    with torch.no_grad():
+        rates = [
+            vae.encode(images, kl_weight=weight).latent_dist.kl().mean().item()
+            for weight in (0.01, 0.1, 1.0, 10.0, 100.0)
+        ]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[0] > 2 * rates[-1]
+
+
 def test_the_perceptual_distance_joins_the_objective_only() -> None:
     plain, weighted = (
         losses(make(RESIDUAL, 32, likelihood="laplace", perceptual_weight=weight), batch(size=32))
@@ -156,7 +231,7 @@ def test_the_losses_of_two_halves_average_to_those_of_the_whole() -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_step_moves_every_weight_and_lowers_the_objective(model: str) -> None:
-    likelihood: Likelihood = "bernoulli" if model in ("conv", "dense", "residual") else "laplace"
+    likelihood: Likelihood = "laplace" if model in ("kl", "tiny") else "bernoulli"
     task, one = make(MODELS[model], likelihood=likelihood), batch()
     before = copy.deepcopy(task.networks["vae"].state_dict())
     adam = torch.optim.AdamW(task.networks["vae"].parameters(), lr=1e-3)
@@ -260,7 +335,7 @@ def test_fine_tuning_starts_from_exactly_the_weights_that_were_saved(
 ) -> None:
     torch.manual_seed(7)
     vae = saved.NETWORKS[name]()
-    likelihood = "bernoulli" if isinstance(vae, VectorVAE) else "laplace"
+    likelihood = "bernoulli" if isinstance(vae, StrictModel) else "laplace"
     if in_a_pipeline:
         VAEPipeline(vae, resolution=16).save_pretrained(tmp_path)
     else:
