@@ -18,7 +18,7 @@ from hf_gen.hub.upload import Repository
 from hf_gen.models.cyclegan import ResnetGenerator
 from hf_gen.models.vae import ConvVAE
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline
-from hf_gen.recipes import CONV_VAE, CYCLEGAN_LAMBDA10
+from hf_gen.recipes import CONV_VAE, CYCLEGAN_LAMBDA10, RECIPES
 from hf_gen.runs.folder import RunFolder
 from tests.loopback_hub import LoopbackHub
 
@@ -92,6 +92,21 @@ def test_the_card_says_on_which_images_the_weights_were_chosen(
     assert [one in card.text for one in words] == [one in (said or "") for one in words]
     assert {one.dataset_split for one in card.data.eval_results or ()} <= {"test"}
     assert "too low" not in card.text
+
+
+def test_the_card_of_a_network_of_every_kl_weight_says_so_and_at_which_it_was_measured(
+    tmp_path: Path,
+) -> None:
+    card = run_card(run_of(tmp_path, RECIPES["conv-vae-any-kl"][1], "kl_weights", "kl_term"))
+    text = " ".join(card.text.split())
+    assert "every weight of the KL term from 0.01 to 100: `kl_weight` chooses one" in text
+    assert "numbers and figures below are at weight 1" in text
+    assert "weights the KL term by a number of each image, log-uniform." in text
+    assert "reconstruct(images, kl_weight=100)" in text
+    assert all(f"(figures/{name}.png)" in text for name in ("kl_weights", "kl_term"))
+    plain = " ".join(run_card(run_of(tmp_path / "plain", CONV_VAE)).text.split())
+    assert "weights the KL term by 1.0." in plain
+    assert "kl_weight" not in plain
 
 
 def test_the_card_names_a_hub_dataset_and_leaves_its_terms_open(tmp_path: Path) -> None:
