@@ -15,7 +15,7 @@ from hf_gen.evaluation.any_kl import fixed_pipeline
 from hf_gen.metrics import PER_KL_WEIGHT, formatted, metric_info
 from hf_gen.report.document import table
 from hf_gen.report.kl_term import kl_term
-from hf_gen.report.run import EvaluatedRun
+from hf_gen.report.run import EvaluatedRun, likelihood_of
 from hf_gen.report.style import charts, legend_below, legend_height, look, save
 
 _PANELS = {
@@ -51,13 +51,17 @@ def draw_any_kl_figures(run: EvaluatedRun, folder: Path) -> None:
 
 
 def separately_trained(run: EvaluatedRun, runs: Sequence[EvaluatedRun]) -> list[EvaluatedRun]:
-    """The runs with the layers of an any-KL one that were each trained with one weight."""
+    """The runs with the layers and likelihood of an any-KL one, each trained with one weight."""
     model = run.recipe.model
     if not isinstance(model, AnyKLVAEConfig):
         return []
     shared = (model.filters, model.kernel_sizes, model.strides, model.latent_channels)
     of_one_weight = ConvVAEConfig(*shared[:3], "stride", shared[3])
-    return [other for other in runs if other.recipe.model == of_one_weight]
+    return [
+        other
+        for other in runs
+        if other.recipe.model == of_one_weight and likelihood_of(other) == likelihood_of(run)
+    ]
 
 
 def along_kl_weights(run: EvaluatedRun, others: Sequence[EvaluatedRun] = ()) -> Figure:

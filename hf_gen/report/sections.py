@@ -145,7 +145,7 @@ def _kl_sections(runs: Runs, draw: Draw) -> list[str]:
             shows = (
                 "Curves of one network along the KL weight, and points of networks of one weight"
             )
-            parts.append(f"## The KL term: every weight of {as_text(run.name)}")
+            parts.append(f"## Every KL weight in one network: {as_text(run.name)}")
             parts += [
                 kl_weight_table(run),
                 draw("kl-weights", shows, along_kl_weights, run, others),

@@ -244,8 +244,8 @@ def test_a_component_is_of_its_own_kind_only(saved: Path, folder: Path, tmp_path
     }
     PatchDiscriminator(4).save_pretrained(networks["discriminator"])
     for pipeline, component, allowed in (
-        ("prior", "vae", "ConvVAE, AnyKLVAE, DenseVAE, PatchVAE, AutoencoderKL"),
-        ("prior", "prior", "LatentPrior"),
+        ("prior", "vae", "ConvVAE, AnyKLVAE, DenseVAE, PatchVAE, AutoencoderKL, AutoencoderTiny"),
+        ("prior", "prior", "LatentPrior, AnyKLPrior"),
         ("translation", "a_to_b", "ResnetGenerator, PatchGenerator"),
     ):
         for other in networks.keys() - {component}:

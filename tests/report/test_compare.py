@@ -23,7 +23,10 @@ SMALL_NETWORKS = (
     *("--generator-channels", "4", "--discriminator-channels", "4", "--discriminator-layers", "1"),
     *("--resolution", "32"),
 )
-AUTOENCODERS = ("conv-vae", "conv-vae-kl0", "conv-vae-kl100", "dense-vae-z5", "dense-vae-z10")
+AUTOENCODERS = (
+    *("conv-vae", "conv-vae-kl0", "conv-vae-kl100", "conv-vae-any-kl"),
+    *("dense-vae-z5", "dense-vae-z10"),
+)
 
 
 @pytest.fixture(scope="session")
@@ -105,6 +108,24 @@ def test_numbers_in_tables_are_those_of_the_runs(compared: Path, runs: Path) -> 
     (section,) = (text for title, text in sections(compared).items() if "Autoencoders in" in title)
     row = next(line for line in section.splitlines() if line.startswith("| conv-vae |"))
     assert row.split(" | ")[1:3] == [f"{results[key]:,.4g}" for key in ("psnr", "ssim")]
+
+
+def test_a_network_of_every_kl_weight_has_its_curve_beside_those_of_one(
+    compared: Path, runs: Path
+) -> None:
+    section = sections(compared)["Every KL weight in one network: conv-vae-any-kl"]
+    results = json.loads((runs / "conv-vae-any-kl" / "results.json").read_text())
+    rows = [line for line in section.splitlines() if line.startswith("|")][2:]
+    assert [row.split(" | ")[1] for row in rows] == [
+        f"{value:,.4g}" for value in results["kl_per_kl_weight"]
+    ]
+    at_one = results["kl_weights"].index(1.0)
+    assert results["kl_per_kl_weight"][at_one] == pytest.approx(results["kl"], rel=1e-4)
+    assert 'src="figures/kl-weights.png"' in section
+    figures = {file.stem for file in (runs / "conv-vae-any-kl" / "figures").glob("*.png")}
+    assert {"kl_weights", "kl_term", "learning_curve"} <= figures
+    card = (runs / "conv-vae-any-kl" / "README.md").read_text()
+    assert "(figures/kl_weights.png)" in card
 
 
 def test_nats_of_two_likelihoods_are_in_two_tables(compared: Path) -> None:
