@@ -119,10 +119,10 @@ class Domains:
             raise UserError(f"label_a and label_b are both {self.label_a!r}: name two domains")
 
     @property
-    def sources(self) -> tuple[str, ...]:
+    def sources(self) -> tuple[Path | str, ...]:
         """Where the images of domain b are from; empty where one dataset holds both domains."""
         if self.train_data_dir_b is not None:
-            return (str(self.train_data_dir_b),)
+            return (self.train_data_dir_b,)
         return _names(self.dataset_name_b or ())
 
 
@@ -162,7 +162,7 @@ def _names_in(data: Data, domains: Domains) -> tuple[str, str]:
     if domains.label_a and domains.label_b:
         return domains.label_a, domains.label_b
     first = str(data.train_data_dir or _names(data.dataset_name)[0])
-    (second, *_) = (*domains.sources, first)
+    second = str((*domains.sources, first)[0])
     usual = ("anime", "cartoon") if "faces" in (first, second) else ("A", "B")
     columns = (data.image_column or usual[0], domains.image_column_b or usual[1])
     if first == second:

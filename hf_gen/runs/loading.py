@@ -30,7 +30,7 @@ class LoadedRun:
         Folders of this machine are resolved: what they are called may have been chosen to mislead.
         """
         data = self.recipe.data
-        named = [(part.source, part.data_files) for part in data.parts]
+        named = [(part.train_data_dir or part.source, part.data_files) for part in data.parts]
         if isinstance(self.recipe, CycleGANRecipe):
             domains, pairs = self.recipe.domains, self.recipe.pairs.paired_dataset_name
             named += [(name, domains.data_files_b) for name in domains.sources]

@@ -65,6 +65,12 @@ def test_what_it_reads_is_named_in_full(tmp_path: Path, monkeypatch: pytest.Monk
     identity = {"recipe": "cyclegan", "data": data, "domains": second}
     sources = load_run(run_folder(tmp_path / "other", identity=identity)).sources
     assert sources == ["user/set /etc/*", "\0 two", "~nobody-here/x"]
+    several = {"dataset_name": ["user/one", "faces", "user/two"]}
+    pairs = {"paired_dataset_name": "/etc/pairs"}
+    second = {"train_data_dir_b": "faces"}
+    identity = {"recipe": "cyclegan", "data": several, "domains": second, "pairs": pairs}
+    sources = load_run(run_folder(tmp_path / "several", identity=identity)).sources
+    assert sources == ["user/one", "user/two", str(tmp_path / "private"), "/etc/pairs"]
     drawn = {"recipe": "cyclegan", "data": {"dataset_name": "faces"}}
     assert load_run(run_folder(tmp_path / "drawn", identity=drawn)).sources == []
 
