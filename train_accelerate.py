@@ -157,6 +157,7 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
     from accelerate.utils import broadcast_object_list
 
     from hf_gen.data.batches import Loader
+    from hf_gen.data.domains import load_pairs
     from hf_gen.experiments import experiment_of, task_of
     from hf_gen.metrics import formatted
     from hf_gen.runs.atomic import exclusive_lock, tidy
@@ -177,10 +178,11 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
         torch.manual_seed(recipe.optimisation.seed)
         task = task_of(recipe, accelerator.device)
         experiment = experiment_of(recipe)
+        pairs = load_pairs(recipe.data, recipe.pairs) if isinstance(recipe, CycleGANRecipe) else ()
         if accelerator.is_main_process:
-            images = (*experiment.domains, *experiment.pairs[:1])
+            images = (*experiment.domains, *pairs[:1])
             print(*(domain.summary for domain in images), sep="\n")
-        recipe = _with_limited_batch(recipe, (*experiment.domains, *experiment.pairs), accelerator)
+        recipe = _with_limited_batch(recipe, (*experiment.domains, *pairs), accelerator)
         identity = _identity(name, recipe, processes)
         num_pairs = recipe.num_pairs if isinstance(recipe, CycleGANRecipe) else 0
         loader = Loader(
@@ -192,13 +194,13 @@ def run_recipe(name: str, recipe: Recipe, command: str) -> None:
             accelerator.process_index,
             processes,
             accelerator.device,
-            experiment.pairs,
+            pairs,
             num_pairs,
         )
         if accelerator.device.type == "cuda":
             free_bytes, _ = torch.cuda.mem_get_info(accelerator.device)
             loader = loader.on_device(int(SHARE_OF_GPU_FOR_PIXELS * free_bytes))
-        images = [one.fingerprint() for one in (*experiment.domains, *experiment.pairs)]
+        images = [one.fingerprint() for one in (*experiment.domains, *pairs)]
         uploads, compiled = None, False
         if accelerator.is_main_process:
             resources.enter_context(exclusive_lock(run.path))

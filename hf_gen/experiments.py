@@ -12,7 +12,7 @@ from diffusers import DiffusionPipeline
 
 from hf_gen.config import CycleGANRecipe, Recipe, VAERecipe
 from hf_gen.data.batches import Domain
-from hf_gen.data.domains import are_synthetic, load_domains, load_pairs
+from hf_gen.data.domains import are_synthetic, load_domains
 from hf_gen.data.sources import cache_folder, is_synthetic, load_domain
 from hf_gen.faces import TEST_START, face_at
 from hf_gen.hub.cards import AUTOENCODER, TRANSLATION, Family, run_card
@@ -37,7 +37,6 @@ class Experiment:
         evaluate: Everything that is measured of a pipeline on the test images.
         draw: Writes the figures of a run, whose results have been saved.
         family: What its card shows, and the terminal after training.
-        pairs: The images of domain a and of domain b, pair by pair, that guide a translation.
         names: What the two domains of a translation are called.
         learn_more: Adds to a trained pipeline what is learned from its latents after training.
         measure: What else is measured on the validation images along the training.
@@ -48,7 +47,6 @@ class Experiment:
     evaluate: Callable[[DiffusionPipeline], dict[str, Any]]
     draw: Callable[[RunFolder, DiffusionPipeline], None]
     family: Family
-    pairs: tuple[Domain, ...] = ()
     names: tuple[str, str] = ("a", "b")
     learn_more: Callable[[DiffusionPipeline], DiffusionPipeline] | None = None
     measure: Callable[[DiffusionPipeline], dict[str, float]] | None = None
@@ -170,7 +168,6 @@ def _translation(recipe: CycleGANRecipe, domains: tuple[Domain, ...]) -> Experim
     )
 
     a, b = domains or load_domains(recipe.data, recipe.domains)
-    pairs = load_pairs(recipe.data, recipe.pairs)
     cache_dir = cache_folder(recipe.data)
     measure = TranslationEvaluator(a.validation, b.validation, cache_dir)
     measure_test = TranslationEvaluator(a.test, b.test, cache_dir)
@@ -197,7 +194,6 @@ def _translation(recipe: CycleGANRecipe, domains: tuple[Domain, ...]) -> Experim
 
     return Experiment(
         domains=(a, b),
-        pairs=pairs,
         evaluate=evaluate,
         draw=draw,
         family=TRANSLATION,

@@ -32,9 +32,8 @@ class LoadedRun:
         data = self.recipe.data
         named = [(part.train_data_dir or part.source, part.data_files) for part in data.parts]
         if isinstance(self.recipe, CycleGANRecipe):
-            domains, pairs = self.recipe.domains, self.recipe.pairs.paired_dataset_name
+            domains = self.recipe.domains
             named += [(name, domains.data_files_b) for name in domains.sources]
-            named += [] if pairs is None else [(pairs, ())]
         shown = [" ".join((_in_full(name), *files)) for name, files in named if name != "faces"]
         return shown + ([_in_full(data.cache_dir)] if data.cache_dir is not None else [])
 

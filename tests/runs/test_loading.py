@@ -70,7 +70,8 @@ def test_what_it_reads_is_named_in_full(tmp_path: Path, monkeypatch: pytest.Monk
     second = {"train_data_dir_b": "faces"}
     identity = {"recipe": "cyclegan", "data": several, "domains": second, "pairs": pairs}
     sources = load_run(run_folder(tmp_path / "several", identity=identity)).sources
-    assert sources == ["user/one", "user/two", str(tmp_path / "private"), "/etc/pairs"]
+    # Pairs are trained on and never measured, so that nobody reads them again.
+    assert sources == ["user/one", "user/two", str(tmp_path / "private")]
     drawn = {"recipe": "cyclegan", "data": {"dataset_name": "faces"}}
     assert load_run(run_folder(tmp_path / "drawn", identity=drawn)).sources == []
 
