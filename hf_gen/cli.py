@@ -25,6 +25,7 @@ def main() -> None:
         "evaluate": evaluate,
         "report": report,
         "reproduce": reproduce,
+        "export": export,
         "push": push,
         "draw-faces": draw_faces,
     }
@@ -33,7 +34,7 @@ def main() -> None:
             tyro.extras.subcommand_cli_from_dict(
                 commands,
                 prog="hf-gen",
-                description="Use, evaluate, compare and push models; draw synthetic faces.",
+                description="Use, evaluate, compare, export and push models; draw synthetic faces.",
             )
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -111,10 +112,39 @@ def reproduce(
     _print_comparison(run_plan(planned, output_dir / "report"))
 
 
+def export(
+    model: tyro.conf.Positional[str],
+    output_dir: Path,
+    dtype: Literal["float16", "float32"] = "float16",
+) -> None:
+    """Export a model as ONNX files and a manifest, for Python without PyTorch and for browsers.
+
+    Each file is run by ONNX Runtime and compared with PyTorch.
+
+    Args:
+        model: A bundled model such as face-vae, a run folder, or a Hub id.
+        output_dir: A new or an empty folder.
+        dtype: Of the weights in the files; float16 halves them. Arithmetic is in float32.
+    """
+    from hf_gen.export.onnx_files import export_onnx
+    from hf_gen.pipelines import load
+
+    pipeline, card = load(model), None
+    if (Path(model) / "results.json").is_file():
+        from hf_gen.hub.cards import run_card
+        from hf_gen.runs.loading import load_run
+
+        card = run_card(load_run(Path(model)).folder).data
+    for graph in export_onnx(pipeline, output_dir, dtype, card)["graphs"].values():
+        difference = f"largest difference from PyTorch {graph['largest_difference']:.2g}"
+        print(f"{output_dir / graph['file']}: {graph['bytes'] / 1e6:,.2f} MB, {difference}")
+
+
 def push(
     run: tyro.conf.Positional[Path | None] = None,
     repo_id: str | None = None,
     component: str | None = None,
+    onnx: bool = False,
     dataset: str | None = None,
     train: int = 10_000,
     validation: int = 1_000,
@@ -133,6 +163,7 @@ def push(
         run: A run folder whose training has finished.
         repo_id: Its repository, as user/name. Default: the folder's name, of the user logged in.
         component: Upload this network alone, such as vae: for `diffusers.AutoModel`.
+        onnx: Upload an export as ONNX, too, in the folder onnx.
         dataset: Instead of a run: the repository of a dataset of synthetic faces.
         train: Training pairs of that dataset.
         validation: Validation pairs of that dataset.
@@ -166,15 +197,18 @@ def push(
         print(push_faces(repository, train, validation, test))
         return
     assert run is not None
+    from hf_gen.export.onnx_files import check_installed
     from hf_gen.hub.cards import run_card
     from hf_gen.pipelines import load
     from hf_gen.runs.loading import load_run
 
+    if onnx:
+        check_installed()
     finished = load_run(run)
     pipeline = load(run)
     repository = Repository.open(api, repo_id or finished.name, private, overwrite=overwrite)
     card = run_card(finished.folder, repository.name, component)
-    print(push_run(finished.folder, pipeline, card, repository, component))
+    print(push_run(finished.folder, pipeline, card, repository, component, onnx))
 
 
 def draw_faces(

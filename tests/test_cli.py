@@ -123,7 +123,7 @@ def test_what_cannot_be_sampled_is_a_clear_error(tmp_path: Path) -> None:
 READERS = (
     *("sample {}", "sample {} --output-dir new", "reconstruct {} faces --output-dir new"),
     *("translate {} faces --output-dir new", "evaluate {}", "report {}", "report {} {}"),
-    "push {} --repo-id user/name",
+    *("push {} --repo-id user/name", "export {} --output-dir new"),
 )
 NO_MODEL = "holds no (run|pipeline)"
 INPUTS = {
@@ -153,6 +153,8 @@ COMMANDS = {
     "reconstruct cyclegan faces --output-dir new": "cyclegan translates images",
     "translate conv-vae faces --output-dir new": "conv-vae is an autoencoder",
     "translate cyclegan empty --output-dir new": "empty holds no images",
+    "export conv-vae --output-dir folder-of-runs": "folder-of-runs exists already",
+    "export conv-vae --output-dir file": "file exists already",
     "report unfinished --output-dir file": "nothing to compare|is a file",
     "reproduce --output-dir file/x": "is a file",
     "draw-faces file/ --train 1": "exists",

@@ -11,6 +11,7 @@ from diffusers import DiffusionPipeline, ModelMixin
 from huggingface_hub import HfApi, ModelCard
 
 from hf_gen.errors import HubUnreachable, UserError
+from hf_gen.export.onnx_files import export_onnx
 from hf_gen.hub.cards import run_card
 from hf_gen.hub.upload import Repository
 from hf_gen.pipelines import load
@@ -29,6 +30,7 @@ def push_run(
     card: ModelCard,
     repository: Repository,
     component: str | None = None,
+    onnx: bool = False,
 ) -> str:
     """Uploads a finished run with its pipeline; returns the address of the commit.
 
@@ -41,14 +43,17 @@ def push_run(
         card: The README of the repository.
         repository: Where to.
         component: Upload this network of the pipeline alone, such as "vae", at the root.
+        onnx: Upload the pipeline as ONNX files, too, in the folder onnx.
 
     Raises:
-        UserError: If there is no such component, a link leads out of the folder, the Hub refuses,
-            or it cannot be reached.
+        UserError: If there is no such component, the pipeline cannot be exported, a link leads out
+            of the folder, the Hub refuses, or it cannot be reached.
     """
     networks = {name: part for name, part in pipeline.components.items() if part is not None}
     if component is not None and component not in networks:
         raise UserError(f"{run.path} has no component {component!r}: it has {', '.join(networks)}")
+    if component is not None and onnx:
+        raise UserError(f"--onnx exports a pipeline, not {component} alone: leave --component out")
     for name in (*_FILES, *_FOLDERS):
         for file in (run.path / name, *(run.path / name).rglob("*")):
             check_no_symlink_escape(run.path, file)
@@ -60,6 +65,8 @@ def push_run(
         for name in _FOLDERS:
             if (run.path / name).is_dir():
                 shutil.copytree(run.path / name, folder / name)
+        if onnx:
+            export_onnx(pipeline, folder / "onnx", card=card.data)
 
     message = f"{run.path.name}: {run.last_line()['step']:,} steps"
     return repository.push(write, card, message)

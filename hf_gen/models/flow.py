@@ -60,7 +60,7 @@ class Flow(nn.Module):
         """
         codes, flow = noise, self.in_float32()
         for step in range(_STEPS):
-            start = noise.new_full((len(noise),), step / _STEPS)
+            start = noise.new_full(noise.shape[:1], step / _STEPS)
             middle = codes + flow(codes, start) / (2 * _STEPS)
             codes = codes + flow(middle, start + 1 / (2 * _STEPS)) / _STEPS
         return codes

@@ -35,6 +35,12 @@ class FastConv2d(nn.Conv2d):
         return channels_last(convolve(padded, self.weight, self.bias))
 
 
+_FAST_FORMS: dict[type[nn.Module], type[nn.Module]] = {
+    FastConvTranspose2d: nn.ConvTranspose2d,
+    FastConv2d: nn.Conv2d,
+}
+
+
 def use_fast_layers(
     networks: Iterable[nn.Module],
     transposed: type[FastConvTranspose2d] = FastConvTranspose2d,
@@ -52,6 +58,14 @@ def use_fast_layers(
             changed.append((layer, type(layer)))
             layer.__class__ = fast
     return changed
+
+
+def use_pytorch_layers(network: nn.Module) -> None:
+    """Changes fast layers back to PyTorch's own; weights and names stay."""
+    for layer in network.modules():
+        for fast, own in _FAST_FORMS.items():
+            if isinstance(layer, fast):
+                layer.__class__ = own
 
 
 def _enlarges(layer: nn.Module) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import HfApi
 
+from hf_gen.cli import main
 from hf_gen.cli import push as push_command
 from hf_gen.errors import HubUnreachable, UserError
 from hf_gen.hub import push as pushing
@@ -49,6 +50,27 @@ def test_a_pushed_run_loads_and_contains_nothing_private(
         "VAEPipeline torch.float16 (16, 16)",
     ]
     assert code == 0
+
+
+def test_onnx_files_are_pushed_beside_the_weights(
+    loopback_hub: LoopbackHub, push: Run, in_process: Run, finished: Path, tmp_path: Path
+) -> None:
+    code, output = push(str(finished), "--repo-id", NAME, "--onnx", "--component", "vae")
+    assert (code, "leave --component out" in output) == (2, True)
+    code, output = push(str(finished), "--repo-id", NAME, "--onnx")
+    assert code == 0, output
+    names = {"encoder.onnx", "decoder.onnx", "prior.onnx", "manifest.json"}
+    pushed = {name: loopback_hub.files(NAME)[f"onnx/{name}"] for name in names}
+    manifest = json.loads(pushed["manifest.json"])
+    results = json.loads((finished / "results.json").read_text())
+    assert manifest["license"] == "apache-2.0"
+    assert manifest["results"]["psnr"] == results["psnr"]
+    assert {*manifest["results"]} <= {*results}
+    folder = tmp_path / "onnx"
+    code, output = in_process(main, "export", str(finished), "--output-dir", str(folder))
+    assert code == 0, output
+    assert f"{folder / 'decoder.onnx'}: " in output
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == pushed
 
 
 def test_an_interrupted_push_changes_nothing_and_is_resumed(

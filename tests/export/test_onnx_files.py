@@ -1,0 +1,202 @@
+"""Exports, run by ONNX Runtime, equal what the pipelines compute."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from hf_gen import load
+from hf_gen.cli import main
+from hf_gen.errors import UserError
+from hf_gen.export.graphs import _PRIORS
+from hf_gen.export.onnx_files import export_onnx
+from hf_gen.models.patch_generator import PatchGenerator
+from hf_gen.models.prior import LatentPrior, PriorName
+from hf_gen.pipelines import TranslationPipeline, VAEPipeline
+from tests.launching import ROOT
+from tests.pipelines.saved import NETWORKS, files, translation_pipeline
+
+# Each kind of prior once; autoencoders of diffusers have latents of another shape.
+KINDS = {"ConvVAE": "mixture", "DenseVAE": "flow", "PatchVAE": "gaussian"}
+BOUNDS = {"float32": 1e-4, "float16": 2e-2}
+
+
+def vae_pipeline(network: str) -> VAEPipeline:
+    torch.manual_seed(0)
+    vae, kind = NETWORKS[network]().eval(), KINDS.get(network)
+    if kind is None:
+        return VAEPipeline(vae, resolution=16)
+    prior = LatentPrior((5, 1, 1), 3, num_flow_layers=1, flow_width=8)
+    for tensor in (prior.mean, prior.means, prior.cholesky, *prior.parameters()):
+        torch.nn.init.normal_(tensor)
+    prior.cholesky.tril_()
+    prior.deviation.uniform_(0.5, 2)
+    prior.weights.copy_(torch.tensor([0.6, 0.1, 0.3]))
+    return VAEPipeline(vae, prior, 16, kind)
+
+
+def patch_translation() -> TranslationPipeline:
+    torch.manual_seed(0)
+    networks = [PatchGenerator(16, 8, 8, 8, 1).eval() for _ in range(2)]
+    return TranslationPipeline(*networks, resolution=16)
+
+
+def run_file(file: Path, **inputs: Tensor) -> list[Tensor]:
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    arrays = {name: value.float().numpy() for name, value in inputs.items()}
+    return [torch.from_numpy(array) for array in session.run(None, arrays)]
+
+
+def largest(made: Tensor, expected: Tensor) -> float:
+    assert made.shape == expected.shape
+    return float((made - expected).abs().max() / expected.abs().max().clamp(min=1))
+
+
+def test_every_kind_of_prior_is_exported() -> None:
+    assert {*_PRIORS} == {*get_args(PriorName)}
+
+
+@pytest.mark.parametrize(
+    ("network", "dtype"),
+    [
+        *((name, "float32") for name in NETWORKS),
+        ("ConvVAE", "float16"),
+        ("AutoencoderKL", "float16"),
+    ],
+)
+def test_an_autoencoder_is_its_files(network: str, dtype: str, tmp_path: Path) -> None:
+    vae_pipeline(network).save_pretrained(tmp_path / "model")
+    pipeline = load(tmp_path / "model")
+    manifest = export_onnx(pipeline, tmp_path / "onnx", dtype)
+    assert set(files(tmp_path / "onnx")) == {
+        *("encoder.onnx", "decoder.onnx", "prior.onnx", "manifest.json")
+    }
+    assert json.loads((tmp_path / "onnx/manifest.json").read_text()) == manifest
+    count = int(np.prod(pipeline.latent_shape))
+    assert manifest["prior"] == {"kind": KINDS.get(network, "standard"), "temperature": 1.0}
+    assert manifest["graphs"]["prior"]["inputs"]["noise"]["shape"] == ["batch", count]
+    assert manifest["graphs"]["decoder"]["outputs"]["images"]["range"] == [-1, 1]
+    bound = BOUNDS[dtype]
+    for batch in (1, 5):
+        generator = torch.Generator().manual_seed(batch)
+        latents = pipeline.sample_latents(batch, generator)
+        # torch.multinomial picks components by such a number each, after the noise.
+        generator.manual_seed(batch)
+        noise = torch.randn(batch, count, generator=generator)
+        uniform = torch.rand(batch, generator=generator, dtype=torch.float64)
+        (made,) = run_file(tmp_path / "onnx/prior.onnx", noise=noise, uniform=uniform)
+        assert largest(made, latents) <= bound
+        images = pipeline.decode(latents, "pt")
+        (made,) = run_file(tmp_path / "onnx/decoder.onnx", latents=latents)
+        assert largest(made, images) <= bound
+        made, *logvar = run_file(tmp_path / "onnx/encoder.onnx", images=images)
+        assert largest(made, pipeline.encode(images)) <= bound
+        assert len(logvar) == (network != "AutoencoderTiny")
+        if logvar:
+            with torch.no_grad():
+                expected = pipeline.vae.encode(images).latent_dist.logvar
+            assert largest(logvar[0], expected) <= bound
+
+
+@pytest.mark.parametrize(
+    ("make", "dtype"), [(translation_pipeline, "float16"), (patch_translation, "float32")]
+)
+def test_generators_take_other_sizes(
+    make: Callable[[], TranslationPipeline], dtype: str, tmp_path: Path
+) -> None:
+    make().save_pretrained(tmp_path / "model")
+    pipeline = load(tmp_path / "model")
+    manifest = export_onnx(pipeline, tmp_path / "onnx", dtype)
+    domains = {"a": pipeline.config.domain_a, "b": pipeline.config.domain_b}
+    assert manifest["domains"] == domains
+    for direction in ("a_to_b", "b_to_a"):
+        (given,) = manifest["graphs"][direction]["inputs"].values()
+        assert given["shape"] == ["batch", 3, "height", "width"]
+        multiple = pipeline.a_to_b.size_multiple
+        assert given["size_multiple"] == multiple
+        for batch, height, width in ((1, 16, 16), (5, 2 * multiple, 7 * multiple)):
+            images = torch.rand(batch, 3, height, width) * 2 - 1
+            expected = pipeline.translate(images, direction, "pt")
+            (made,) = run_file(tmp_path / f"onnx/{direction}.onnx", images=images)
+            assert largest(made, expected) <= BOUNDS[dtype]
+
+
+def test_files_hold_pytorchs_layers_and_nothing_of_this_machine(tmp_path: Path) -> None:
+    pipeline = load("conv-vae")  # its decoder runs on a fast layer here
+    sizes = {}
+    for dtype in ("float32", "float16"):
+        manifest = export_onnx(pipeline, tmp_path / dtype, dtype)
+        sizes[dtype] = manifest["graphs"]["decoder"]["bytes"]
+        content = files(tmp_path / dtype)
+        assert sizes[dtype] == len(content["decoder.onnx"])
+        assert not any(str(ROOT).encode() in part for part in content.values())
+    assert sizes["float16"] < 0.52 * sizes["float32"]
+    nodes = onnx.load(tmp_path / "float16/decoder.onnx").graph.node
+    kinds = [node.op_type for node in nodes]
+    assert kinds.count("ConvTranspose") == 2
+    assert kinds.count("Cast") == sum(kind in ("ConvTranspose", "Gemm") for kind in kinds) + 1
+
+
+def test_weights_too_large_for_half_precision_are_an_error_that_leaves_nothing(
+    tmp_path: Path,
+) -> None:
+    pipeline = vae_pipeline("PatchVAE")
+    with torch.no_grad():
+        pipeline.vae.decoder[-2].weight[0, 0] = 1e6
+    with pytest.raises(
+        UserError, match=r"decoder.onnx with float16 weights differs .* try --dtype float32"
+    ):
+        export_onnx(pipeline, tmp_path / "onnx")
+    assert list(tmp_path.iterdir()) == []
+    export_onnx(pipeline, tmp_path / "onnx", "float32")
+
+
+def test_a_folder_with_files_is_refused_and_an_empty_one_is_filled(tmp_path: Path) -> None:
+    pipeline, folder = vae_pipeline("DenseVAE"), tmp_path / "onnx"
+    folder.mkdir()
+    export_onnx(pipeline, folder, "float32")
+    before = files(folder)
+    with pytest.raises(UserError, match="exists already"):
+        export_onnx(pipeline, folder, "float32")
+    assert files(folder) == before
+
+
+@pytest.mark.parametrize("missing", ["onnx", "onnxruntime", "onnxscript"])
+def test_a_missing_library_names_the_extra(
+    missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    command = ["hf-gen", "export", "conv-vae", "--output-dir", str(tmp_path / "onnx")]
+    monkeypatch.setattr(sys, "argv", command)
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert capsys.readouterr().err.splitlines() == [
+        f"error: an export needs {missing}, which is not installed: pip install 'hf_gen[export]'"
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_snippet_of_the_documentation_samples_without_torch(
+    tmp_path: Path, start_python: Callable[..., subprocess.Popen[str]]
+) -> None:
+    text = (ROOT / "docs/export.md").read_text(encoding="utf-8")
+    snippet = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
+    export_onnx(load("conv-vae"), tmp_path / "faces")
+    check = "import sys; assert not {'torch', 'diffusers'} & {*sys.modules}"
+    process = start_python(f"{snippet}\n{check}", cwd=tmp_path)
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, output + errors
+    with Image.open(tmp_path / "faces.png") as image:
+        assert image.size == (8 * 32, 32)
+        assert np.asarray(image).std() > 20
