@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from hf_gen.models.prior import LatentPrior
+from hf_gen.models.prior import AnyKLPrior, LatentPrior
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline
 from hf_gen.pipelines.kernels import use_pytorch_layers
 
@@ -85,10 +85,13 @@ class _Generator(_Exported):
 
 
 class _Prior(_Exported):
-    """Noise, (batch, latents), and uniform numbers, (batch,), to latents of one kind of prior."""
+    """Noise, (batch, latents), and uniform numbers, (batch,), to latents of one kind of prior.
+
+    An `AnyKLPrior` is exported at KL weight 1, the default of its autoencoder.
+    """
 
     def __init__(self, prior: LatentPrior | None, kind: str, shape: tuple[int, ...]) -> None:
-        super().__init__(prior)
+        super().__init__(prior.at(1.0) if isinstance(prior, AnyKLPrior) else prior)
         self.codes, self.shape = _PRIORS[kind], shape
 
     def forward(self, noise: Tensor, uniform: Tensor) -> Tensor:
