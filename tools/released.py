@@ -35,6 +35,8 @@ from hf_gen.images import to_pixels
 from hf_gen.pipelines import WEIGHTS, load
 from hf_gen.recipes import RECIPES
 from hf_gen.report import EvaluatedRun, draw_translations, draw_vae_pictures
+from hf_gen.report.style import save
+from hf_gen.report.translation import mode_collapse
 from hf_gen.runs.atomic import atomic_write_text
 from tools.results import PAGES, Pages, check_markers, digest, known_results, write_pages
 from tools.ship import manifest
@@ -200,11 +202,14 @@ def _on_real_faces(
 
 def _draw(model: Released, synthetic: Experiment, folder: Path) -> None:
     """Writes the figures at half size and with few colours, for light pages."""
+    course = model.entry.get("evaluations", [])
     with tempfile.TemporaryDirectory() as place:
         images = tuple(domain.test for domain in synthetic.domains)
-        run = EvaluatedRun(model.name, model.recipe, [], {}, model.pipeline, images)
+        run = EvaluatedRun(model.name, model.recipe, course, {}, model.pipeline, images)
         draw = draw_translations if model.is_translation else draw_vae_pictures
         draw(run, Path(place))
+        if len(course) > 1:
+            save(Path(place) / "collapse.png", lambda: mode_collapse([run]))
         folder.mkdir(parents=True, exist_ok=True)
         for earlier in folder.glob("*.png"):
             earlier.unlink()

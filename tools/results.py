@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from hf_gen.config import CycleGANRecipe, recipe_as_json
 from hf_gen.errors import UserError
+from hf_gen.evaluation.collapse import Claim, collapse_along_training
 from hf_gen.hub.cards import SYNTHETIC_FACES, Measured, model_card
 from hf_gen.metrics import in_words
 from hf_gen.recipes import RECIPES
@@ -21,6 +22,7 @@ from hf_gen.runs.folder import flat
 from tools.ship import manifest
 from tools.tables import Results, readme_tables, results_tables
 
+REPORT = Claim(40, 90, "The report that the recipe repeats")
 BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
 
 
@@ -93,6 +95,13 @@ def card_of(name: str, results: Mapping[str, Any], cards: Path) -> Any:
         data_terms=entry["data"],
         figures={path.stem: f"figures/{name}/{path.name}" for path in pictures},
         repeat=repeat,
+        collapse=collapse_along_training(
+            entry.get("evaluations", []),
+            (recipe.domains.domain_a, recipe.domains.domain_b),
+            REPORT if entry["recipe"].startswith("cyclegan-lambda") else None,
+        )
+        if isinstance(recipe, CycleGANRecipe)
+        else "",
     )
 
 

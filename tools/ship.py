@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ import torch
 import tyro
 
 from hf_gen.errors import UserError
+from hf_gen.evaluation.collapse import COURSE, EPOCH
 from hf_gen.hub.cards import without_folders
+from hf_gen.metrics import DIRECTIONS
 from hf_gen.pipelines import WEIGHTS, load
 from hf_gen.runs.atomic import atomic_dir, atomic_write_text
 from hf_gen.runs.folder import RunFolder
@@ -28,7 +31,7 @@ def manifest() -> dict[str, dict[str, Any]]:
 
     "chosen_on" is in an entry where the checkpoint or the recipe was chosen on images that are no
     validation split: "test" for the test images of its own training data, whose results are not
-    published.
+    published. "evaluations" are those of a translation during its training.
     """
     entries: dict[str, dict[str, Any]] = json.loads(MANIFEST.read_text("utf-8"))
     return entries
@@ -64,8 +67,20 @@ def ship(run: tyro.conf.Positional[Path], data: str, commit: str, name: str | No
         "data": data,
         "files": hashes(folder),
     }
+    if course := evaluations(described.metrics()):
+        listed[name]["evaluations"] = course
     listed = {key: listed[key] for key in sorted(listed)}
     atomic_write_text(MANIFEST, json.dumps(listed, indent=2, ensure_ascii=False) + "\n")
+
+
+def evaluations(lines: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
+    """What the figure and the paragraph on mode collapse need of a log."""
+    kept = {"step", EPOCH} | {f"validation/{one}/{name}" for one in DIRECTIONS for name in COURSE}
+    return [
+        {name: round(value, 4) for name, value in line.items() if name in kept}
+        for line in lines
+        if f"validation/{DIRECTIONS[0]}/{COURSE[0]}" in line
+    ]
 
 
 def hashes(folder: Path) -> dict[str, str]:

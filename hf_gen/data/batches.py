@@ -152,6 +152,13 @@ class Loader:
         """Images of the largest domain."""
         return max(len(domain.train) for domain in self.domains)
 
+    def epochs(self, steps: int) -> dict[str, float]:
+        """Passes over the largest domain after some steps; and over the smaller one of two."""
+        sizes = [len(domain.train) for domain in self.domains]
+        smaller = {"epoch_of_smaller_domain": min(sizes)} if len(sizes) > 1 else {}
+        images = {"epoch": max(sizes)} | smaller
+        return {name: steps * self.total / count for name, count in images.items()}
+
     def on_device(self, free_bytes: int) -> Self:
         """The same loader with the training pixels in its device's memory, where they fit.
 

@@ -9,6 +9,7 @@ from torch.nn.functional import l1_loss
 
 from hf_gen.data.pixels import Pixels
 from hf_gen.errors import UserError
+from hf_gen.evaluation.collapse import mode_collapse_detected
 from hf_gen.evaluation.factors import factor_scores, factor_values, train_factor_predictor
 from hf_gen.evaluation.samples import (
     MIN_IMAGES,
@@ -23,8 +24,6 @@ from hf_gen.metrics import DIRECTIONS, SECOND_OPINION, Direction
 from hf_gen.pipelines import TranslationPipeline
 
 MAX_IMAGES = 400
-MIN_DIVERSITY = 0.5
-MAX_NEAR_DUPLICATES = 0.5
 # A fifth of the mean pairwise distance of the real images. Of 50 to 900 real faces at most 6 % have
 # another one so near; a percentile of their nearest distances would depend on how many there are.
 _NEAR = 0.2
@@ -128,20 +127,6 @@ def evaluate_translations(
     near = (nearest.square() < _NEAR * real.diversity).double().mean().item()
     made = SetStatistics(outputs.features.cpu(), diversity)
     return set_scores(made, real) | {"near_duplicates": near}
-
-
-def mode_collapse_detected(scores: dict[str, float]) -> bool:
-    """Whether a generator maps many inputs to one or a few outputs.
-
-    A single mode lowers the diversity below half that of real images. A few modes do not (three
-    equally frequent ones have a diversity of two thirds), but make most outputs near-duplicates.
-    Coverage is no criterion: it is as low where translations are diverse but not yet of the domain.
-
-    Args:
-        scores: From `evaluate_translations`.
-    """
-    few_modes = scores["near_duplicates"] > MAX_NEAR_DUPLICATES
-    return few_modes or scores["diversity"] < MIN_DIVERSITY
 
 
 def evaluate_against_ground_truth(

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from hf_gen.data.batches import ONE_SET
+from hf_gen.evaluation.collapse import collapse_along_training
 from hf_gen.hub.card_tables import (
     AUTOENCODER_KEYS,
     TRANSLATION_KEYS,
@@ -112,6 +113,7 @@ def run_card(run: RunFolder, repo_id: str | None = None, component: str | None =
         duration=in_words(run.seconds()),
         command=without_folders(run.record().command),
         figures={path.stem: f"figures/{path.name}" for path in run.figures.glob("*.png")},
+        collapse=collapse_along_training(run.metrics(), _domains(values)),
     )
 
 

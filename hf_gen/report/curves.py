@@ -71,13 +71,13 @@ def learning_curves(runs: Sequence[EvaluatedRun], panels: Panels) -> Figure:
 
 
 def series(
-    metrics: Sequence[Mapping[str, float]], split: str, *keys: str
+    metrics: Sequence[Mapping[str, float]], split: str, *keys: str, x: str = "epoch"
 ) -> tuple[list[float], list[float]]:
     """The epochs at which all of some metrics were logged, and the means of their values."""
     names = [f"{split}/{key}" for key in keys]
     lines = [line for line in metrics if all(name in line for name in names)]
     values = [sum(line[name] for name in names) / len(names) for line in lines]
-    return [line["epoch"] for line in lines], values
+    return [line[x] for line in lines], values
 
 
 def limit(axes: Axes, values: list[float], is_linear: bool = False) -> bool:

@@ -122,8 +122,8 @@ def _translations(runs: Runs, draw: Draw) -> list[str]:
     shows = "Curves of the losses by epoch, a colour for each run"
     parts.append(draw("translation-curves", shows, learning_curves, runs, TRANSLATION_LOSSES))
     shows = (
-        "Curves of diversity, coverage, kernel distance and near-duplicates by epoch, with a cross "
-        "where mode collapse was detected"
+        "Curves of diversity, coverage, kernel distance and near-duplicates by epoch of the "
+        "smaller domain, with a cross where mode collapse was detected"
     )
     return [*parts, draw("collapse", shows, mode_collapse, runs)]
 

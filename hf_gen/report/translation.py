@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from hf_gen.errors import UserError
-from hf_gen.evaluation.translation import MAX_NEAR_DUPLICATES, MIN_DIVERSITY
+from hf_gen.evaluation.collapse import EPOCH, MAX_NEAR_DUPLICATES, MIN_DIVERSITY
 from hf_gen.images import to_tensor
 from hf_gen.metrics import DIRECTIONS, MEASURED_IN, Direction
 from hf_gen.report.curves import TRANSLATION_LOSSES, learning_curves, limit, series
@@ -99,7 +99,7 @@ def mode_collapse(runs: Sequence[EvaluatedRun]) -> Figure:
                 axes.axhline(_LIMITS[score], linestyle=":", linewidth=1.4, color=_ALARM)
                 values.append(_LIMITS[score])
             axes.set_title(label, fontsize=8.5)
-            axes.set_xlabel("epoch" if number == len(_TIMELINE) - 1 else "")
+            axes.set_xlabel("epoch of the smaller domain" if number == len(_TIMELINE) - 1 else "")
             if number == 0:
                 way = " to ".join(runs[0].domain_names(direction))
                 axes.text(0, 1.24, way, transform=axes.transAxes, fontweight="bold")
@@ -116,7 +116,7 @@ def _timeline(
     axes: Axes, run: EvaluatedRun, direction: Direction, score: str, style: dict[str, Any]
 ) -> list[float]:
     """Draws one score of one run, with a cross where mode collapse is detected."""
-    epochs, values = series(run.metrics, "validation", f"{direction}/{score}")
+    epochs, values = series(run.metrics, "validation", f"{direction}/{score}", x=EPOCH)
     axes.plot(epochs, values, linewidth=1.5, **style)
     _, collapsed = series(run.metrics, "validation", f"{direction}/mode_collapse")
     points = [point for point in zip(epochs, values, collapsed, strict=False) if point[2]]

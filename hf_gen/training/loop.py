@@ -116,9 +116,9 @@ def train(
                 if metrics:
                     accelerator.log(metrics, step=done)
                     if accelerator.is_main_process:
-                        epoch = done * loader.total / loader.images_per_epoch
+                        head = {"step": done, **loader.epochs(done)}
                         rate = next(iter(rates.values()))
-                        run.log({"step": done, "epoch": epoch, "learning_rate": rate} | metrics)
+                        run.log(head | {"learning_rate": rate} | metrics)
                 if saves:
                     state.save(run.checkpoint(done), done, window)
                     if accelerator.is_main_process:

@@ -122,6 +122,14 @@ FIELDS = (
         steps=2,
         agree=0.05,
     ),
+    Field(
+        "cyclegan, 64x64, 16 unpaired images and 16 pairs a step, uncompiled",
+        {"the recipe": f"{_GAN}:recommended now", "0.1.0, 16 a step": f"{_GAN}:recommended 0.1.0"},
+        ("the recipe",),
+        ("0.1.0, 16 a step",),
+        steps=2,
+        agree=math.inf,  # of other losses
+    ),
     _scaled("conv-vae, 32x32, 128 images a step", "conv-vae on", 40),
     _scaled("conv-vae, 32x32, 128 images a step, uncompiled", "conv-vae off", 40),
     _scaled("CycleGAN, 64x64, 32 channels, 16 pairs a step, uncompiled", "cyclegan off", 2),

@@ -1,7 +1,8 @@
 """The report's CycleGAN at 64x64: our step against one by the book.
 
 By the book each loss has its own forward passes, in networks of PyTorch's layers alone, and images
-have their channels first. Without image pools, so that both compute the same.
+have their channels first. Without image pools, so that both compute the same. Beside them, the
+recommended recipe and the one that was recommended in 0.1.0.
 """
 
 from dataclasses import replace
@@ -11,10 +12,10 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
-from hf_gen.config import CycleGANRecipe, Data, Optimisation
+from hf_gen.config import CycleGANRecipe, Data, Optimisation, ResnetCycleGANConfig
 from hf_gen.data.batches import Batch
 from hf_gen.data.sources import load_domain
-from hf_gen.recipes import CYCLEGAN_LAMBDA10
+from hf_gen.recipes import CYCLEGAN_LAMBDA10, RECIPES
 from hf_gen.tasks.cyclegan import CycleGANTask
 from hf_gen.training.memory import keep_freed_memory
 from hf_gen.training.state import TrainState
@@ -61,6 +62,46 @@ def ours(steps: int, precision: str = "no", torch_compile: str = "on") -> None:
         if step == COMPARED:
             gate.tell(losses=losses)
         gate.step()
+
+
+def recommended(steps: int, version: str) -> None:
+    """The step of `cyclegan`: as it is, half of it pairs, or as it was in version 0.1.0."""
+    keep_freed_memory()
+    torch.manual_seed(0)
+    task = CycleGANTask(_of_version(version), torch.device("cpu"))
+    as_the_loop_does(task.networks.values(), "off")
+    task.averaged = ()
+    trained = TrainState.prepare(task, Accelerator())
+    unpaired = batch_at(0)
+    batch = replace(unpaired, pairs=batch_at(1)) if version == "now" else unpaired
+    gate = Gate(BATCH * (2 if batch.pairs else 1), steps)
+    losses = [named["objective"].item() for _, named in task.losses(trained.nets, batch)]
+    gate.tell(losses=losses)
+    while True:
+        for turn, named in task.losses(trained.nets, batch):
+            trained.accelerator.backward(named["objective"])
+            trained.step(turn, 0.0)
+        gate.step()
+
+
+def _of_version(version: str) -> CycleGANRecipe:
+    now = RECIPES["cyclegan"][1]
+    assert isinstance(now, CycleGANRecipe)
+    if version == "now":
+        return now
+    model = CYCLEGAN_LAMBDA10.model
+    assert isinstance(model, ResnetCycleGANConfig)
+    return replace(
+        recipe(),
+        model=replace(
+            model,
+            upsample="resize",
+            spectral_norm=True,
+            discriminator_normalization="none",
+            discriminator_residual_blocks=0,
+        ),
+        objective=replace(CYCLEGAN_LAMBDA10.objective, augment=("color", "translation", "cutout")),
+    )
 
 
 def train_gated(gate: Gate, batch: int, precision: str, torch_compile: str) -> None:

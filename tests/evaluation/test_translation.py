@@ -11,6 +11,7 @@ from torch.nn.functional import avg_pool2d
 
 from hf_gen.data.pixels import Pixels
 from hf_gen.errors import UserError
+from hf_gen.evaluation.collapse import mode_collapse_detected
 from hf_gen.evaluation.factors import factor_scores, factor_values, train_factor_predictor
 from hf_gen.evaluation.samples import SetStatistics, reference
 from hf_gen.evaluation.translation import (
@@ -18,7 +19,6 @@ from hf_gen.evaluation.translation import (
     TranslationEvaluator,
     evaluate_against_ground_truth,
     evaluate_translations,
-    mode_collapse_detected,
 )
 from hf_gen.faces import TEST_START, face_at
 from hf_gen.features import feature_extractor

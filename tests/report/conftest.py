@@ -97,7 +97,8 @@ def translation_run() -> Callable[..., EvaluatedRun]:
                 "validation/a_to_b/mode_collapse": alarm,
                 "validation/b_to_a/mode_collapse": 0.0,
             }
-            metrics.append(line | {"step": place + 1, "epoch": (place + 1) / 2})
+            epochs = {"epoch": (place + 1) / 4, "epoch_of_smaller_domain": (place + 1) / 2}
+            metrics.append(line | {"step": place + 1} | epochs)
         test = (_noise(images, seed=1), _noise(images, seed=2))
         results = {"a_to_b/kernel_distance": 1.25, "b_to_a/kernel_distance": 2.5}
         return EvaluatedRun(name, CYCLEGAN_LAMBDA10, metrics, results, pipeline, test)

@@ -41,6 +41,8 @@ def test_a_run_is_shipped_in_half_precision_and_listed(
     identity = {"recipe": "conv-vae", "processes": 1, **recipe_as_json(RECIPES["conv-vae"][1])}
     run.start(identity, f"train conv-vae --output-dir {run.path}", "1 x cpu", {})
     run.log({"step": 7, "epoch": 0.5, "train/kl": 1.0})
+    translated = {"epoch_of_smaller_domain": 2.0, "validation/a_to_b/mode_collapse": 1.0}
+    run.log({"step": 7, "epoch": 0.5, "validation/kl": 1.0} | translated)
     run.add_seconds(90)
     network = ConvVAE(16, filters=(4, 4), latent_channels=3)
     VAEPipeline(network, resolution=16).save_pretrained(run.pipeline)
@@ -62,6 +64,7 @@ def test_a_run_is_shipped_in_half_precision_and_listed(
         "commit": "abc",
         "data": "synthetic faces",
         "files": None,
+        "evaluations": [{"step": 7, **translated}],
     }
     assert listed["conv-vae"]["files"] == hashes(weights / "conv-vae")
     assert not list(weights.rglob("*.py"))
