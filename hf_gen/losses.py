@@ -70,13 +70,15 @@ def kl_to_standard_normal(mean: Tensor, logvar: Tensor) -> Tensor:
     return 0.5 * (mean.square() + logvar.exp() - 1 - logvar).sum(dim=(1, 2, 3))
 
 
-def generator_loss(logits: Tensor, kind: AdversarialLoss) -> Tensor:
+def generator_loss(logits: Tensor, kind: AdversarialLoss, real: Tensor | None = None) -> Tensor:
     """The adversarial loss of a generator.
 
     Args:
         logits: The discriminator's, of translated images, any shape; higher is more real.
-        kind: "least_squares" (Mao et al., 2017, as CycleGAN), "hinge" (Lim and Ye, 2017) or
-            "non_saturating" (Goodfellow et al., 2014).
+        kind: "least_squares" (Mao et al., 2017, as CycleGAN), "hinge" (Lim and Ye, 2017),
+            "non_saturating" (Goodfellow et al., 2014) or "relativistic" (Jolicoeur-Martineau, 2019;
+            the pairs of Huang et al., 2024).
+        real: Those of as many real images, which "relativistic" compares with.
 
     Returns:
         The mean over all logits, a scalar.
@@ -88,12 +90,16 @@ def generator_loss(logits: Tensor, kind: AdversarialLoss) -> Tensor:
             return -logits.mean()
         case "non_saturating":
             return functional.softplus(-logits).mean()
+        case "relativistic":
+            assert real is not None
+            return functional.softplus(real - logits).mean()
 
 
 def discriminator_loss(real: Tensor, fake: Tensor, kind: AdversarialLoss) -> Tensor:
     """The loss of a discriminator: half of that on real and half of that on translated images.
 
-    The half is CycleGAN's (Zhu et al., 2017, section 4); it slows the discriminator down.
+    The half is CycleGAN's (Zhu et al., 2017, section 4); it slows the discriminator down. The
+    relativistic loss has one term for both.
 
     Args:
         real: Logits of real images.
@@ -110,3 +116,25 @@ def discriminator_loss(real: Tensor, fake: Tensor, kind: AdversarialLoss) -> Ten
             return 0.5 * (functional.relu(1 - real).mean() + functional.relu(1 + fake).mean())
         case "non_saturating":
             return 0.5 * (functional.softplus(-real).mean() + functional.softplus(fake).mean())
+        case "relativistic":
+            return functional.softplus(fake - real).mean()
+
+
+def squared_gradient(logits: Tensor, moved: Tensor, distance: float) -> Tensor:
+    """Squared norm of a discriminator's gradient with respect to images, by finite differences.
+
+    Its expectation over the noise is the penalty R1 or R2, without a second backward pass.
+
+    Args:
+        logits: Of the images.
+        moved: Of the same images with standard normal noise times `distance` added.
+        distance: Small beside the range of the images, 2.
+
+    Returns:
+        The mean over all logits, a scalar.
+
+    Source: Mescheder, Geiger and Nowozin, Which Training Methods for GANs do actually Converge?,
+        2018, for R1 and R2; Huang, Gokaslan, Kuleshov and Tompkin, The GAN is dead; long live the
+        GAN!, 2024, for both of them with the relativistic loss.
+    """
+    return ((moved - logits) / distance).square().mean()

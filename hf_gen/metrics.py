@@ -66,6 +66,7 @@ _PLAIN = {
     "ssim": Metric("SSIM", "1 at most", "higher"),
     "mae": Metric("mean absolute error", _L1, "lower"),
     "perceptual": Metric(f"perceptual distance ({MEASURED_IN})", _DISTANCE, "lower"),
+    "grid": Metric("grid of 4 pixels", "1 for real images", "lower"),
     "negative_elbo": Metric("negative ELBO", _NATS, "lower"),
     "reconstruction": Metric("reconstruction term", _NATS, "lower"),
     "kl": Metric("KL term", _NATS),

@@ -1,5 +1,7 @@
 """The terms of the objectives against torch's own densities and divergences."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -11,6 +13,7 @@ from hf_gen.losses import (
     generator_loss,
     kl_to_standard_normal,
     reconstruction_nll,
+    squared_gradient,
 )
 
 SHAPE = (4, 3, 5, 6)
@@ -78,6 +81,22 @@ def test_hinge_is_the_margin_by_hand() -> None:
     assert generator_loss(fake, "hinge").item() == 0.5  # the mean of 3, 1, 0, -2
     # (3 + 1 + 0 + 0) / 4 on the real ones, (0 + 0 + 1 + 3) / 4 on the others
     assert discriminator_loss(real, fake, "hinge").item() == 1.0
+
+
+def test_relativistic_compares_each_translation_with_a_real_image() -> None:
+    real, fake = noise((5, 1), 14), noise((5, 1), 15)
+    by_hand = [math.log(1 + math.exp(r - f)) for r, f in zip(real, fake, strict=True)]
+    expected = torch.tensor(sum(by_hand) / 5, dtype=torch.float64)
+    torch.testing.assert_close(generator_loss(fake, "relativistic", real), expected)
+    torch.testing.assert_close(discriminator_loss(fake, real, "relativistic"), expected)
+
+
+def test_the_squared_gradient_is_that_of_autograd_on_average() -> None:
+    weights, points = noise((6,), 16), noise((20_000, 6), 17)
+    moved = points + 0.05 * noise(points.shape, 18)
+    logits, of_moved = ((some @ weights).sin() for some in (points, moved))
+    exact = ((points @ weights).cos().square() * weights.square().sum()).mean()
+    assert squared_gradient(logits, of_moved, 0.05).item() == pytest.approx(exact.item(), rel=0.05)
 
 
 @pytest.mark.parametrize("game", GAMES)

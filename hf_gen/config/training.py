@@ -7,7 +7,7 @@ from typing import Literal
 from hf_gen.config.ranges import Count, CountOrZero, Decay, NotNegative, Positive, check_ranges
 
 Likelihood = Literal["bernoulli", "gaussian", "laplace"]
-AdversarialLoss = Literal["least_squares", "hinge", "non_saturating"]
+AdversarialLoss = Literal["least_squares", "hinge", "non_saturating", "relativistic"]
 Augmentation = Literal["color", "translation", "cutout"]
 
 
@@ -39,7 +39,7 @@ class AdversarialTerm:
     adversarial_warmup: CountOrZero = 200
     """Steps of the discriminator alone, before the autoencoder gets the adversarial loss."""
     adversarial: AdversarialLoss = "hinge"
-    """Adversarial loss: least squares, hinge, or non-saturating."""
+    """Adversarial loss: least squares, hinge, non-saturating, or its relativistic form."""
     discriminator_channels: Count = 32
     """Channels of the discriminator's first layer."""
     discriminator_layers: Count = 3
@@ -56,7 +56,9 @@ class AdversarialObjective:
     """The objectives of the generators and the discriminators."""
 
     adversarial: AdversarialLoss = "least_squares"
-    """Adversarial loss: least squares (as in the paper), hinge, or non-saturating."""
+    """Adversarial loss: least squares (as in the paper), hinge, non-saturating, or relativistic."""
+    gradient_penalty: NotNegative = 0.0
+    """Weight of R1 and R2, the discriminators' squared gradients at images and translations."""
     cycle_weight: NotNegative = 10.0
     """Lambda, the weight of the cycle-consistency L1."""
     identity_weight: NotNegative = 0.0

@@ -16,7 +16,7 @@ _TRANSLATION_METRICS = (
 _SECOND = "_lite1"
 AUTOENCODER_KEYS = (
     *("negative_elbo", "reconstruction", "kl", "importance_weighted_nll", "psnr", "ssim"),
-    *("perceptual", "active_units"),
+    *("perceptual", "grid", "active_units"),
     *(
         f"{images}/{name}{network}"
         for images in ("reconstructions", "samples")

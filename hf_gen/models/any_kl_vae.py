@@ -10,35 +10,21 @@ of latents, (batch, latent_channels, 1, 1).
 
 import math
 import numbers
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from diffusers.configuration_utils import register_to_config
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from diffusers.models.modeling_outputs import AutoencoderKLOutput
-from diffusers.utils.outputs import BaseOutput
 from torch import Tensor, nn
 
-from hf_gen.models.pretrained import StrictModel, check_divides
+from hf_gen.models.pretrained import check_divides
+from hf_gen.models.vector_vae import Map, VAEDecoderOutput, VectorVAE
 
 _LOWEST_SQUARE = 1e-4  # where a gate of the decoder is closed: at 0 a root has an infinite slope
 
 
-@dataclass
-class AnyKLDecoderOutput(BaseOutput):
-    """What `decode` returns.
-
-    Attributes:
-        sample: The mean image, in [-1, 1], (batch, 3, height, width).
-        logits: `sample = 2 sigmoid(logits) - 1`: what a Bernoulli likelihood is computed from.
-    """
-
-    sample: Tensor
-    logits: Tensor
-
-
-class AnyKLVAE(StrictModel):
+class AnyKLVAE(VectorVAE):
     """The layers of `ConvVAE`, whose channels are scaled by gates that depend on the KL weight.
 
     A gate has two numbers for each channel, a slope and an offset. With x = slope log(kl_weight) +
@@ -120,7 +106,7 @@ class AnyKLVAE(StrictModel):
             Gate(latent_channels, offset=-2.0, in_decoder=True),
             nn.Flatten(),
             nn.Linear(latent_channels, math.prod(narrowest)),
-            _Map(1, narrowest),
+            Map(1, narrowest),
             *reversed(up),
         )
 
@@ -137,7 +123,7 @@ class AnyKLVAE(StrictModel):
         Raises:
             ValueError: If the images are of another shape, or the weight is out of its range.
         """
-        posterior = self._posterior(x, kl_weight)
+        posterior = self._posterior(x, self.log_weight(kl_weight, x))
         return AutoencoderKLOutput(latent_dist=posterior) if return_dict else (posterior,)
 
     def decode(
@@ -146,7 +132,7 @@ class AnyKLVAE(StrictModel):
         return_dict: bool = True,
         generator: torch.Generator | None = None,
         kl_weight: float | Tensor = 1.0,
-    ) -> AnyKLDecoderOutput | tuple[Tensor]:
+    ) -> VAEDecoderOutput | tuple[Tensor]:
         """Codes, (batch, latent_channels, 1, 1), to images in [-1, 1]; `generator` is not used.
 
         Args:
@@ -158,13 +144,7 @@ class AnyKLVAE(StrictModel):
         Raises:
             ValueError: If the codes are of another shape, or the weight is out of its range.
         """
-        if z.shape[1:] != (self.config.latent_channels, 1, 1):
-            raise ValueError(
-                f"codes must be (batch, {self.config.latent_channels}, 1, 1), got {tuple(z.shape)}"
-            )
-        logits = self.decoder(z, self.log_weight(kl_weight, z))
-        sample = (logits / 2).tanh_()
-        return AnyKLDecoderOutput(sample=sample, logits=logits) if return_dict else (sample,)
+        return self._images(z, return_dict, self.log_weight(kl_weight, z))
 
     def forward(
         self,
@@ -173,21 +153,11 @@ class AnyKLVAE(StrictModel):
         return_dict: bool = True,
         generator: torch.Generator | None = None,
         kl_weight: float | Tensor = 1.0,
-    ) -> AnyKLDecoderOutput | tuple[Tensor]:
+    ) -> VAEDecoderOutput | tuple[Tensor]:
         """Images to their reconstructions, from the mean code or from a sampled one."""
-        posterior = self._posterior(sample, kl_weight)
+        posterior = self._posterior(sample, self.log_weight(kl_weight, sample))
         code = posterior.sample(generator) if sample_posterior else posterior.mode()
         return self.decode(code, return_dict=return_dict, kl_weight=kl_weight)
-
-    def _posterior(self, images: Tensor, kl_weight: float | Tensor) -> DiagonalGaussianDistribution:
-        size = self.config.sample_size
-        if images.shape[1:] != (3, size, size):
-            raise ValueError(
-                f"images must be (batch, 3, {size}, {size}), got {tuple(images.shape)}: resize them"
-            )
-        return DiagonalGaussianDistribution(
-            self.encoder(images, self.log_weight(kl_weight, images))
-        )
 
     def log_weight(self, kl_weight: float | Tensor, batch: Tensor) -> Tensor:
         """Its logarithm, (batch, 1, 1, 1), or (1, 1, 1, 1) for one number, as `Gate` takes it."""
@@ -248,11 +218,3 @@ class Gate(nn.Module):
     def forward(self, features: Tensor, log_weight: Tensor) -> Tensor:
         """Maps, (batch, channels, height, width), times their scales."""
         return features * self.scale(log_weight).to(features.dtype)
-
-
-class _Map(nn.Unflatten):
-    """To a map with its channels last: convolutions are faster with those, and keep them so."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        # `contiguous(memory_format=...)` is unknown to `torch.func.vmap`.
-        return super().forward(input).permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)

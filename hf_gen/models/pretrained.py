@@ -160,15 +160,24 @@ class StrictModel(ModelMixin, ConfigMixin):
         """Writes the config, and one file with the source of this network."""
         own = next(parent for parent in type(self).__mro__ if "source_name" in vars(parent))
         source = Path(str(sys.modules[own.__module__].__file__)).read_text("utf-8")
-
-        def text(imported: re.Match[str]) -> str:
-            return Path(__file__).with_name(f"{imported[1]}.py").read_text("utf-8")
-
-        imported = re.compile(r"^from hf_gen\.models\.(\w+) import (?:\([^)]*\)|.*)\n", re.M)
         copy = Path(save_directory, f"{self.source_name}.py")
         copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_text(imported.sub(text, source), encoding="utf-8")
+        copy.write_text(_self_contained(source, set()), encoding="utf-8")
         super().save_config(save_directory, push_to_hub, **kwargs)
+
+
+def _self_contained(source: str, seen: set[str]) -> str:
+    """Source text with that of the modules it imports from this folder in place, each once."""
+
+    def text(imported: re.Match[str]) -> str:
+        if imported[1] in seen:
+            return ""
+        seen.add(imported[1])
+        module = Path(__file__).with_name(f"{imported[1]}.py")
+        return _self_contained(module.read_text("utf-8"), seen)
+
+    imports = re.compile(r"^from hf_gen\.models\.(\w+) import (?:\([^)]*\)|.*)\n", re.M)
+    return imports.sub(text, source)
 
 
 def _names_modules(record: logging.LogRecord) -> bool:

@@ -9,101 +9,13 @@ of latents, (batch, latent_channels, 1, 1), so that what takes an `AutoencoderKL
 
 import itertools
 import math
-from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from diffusers.configuration_utils import register_to_config
-from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
-from diffusers.models.modeling_outputs import AutoencoderKLOutput
-from diffusers.utils.outputs import BaseOutput
 from torch import Tensor, nn
 
-from hf_gen.models.pretrained import StrictModel, check_divides
-
-
-@dataclass
-class VAEDecoderOutput(BaseOutput):
-    """What `decode` returns.
-
-    Attributes:
-        sample: The mean image, in [-1, 1], (batch, 3, height, width).
-        logits: `sample = 2 sigmoid(logits) - 1`: what a Bernoulli likelihood is computed from.
-    """
-
-    sample: Tensor
-    logits: Tensor
-
-
-class VectorVAE(StrictModel):
-    """A variational autoencoder whose code is one vector: diffusers' autoencoder protocol.
-
-    A subclass builds `encoder`, images to (batch, 2 latent_channels, 1, 1) with the means first and
-    the log variances after, and `decoder`, codes to logits of images.
-
-    Args:
-        sample_size: Height and width of an image.
-        latent_channels: Number of latents.
-        likelihood: How images are scored given `decode`'s output: "bernoulli" on the logits,
-            "gaussian" or "laplace" around the sample.
-        likelihood_scale: Standard deviation or scale of a pixel, in units of [-1, 1].
-        scaling_factor: What code written for `AutoencoderKL` multiplies the codes by before it
-            trains a diffusion model on them. Not used here.
-
-    Raises:
-        ValueError: If the arguments do not make a network.
-    """
-
-    source_name = "modeling_hf_gen_vae"
-    encoder: nn.Module
-    decoder: nn.Module
-
-    def encode(
-        self, x: Tensor, return_dict: bool = True
-    ) -> AutoencoderKLOutput | tuple[DiagonalGaussianDistribution]:
-        """Images in [-1, 1], (batch, 3, sample_size, sample_size), to the posterior of their codes.
-
-        Raises:
-            ValueError: If the images are of another shape, here and in `forward`.
-        """
-        posterior = self._posterior(x)
-        return AutoencoderKLOutput(latent_dist=posterior) if return_dict else (posterior,)
-
-    def decode(
-        self, z: Tensor, return_dict: bool = True, generator: torch.Generator | None = None
-    ) -> VAEDecoderOutput | tuple[Tensor]:
-        """Codes, (batch, latent_channels, 1, 1), to images in [-1, 1]; `generator` is not used.
-
-        Raises:
-            ValueError: If the codes are of another shape.
-        """
-        if z.shape[1:] != (self.config.latent_channels, 1, 1):
-            raise ValueError(
-                f"codes must be (batch, {self.config.latent_channels}, 1, 1), got {tuple(z.shape)}"
-            )
-        logits = self.decoder(z)
-        sample = (logits / 2).tanh_()
-        return VAEDecoderOutput(sample=sample, logits=logits) if return_dict else (sample,)
-
-    def forward(
-        self,
-        sample: Tensor,
-        sample_posterior: bool = False,
-        return_dict: bool = True,
-        generator: torch.Generator | None = None,
-    ) -> VAEDecoderOutput | tuple[Tensor]:
-        """Images to their reconstructions, from the mean code or from a sampled one."""
-        posterior = self._posterior(sample)
-        code = posterior.sample(generator) if sample_posterior else posterior.mode()
-        return self.decode(code, return_dict=return_dict)
-
-    def _posterior(self, images: Tensor) -> DiagonalGaussianDistribution:
-        size = self.config.sample_size
-        if images.shape[1:] != (3, size, size):
-            raise ValueError(
-                f"images must be (batch, 3, {size}, {size}), got {tuple(images.shape)}: resize them"
-            )
-        return DiagonalGaussianDistribution(self.encoder(images))
+from hf_gen.models.pretrained import check_divides
+from hf_gen.models.vector_vae import Map, VectorVAE
 
 
 class ConvVAE(VectorVAE):
@@ -119,6 +31,8 @@ class ConvVAE(VectorVAE):
         downsample: "stride" shrinks in the convolution, "max_pool" after it; the decoder is the
             same for both.
     """
+
+    source_name = "modeling_hf_gen_vae"
 
     @register_to_config
     def __init__(
@@ -160,6 +74,8 @@ class DenseVAE(VectorVAE):
     Args:
         hidden: Widths of the encoder's hidden layers; the decoder has them in reverse.
     """
+
+    source_name = "modeling_hf_gen_vae"
 
     @register_to_config
     def __init__(
@@ -207,6 +123,8 @@ class PatchVAE(VectorVAE):
         num_head_channels: Channels, at half of the size, of last layers that overlap: patches then
             join without a seam. 0 gives each patch its pixels by itself.
     """
+
+    source_name = "modeling_hf_gen_vae"
 
     @register_to_config
     def __init__(
@@ -287,14 +205,6 @@ class _Shuffle(nn.PixelShuffle):
         return super().forward(input).permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
 
 
-class _Map(nn.Unflatten):
-    """To a map with its channels last: convolutions are faster with those, and keep them so."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        # `contiguous(memory_format=...)` is unknown to `torch.func.vmap`.
-        return super().forward(input).permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
-
-
 class _Residual(nn.Sequential):
     """Layers whose result is added to what they were given."""
 
@@ -311,7 +221,7 @@ def _to_code(shape: tuple[int, int, int], latents: int) -> list[nn.Module]:
 
 def _from_code(latents: int, shape: tuple[int, int, int]) -> list[nn.Module]:
     """(batch, latents, 1, 1) -> (batch, *shape)."""
-    return [nn.Flatten(), nn.Linear(latents, math.prod(shape)), _Map(1, shape)]
+    return [nn.Flatten(), nn.Linear(latents, math.prod(shape)), Map(1, shape)]
 
 
 def _shrink(outer: int, inner: int, kernel_size: int, stride: int, downsample: str) -> nn.Module:

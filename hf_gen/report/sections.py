@@ -19,7 +19,7 @@ from hf_gen.report.vae import frozen_interpolations, interpolations, samples, tr
 
 # No table has more columns than fit a page.
 _RECONSTRUCTION = (
-    *("psnr", "ssim", "mae", "perceptual"),
+    *("psnr", "ssim", "mae", "perceptual", "grid"),
     *("reconstructions/frechet_distance", "reconstructions/kernel_distance"),
 )
 _LIKELIHOOD = (

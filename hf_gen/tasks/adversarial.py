@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from hf_gen.config import AdversarialTerm
+from hf_gen.config import AdversarialLoss, AdversarialTerm
 from hf_gen.data.batches import Batch
 from hf_gen.errors import UserError
 from hf_gen.losses import discriminator_loss, generator_loss
@@ -53,9 +53,21 @@ def adversarial_loss(
     term: AdversarialTerm, discriminator: nn.Module, made: Tensor, batch: Batch
 ) -> Tensor:
     """The autoencoder's loss: how real the discriminator finds its reconstructions, a scalar."""
+    (images,) = batch.images
     with frozen(discriminator) as (network,):
-        logits = network(_augment(term, made, batch, "shown"))
-    return generator_loss(logits, term.adversarial)
+        shown, real = (
+            _augment(term, some, batch, stream)
+            for some, stream in ((made, "shown"), (images, "real"))
+        )
+        return judged(network, term.adversarial, shown, real)
+
+
+def judged(network: nn.Module, kind: AdversarialLoss, shown: Tensor, real: Tensor) -> Tensor:
+    """The loss of what a discriminator is shown; `real` is for the relativistic one alone."""
+    if kind != "relativistic":
+        return generator_loss(network(shown), kind)
+    of_shown, of_real = network(torch.cat((shown, real))).split(len(shown))
+    return generator_loss(of_shown, kind, of_real)
 
 
 def discrimination_loss(

@@ -15,15 +15,16 @@ from hf_gen.config import CycleGANRecipe, PatchCycleGANConfig
 from hf_gen.data.batches import Batch
 from hf_gen.errors import UserError
 from hf_gen.features import perceptual_loss
-from hf_gen.losses import discriminator_loss, generator_loss
+from hf_gen.losses import discriminator_loss, squared_gradient
 from hf_gen.models.cyclegan import PatchDiscriminator, ResnetGenerator
 from hf_gen.models.patch_generator import PatchGenerator
 from hf_gen.pipelines import TranslationPipeline
-from hf_gen.tasks.adversarial import frozen
+from hf_gen.tasks.adversarial import frozen, judged
 from hf_gen.tasks.augment import RANDOM_NUMBERS, differentiable_augment
 from hf_gen.tasks.pool import ImagePool
 
 SHOWN = 8
+_MOVED = 0.05  # how far images are moved for R1 and R2, in units of [-1, 1]
 
 
 class CycleGANTask:
@@ -84,12 +85,16 @@ class CycleGANTask:
         )
         (cycle_b,) = _translate(nets["a_to_b"], fake_a)
         with frozen(nets["disc_a"], nets["disc_b"]) as (disc_a, disc_b):
-            judged_b = disc_b(self._augment(fake_b, paired_b, batch, "shown b"))
-            judged_a = disc_a(self._augment(fake_a, paired_a, batch, "shown a"))
-        kind = self.objective.adversarial
-        losses = {
-            "adversarial_a_to_b": generator_loss(judged_b, kind),
-            "adversarial_b_to_a": generator_loss(judged_a, kind),
+            shown_b = self._augment(fake_b, paired_b, batch, "shown b")
+            shown_a = self._augment(fake_a, paired_a, batch, "shown a")
+            seen_a = self._augment(real_a, pair_a, batch, "real a")
+            seen_b = self._augment(real_b, pair_b, batch, "real b")
+            kind = self.objective.adversarial
+            losses = {
+                "adversarial_a_to_b": judged(disc_b, kind, shown_b, seen_b),
+                "adversarial_b_to_a": judged(disc_a, kind, shown_a, seen_a),
+            }
+        losses |= {
             "cycle_a": self._cycle_loss(cycle_a, real_a),
             "cycle_b": self._cycle_loss(cycle_b, real_b),
         }
@@ -101,17 +106,26 @@ class CycleGANTask:
         yield "generators", {"objective": self._objective(losses)} | losses
 
         losses = {}
-        for side, real, pair, fake, paired in (
-            ("a", real_a, pair_a, fake_a, paired_a),
-            ("b", real_b, pair_b, fake_b, paired_b),
+        for side, real, fake, paired in (
+            ("a", seen_a, fake_a, paired_a),
+            ("b", seen_b, fake_b, paired_b),
         ):
             fake = self._query_pool(fake.detach(), batch, side)
-            real = self._augment(real, pair, batch, f"real {side}")
             fake = self._augment(fake, paired.detach(), batch, f"fake {side}")
-            logits = nets[f"disc_{side}"](torch.cat((real, fake)))
-            of_real, of_fake = logits.split(len(real))
+            images = torch.cat((real, fake))
+            moved = self._moved(images, batch)
+            logits = nets[f"disc_{side}"](_joined((images, moved)))
+            of_real, of_fake, of_moved = logits.split([len(real), len(fake), len(moved)])
             losses[f"disc_{side}"] = discriminator_loss(of_real, of_fake, kind)
-        yield "discriminators", {"objective": losses["disc_a"] + losses["disc_b"]} | losses
+            if len(moved):
+                unmoved = logits[: len(images)]
+                losses[f"gradient_{side}"] = squared_gradient(unmoved, of_moved, _MOVED)
+        objective = losses["disc_a"] + losses["disc_b"]
+        if "gradient_a" in losses:
+            # R1 and R2 have half of the weight each, and half of the images.
+            steepness = losses["gradient_a"] + losses["gradient_b"]
+            objective = objective + self.objective.gradient_penalty * steepness
+        yield "discriminators", {"objective": objective} | losses
 
     def preview(self, nets: Mapping[str, nn.Module], batch: Batch) -> Tensor:
         """Domain a and its translations, then domain b and its translations, `SHOWN` of each."""
@@ -142,6 +156,14 @@ class CycleGANTask:
                 numbers = batch.pairs.uniform(stream, (RANDOM_NUMBERS,))
                 pairs = differentiable_augment(pairs, numbers, kinds)
         return _joined((images, pairs))
+
+    def _moved(self, images: Tensor, batch: Batch) -> Tensor:
+        """Real images and translations of a batch with noise added; none without a penalty."""
+        if not self.objective.gradient_penalty:
+            return images[:0]
+        groups = [batch, batch.pairs] if batch.pairs else [batch]
+        noise = torch.cat([group.normal("moved", tuple(images.shape[1:])) for group in groups])
+        return images + _MOVED * torch.cat((noise, noise))
 
     def _cycle_loss(self, cycled: Tensor, real: Tensor) -> Tensor:
         if (factor := self.objective.cycle_downsample) > 1:

@@ -7,12 +7,8 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from hf_gen.models.vae import (
-    ConvVAE,
-    DenseVAE,
-    PatchVAE,
-    VectorVAE,
-)
+from hf_gen.models.vae import ConvVAE, DenseVAE, PatchVAE
+from hf_gen.models.vector_vae import VectorVAE
 
 SMALL: dict[str, Callable[[], VectorVAE]] = {
     "stride": lambda: ConvVAE(16, filters=(6, 4), latent_channels=5),

@@ -61,13 +61,13 @@ def test_the_discriminator_begins_first_and_its_loss_is_added_after_the_warm_up(
     assert turns(task, batch(0, "validation")).keys() == {"vae", "discriminator"}
 
 
-@pytest.mark.parametrize("kind", ["hinge", "least_squares", "non_saturating"])
+@pytest.mark.parametrize("kind", ["hinge", "least_squares", "non_saturating", "relativistic"])
 def test_both_turns_are_those_by_hand(kind: Any) -> None:
     task, one = make(adversarial=kind), batch()
     (images,), disc = one.images, task.networks["disc"].eval()  # no power iterations
     _, made = task.networks["vae"](images, one.normal("posterior", task.latent_shape))
     found = turns(task, one)
-    adversarial = generator_loss(disc(made), kind)
+    adversarial = generator_loss(disc(made), kind, disc(images))
     torch.testing.assert_close(found["vae"]["adversarial"], adversarial)
     objective = found["vae"]["negative_elbo"] + 3 * adversarial
     torch.testing.assert_close(found["vae"]["objective"], objective)

@@ -55,7 +55,7 @@ TINY_PATCHES = PatchCycleGANConfig(
     discriminator_statistics=True,
     spectral_norm=False,
 )
-GAMES: tuple[AdversarialLoss, ...] = ("least_squares", "hinge", "non_saturating")
+GAMES: tuple[AdversarialLoss, ...] = ("least_squares", "hinge", "non_saturating", "relativistic")
 GENERATORS, DISCRIMINATORS = ("a_to_b", "b_to_a"), ("disc_a", "disc_b")
 AUGMENT: tuple[Augmentation, ...] = ("color", "translation", "cutout")
 CPU = torch.device("cpu")
@@ -115,9 +115,10 @@ def by_the_book(task: CycleGANTask, one: Batch) -> tuple[Losses, Losses]:
 
     all_a, all_b = torch.cat((real_a, pair_a)), torch.cat((real_b, pair_b))
     fake_a, fake_b = to("b_to_a", all_b), to("a_to_b", all_a)
+    disc_a, disc_b = task.networks["disc_a"], task.networks["disc_b"]
     generators = {
-        "adversarial_a_to_b": generator_loss(task.networks["disc_b"](fake_b), game),
-        "adversarial_b_to_a": generator_loss(task.networks["disc_a"](fake_a), game),
+        "adversarial_a_to_b": generator_loss(disc_b(fake_b), game, disc_b(all_b)),
+        "adversarial_b_to_a": generator_loss(disc_a(fake_a), game, disc_a(all_a)),
         "cycle_a": cycle_loss(to("b_to_a", to("a_to_b", real_a)), real_a),
         "cycle_b": cycle_loss(to("a_to_b", to("b_to_a", real_b)), real_b),
     }
@@ -207,6 +208,26 @@ def test_pairs_add_their_terms(game: AdversarialLoss, downsample: int, perceptua
     check_by_the_book(task, with_pairs())
     without = both(make(TINY_PATCHES), batch())
     assert both(make(TINY_PATCHES, paired_weight=9.0), batch()) == without
+
+
+@pytest.mark.parametrize("one", [batch(), with_pairs()], ids=["unpaired", "pairs"])
+def test_the_gradient_penalty_is_that_of_moved_images_and_translations(one: Batch) -> None:
+    plain, found = (
+        both(make(TINY_PATCHES, pool_size=0, gradient_penalty=weight), one) for weight in (0.0, 3.0)
+    )
+    assert all(torch.equal(found[0][name], value) for name, value in plain[0].items())
+    total = found[1]["gradient_a"] + found[1]["gradient_b"]
+    torch.testing.assert_close(found[1]["objective"], plain[1]["objective"] + 3 * total)
+    task = make(TINY_PATCHES, pool_size=0)
+    groups = [one, one.pairs] if one.pairs else [one]
+    noise = torch.cat([group.normal("moved", (3, SIZE, SIZE)) for group in groups])
+    for place, side in enumerate("ab"):
+        real, other = (torch.cat([g.images[i] for g in groups]) for i in (place, 1 - place))
+        fake = task.networks["b_to_a" if side == "a" else "a_to_b"](other).sample
+        disc = task.networks[f"disc_{side}"]
+        images, both_noise = torch.cat((real, fake)), torch.cat((noise, noise))
+        by_hand = (disc(images + 0.05 * both_noise) - disc(images)).square().mean() / 0.05**2
+        torch.testing.assert_close(found[1][f"gradient_{side}"], by_hand, rtol=1e-2, atol=1e-5)
 
 
 def test_pairs_are_augmented_and_never_in_a_pool() -> None:
