@@ -53,6 +53,8 @@ class AnyKLVAE(VectorVAE):
     """
 
     source_name = "modeling_hf_gen_any_kl_vae"
+    encoder: nn.Sequential
+    decoder: nn.Sequential
 
     @register_to_config
     def __init__(

@@ -18,7 +18,7 @@ from hf_gen.pipelines import VAEPipeline
 from tests.evaluation import small
 
 SIZE, COUNT = 16, 48
-PIXELWISE = {"images", "psnr", "ssim", "mae", "perceptual"}
+PIXELWISE = {"images", "psnr", "ssim", "mae", "perceptual", "grid"}
 DISTANCES = {"kernel_distance", "frechet_distance"}
 RECONSTRUCTION = PIXELWISE | {f"reconstructions/{name}" for name in DISTANCES}
 LIKELIHOOD = {"reconstruction", "kl", "negative_elbo", "bits_per_dimension"}
