@@ -6,6 +6,7 @@ Nothing is measured here.
 import hashlib
 import json
 import re
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ from tools.ship import manifest
 from tools.tables import Results, readme_tables, results_tables
 
 REPORT = Claim(40, 90, "The report that the recipe repeats")
+PAIRED = "--paired-dataset-name"
 BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
 
 
@@ -85,9 +87,13 @@ def card_of(name: str, results: Mapping[str, Any], cards: Path) -> Any:
         if isinstance(recipe, CycleGANRecipe):
             repeat += " --dataset-name-b CARTOON_FACES"
     pictures = sorted((cards / "figures" / name).glob("*.png"))
+    values = {"recipe": entry["recipe"], **flat(recipe_as_json(recipe))}
+    words = shlex.split(entry["command"])
+    if PAIRED in words:
+        values["pairs.paired_dataset_name"] = words[words.index(PAIRED) + 1]
     return model_card(
         name,
-        {"recipe": entry["recipe"], **flat(recipe_as_json(recipe))},
+        values,
         measured,
         load_from=name,
         **{key: entry.get(key) for key in ("steps", "device", "commit", "command", "chosen_on")},

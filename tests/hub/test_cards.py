@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from huggingface_hub import HfApi, ModelCard
 
-from hf_gen.config import Data, Recipe, VAERecipe, recipe_as_json
+from hf_gen.config import Data, Pairs, Recipe, VAERecipe, recipe_as_json
 from hf_gen.data.batches import ONE_SET
 from hf_gen.hub.cards import Measured, model_card, run_card
 from hf_gen.hub.push import push_run
@@ -107,6 +107,33 @@ def test_the_card_of_a_network_of_every_kl_weight_says_so_and_at_which_it_was_me
     plain = " ".join(run_card(run_of(tmp_path / "plain", CONV_VAE)).text.split())
     assert "weights the KL term by 1.0." in plain
     assert "kl_weight" not in plain
+
+
+@pytest.mark.parametrize(
+    ("pairs", "words", "missing"),
+    [
+        ({}, "on unpaired images with the recipe `faces`", "guided"),
+        (
+            {"paired_dataset_name": "faces"},
+            "50% of each training batch were pairs (synthetic",
+            "so only",
+        ),
+        (
+            {"paired_dataset_name": "me/pairs", "paired_share": 0.25},
+            "25% of each training batch",
+            "synth",
+        ),
+    ],
+)
+def test_the_card_says_whether_pairs_guided_a_translation(
+    tmp_path: Path, pairs: dict[str, Any], words: str, missing: str
+) -> None:
+    guided = run_of(tmp_path, replace(CYCLEGAN_LAMBDA10, pairs=Pairs(**pairs)))
+    text = " ".join(run_card(guided).text.split("## Results")[0].split())
+    text += " ".join(run_card(guided).text.split("## Limitations")[1].split())
+    assert words in text
+    assert missing not in text.replace("synthetic faces of hf_gen", "")
+    assert ("guided by pairs, with the recipe `faces`" in text) == bool(pairs)
 
 
 def test_the_card_names_a_hub_dataset_and_leaves_its_terms_open(tmp_path: Path) -> None:
