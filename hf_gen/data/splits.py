@@ -1,6 +1,7 @@
 """Training, validation and test images: a dataset's own splits, and what it lacks by hash."""
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,10 +25,10 @@ FEWEST = 8
 def decode(selection: Selection, resolution: int, cache_dir: Path) -> Domain:
     """The pixels of a selection, in three splits.
 
-    The dataset's own validation and test split are used where they have images. What it lacks is
-    split off its training images by the hash of their pixels. Fewer than 400 training images are
-    split once at most, and not if the dataset has one of the two: validation and test are then the
-    same images.
+    The dataset's own validation and test split are used, without the images that are in an earlier
+    split too. What it lacks is split off its training images by the hash of their pixels. Fewer
+    than 400 training images are split once at most, and not if the dataset has one of the two:
+    validation and test are then the same images.
 
     Args:
         selection: What to decode.
@@ -38,12 +39,22 @@ def decode(selection: Selection, resolution: int, cache_dir: Path) -> Domain:
         UserError: If a split cannot be read, or there are too few different images.
     """
     pixels, hashes = cached_pixels(selection.train, resolution, cache_dir)
-    found, notes = dict[str, Pixels](), [*selection.notes]
-    for name, split in selection.own.items():
+    found, notes, seen = dict[str, Pixels](), [*selection.notes], hashes
+    for name in ("validation", "test"):
+        if (split := selection.own.get(name)) is None:
+            continue
         try:
-            found[name] = cached_pixels(split, resolution, cache_dir)[0]
+            own, own_hashes = cached_pixels(split, resolution, cache_dir)
         except NoImages:
             notes.append(f"without images: {split.part}")
+            continue
+        places = (~np.isin(own_hashes, seen)).nonzero()[0]
+        if len(places) < len(own):
+            again = "all" if not len(places) else f"{len(own) - len(places):,}"
+            notes.append(f"{again} of {split.part} left out, equal to images of another split")
+        if len(places):
+            found[name] = replace(own, selection=torch.from_numpy(places))
+        seen = np.concatenate((seen, own_hashes))
     origins = {name: selection.own[name].part for name in found}
     unreadable = [one.unreadable for one in (pixels, *found.values()) if one.unreadable]
     missing = {"validation", "test"} - found.keys()
@@ -121,7 +132,7 @@ def shared_places(counts: Sequence[int], shares: Sequence[float]) -> Tensor:
 def named_split(selection: Selection, name: str, resolution: int, cache_dir: Path) -> Split:
     """The images that a training uses as "train", "validation" or "test".
 
-    What is split off by hash is known when all are decoded, and depends on the resolution.
+    What is left out or split off is known when all are decoded, and depends on the resolution.
 
     Args:
         selection: Of which dataset.
@@ -133,20 +144,21 @@ def named_split(selection: Selection, name: str, resolution: int, cache_dir: Pat
         UserError: As of `decode`.
     """
     own, train = selection.own, selection.train
-    if name in own:
-        return own[name]
     domain = decode(selection, resolution, cache_dir)
     pixels = getattr(domain, name)
-    if pixels.rows is not domain.train.rows:
-        return next(iter(own.values()))  # validation and test are one set
+    source = train
+    for one in own.values():  # of few images validation and test are one set
+        with suppress(NoImages):
+            if cached_pixels(one, resolution, cache_dir)[0].digest == pixels.digest:
+                source = one
     count = len(pixels.rows) + len(pixels.skipped)
     places = np.delete(np.arange(count), pixels.skipped)[pixels.selection.numpy()]
 
     def read() -> tuple[int, Iterator[Item]]:
-        wanted, (_, items) = set(places.tolist()), train.read()
+        wanted, (_, items) = set(places.tolist()), source.read()
         return len(places), (item for place, item in enumerate(items) if place in wanted)
 
-    return Split(train.dataset, name, f"{train.key} {name} {resolution}", read)
+    return Split(train.dataset, name, f"{source.key} {name} {resolution}", read)
 
 
 def split_by_hash(hashes: np.ndarray, names: Collection[str]) -> dict[str, Tensor]:

@@ -291,8 +291,8 @@ def test_one_column_twice_is_a_clear_error(
 def test_a_label_that_no_image_has_is_a_clear_error(
     tmp_path: Path, load: Load, values: Any, streaming: bool
 ) -> None:
-    for split in ("train", "test"):
-        write_parquet(tmp_path / "set" / f"{split}.parquet", image=noise(4), style=values)
+    for seed, split in enumerate(("train", "test")):
+        write_parquet(tmp_path / "set" / f"{split}.parquet", image=noise(4, seed), style=values)
 
     def labelled(column: str, a: str, b: str) -> None:
         load(tmp_path / "set", streaming=streaming, label_column=column, label_a=a, label_b=b)

@@ -64,8 +64,8 @@ def test_too_few_different_images_are_a_clear_error(tmp_path: Path, load: Any, c
 
 
 def test_of_several_image_columns_one_is_chosen(tmp_path: Path, load: Any) -> None:
-    for split in ("train", "test"):
-        columns = {"left": noise(4), "right": noise(4, 1), "age": [1] * 4}
+    for seed, split in enumerate(("train", "test")):
+        columns = {"left": noise(4, seed), "right": noise(4, seed + 2), "age": [1] * 4}
         write_parquet(tmp_path / "set" / f"{split}.parquet", **columns)
     with pytest.raises(UserError, match=r"image columns are left, right .*--image-column"):
         load(tmp_path / "set")
@@ -73,8 +73,8 @@ def test_of_several_image_columns_one_is_chosen(tmp_path: Path, load: Any) -> No
         message = f"no image column '{column}': its image columns are left, right"
         with pytest.raises(UserError, match=message):
             load(tmp_path / "set", image_column=column)
-    for seed, column in enumerate(["left", "right"]):
-        check(load(tmp_path / "set", image_column=column), noise(4, seed), noise(4, seed))
+    for seed, column in ((0, "left"), (2, "right")):
+        check(load(tmp_path / "set", image_column=column), noise(4, seed), noise(4, seed + 1))
 
 
 def test_without_an_image_column_the_columns_are_named(tmp_path: Path, load: Any) -> None:
@@ -166,8 +166,8 @@ def test_a_path_inside_a_parquet_file_is_not_followed(
 ) -> None:
     secret = tmp_path / "secret.png"
     noise(1, 9)[0].save(secret)
-    for split in ("train", "test"):
-        write_parquet(tmp_path / "set" / f"{split}.parquet", image=noise(100))
+    for seed, split in enumerate(("train", "test")):
+        write_parquet(tmp_path / "set" / f"{split}.parquet", image=noise(100, seed))
     # `datasets` would embed the file: write the bare path.
     path = tmp_path / "set" / "train.parquet"
     table = parquet.read_table(path)
@@ -175,7 +175,7 @@ def test_a_path_inside_a_parquet_file_is_not_followed(
     bare = pyarrow.array(rows, table.schema.field("image").type)
     parquet.write_table(table.set_column(0, table.schema.field("image"), bare), path)
     assert parquet.read_table(path)["image"][99].as_py() == rows[99]
-    check(load(tmp_path / "set", streaming=streaming), noise(99), noise(100))
+    check(load(tmp_path / "set", streaming=streaming), noise(99), noise(100, 1))
 
 
 @pytest.mark.parametrize("is_absolute", [False, True])

@@ -162,3 +162,40 @@ def test_a_summary_says_where_each_split_is_from(
     for seed, (name, count) in enumerate(sizes.items()):
         fill(tmp_path / "set" / name, count, seed)
     assert re.search(said, load(tmp_path / "set").summary)
+
+
+@pytest.mark.parametrize("kind", ["folders", "tables"])
+@pytest.mark.parametrize(
+    ("validation", "test", "kept", "said"),
+    [
+        # Images are noise by their numbers; those of train are 0 to 19.
+        ([20, 21, 22], [23, 24], ([20, 21, 22], [23, 24]), None),
+        ([5, 21, 22], [23, 6, 24, 7], ([21, 22], [23, 24]), "2 of test left out, equal to images"),
+        ([20, 21], [21, 24], ([20, 21], [24]), "1 of test left out, equal to images"),
+        ([20, 21], [20, 3], (None, [20, 21]), "all of test left out, equal to images"),
+        ([0, 1, 2], [22], (None, [22]), "all of validation left out, equal to images"),
+    ],
+)
+def test_an_image_of_another_split_is_neither_chosen_nor_tested_on(
+    tmp_path: Path,
+    load: Any,
+    kind: str,
+    validation: list[int],
+    test: list[int],
+    kept: tuple[list[int] | None, list[int]],
+    said: str | None,
+) -> None:
+    every = noise(25)
+    for name, numbers in (("train", range(20)), ("validation", validation), ("test", test)):
+        images, folder = [every[number] for number in numbers], tmp_path / "set" / name
+        if kind == "tables":
+            write_parquet(folder.with_suffix(".parquet"), image=images)
+            continue
+        folder.mkdir(parents=True)
+        for place, image in enumerate(images):
+            image.save(folder / f"{place:02}.png")
+    domain = load(tmp_path / "set")
+    chosen, tested = (numbers and [every[number] for number in numbers] for numbers in kept)
+    assert tested is not None
+    check(domain, every[:20], tested, chosen)
+    assert said in domain.summary if said else "left out" not in domain.summary
