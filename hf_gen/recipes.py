@@ -104,8 +104,9 @@ _CYCLEGAN = CycleGANRecipe(
     ),
     objective=AdversarialObjective(
         adversarial="hinge",
+        cycle_weight=5.0,
         paired_weight=20.0,
-        paired_perceptual_weight=0.2,
+        paired_perceptual_weight=2.0,
         cycle_downsample=2,
         pool_size=0,
         augment=("translation",),

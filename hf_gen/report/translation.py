@@ -83,7 +83,7 @@ def mode_collapse(runs: Sequence[EvaluatedRun]) -> Figure:
     Raises:
         UserError: If no run has logged its scores.
     """
-    if not any(series(run.metrics, "validation", "a_to_b/diversity")[0] for run in runs):
+    if not any(series(run.metrics, "validation", "a_to_b/diversity", x=EPOCH)[0] for run in runs):
         names = ", ".join(run.name for run in runs)
         raise UserError(f"metrics.jsonl of {names} has no scores of translations: train again")
     labels = [run.name for run in runs] + ["limit of mode collapse", "mode collapse detected"]
@@ -118,7 +118,7 @@ def _timeline(
     """Draws one score of one run, with a cross where mode collapse is detected."""
     epochs, values = series(run.metrics, "validation", f"{direction}/{score}", x=EPOCH)
     axes.plot(epochs, values, linewidth=1.5, **style)
-    _, collapsed = series(run.metrics, "validation", f"{direction}/mode_collapse")
+    _, collapsed = series(run.metrics, "validation", f"{direction}/mode_collapse", x=EPOCH)
     points = [point for point in zip(epochs, values, collapsed, strict=False) if point[2]]
     where = [point[0] for point in points], [point[1] for point in points]
     axes.plot(*where, "x", color=_ALARM, markersize=8, markeredgewidth=1.8)
