@@ -48,12 +48,12 @@ def decode(selection: Selection, resolution: int, cache_dir: Path) -> Domain:
         except NoImages:
             notes.append(f"without images: {split.part}")
             continue
-        places = (~np.isin(own_hashes, seen)).nonzero()[0]
-        if len(places) < len(own):
-            again = "all" if not len(places) else f"{len(own) - len(places):,}"
+        fresh = torch.from_numpy((~np.isin(own_hashes, seen)).nonzero()[0])
+        if len(fresh) < len(own):
+            again = f"{len(own) - len(fresh):,}" if len(fresh) else "all"
             notes.append(f"{again} of {split.part} left out, equal to images of another split")
-        if len(places):
-            found[name] = replace(own, selection=torch.from_numpy(places))
+        if len(fresh):
+            found[name] = replace(own, selection=fresh)
         seen = np.concatenate((seen, own_hashes))
     origins = {name: selection.own[name].part for name in found}
     unreadable = [one.unreadable for one in (pixels, *found.values()) if one.unreadable]
