@@ -126,16 +126,12 @@ def export(
         output_dir: A new or an empty folder.
         dtype: Of the weights in the files; float16 halves them. Arithmetic is in float32.
     """
+    from hf_gen.export.about import about_model
     from hf_gen.export.onnx_files import export_onnx
     from hf_gen.pipelines import load
 
-    pipeline, card = load(model), None
-    if (Path(model) / "results.json").is_file():
-        from hf_gen.hub.cards import run_card
-        from hf_gen.runs.loading import load_run
-
-        card = run_card(load_run(Path(model)).folder).data
-    for graph in export_onnx(pipeline, output_dir, dtype, card)["graphs"].values():
+    pipeline, about = load(model), about_model(model)
+    for graph in export_onnx(pipeline, output_dir, dtype, about)["graphs"].values():
         difference = f"largest difference from PyTorch {graph['largest_difference']:.2g}"
         print(f"{output_dir / graph['file']}: {graph['bytes'] / 1e6:,.2f} MB, {difference}")
 

@@ -121,6 +121,7 @@ def main(
     cards: Path = PAGES.cards,
     readme: Path = PAGES.readme,
     results_page: Path = PAGES.results,
+    bundled: Path = PAGES.bundled,
     cache_dir: Path | None = None,
 ) -> None:
     """Evaluate the bundled models, and write their cards and the tables of their results.
@@ -133,12 +134,13 @@ def main(
         cards: Folder of the cards, their figures and results.json.
         readme: The file with the short tables.
         results_page: The file with the complete ones.
+        bundled: The file with what the cards say, for exports.
         cache_dir: Where datasets and decoded pixels are kept.
 
     Raises:
         UserError: No such model, a file without a place for the tables, or unusable data.
     """
-    pages = Pages(cards, readme, results_page)
+    pages = Pages(cards, readme, results_page, bundled)
     check_markers(pages)
     record, entries, known = cards / "results.json", manifest(), known_results(cards)
     weights = {name: digest(entry) for name, entry in entries.items()}

@@ -1,5 +1,7 @@
 """Shows model_cards/results.json: cards, docs/results.md, README.md: `python -m tools.results`.
 
+What the cards say goes to hf_gen/weights/cards.json too, for exports.
+
 Nothing is measured here.
 """
 
@@ -15,6 +17,7 @@ from typing import Any, NamedTuple
 from hf_gen.config import CycleGANRecipe, recipe_as_json
 from hf_gen.errors import UserError
 from hf_gen.evaluation.collapse import Claim, collapse_along_training
+from hf_gen.export.about import BUNDLED_CARDS, bundled_card
 from hf_gen.hub.cards import SYNTHETIC_FACES, Measured, model_card
 from hf_gen.metrics import in_words
 from hf_gen.recipes import RECIPES
@@ -29,11 +32,19 @@ BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
 
 
 class Pages(NamedTuple):
-    """Where results are shown: the folder of the cards, and two files with markers."""
+    """Where results are shown.
+
+    Attributes:
+        cards: The folder of the cards.
+        readme: A file with markers, for the short tables.
+        results: Another, for the complete ones.
+        bundled: What the cards say, for exports of the bundled models.
+    """
 
     cards: Path
     readme: Path
     results: Path
+    bundled: Path = BUNDLED_CARDS
 
 
 PAGES = Pages(Path("model_cards"), Path("README.md"), Path("docs/results.md"))
@@ -50,8 +61,12 @@ def write_pages(results: Results, pages: Pages) -> None:
         UserError: If a file has no markers, or the disk cannot be written.
     """
     check_markers(pages)
+    bundled = {}
     for name, result in results.items():
-        atomic_write_text(pages.cards / f"{name}.md", str(card_of(name, result, pages.cards)))
+        card = card_of(name, result, pages.cards)
+        atomic_write_text(pages.cards / f"{name}.md", str(card))
+        bundled[name] = bundled_card(card.data)
+    atomic_write_text(pages.bundled, json.dumps(bundled, indent=1) + "\n")
     for file, tables in (
         (pages.readme, readme_tables(results, pages.cards.name)),
         (pages.results, results_tables(results, f"../{pages.cards.name}")),

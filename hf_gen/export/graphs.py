@@ -3,12 +3,14 @@
 import copy
 import math
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from hf_gen.models.prior import AnyKLPrior, LatentPrior
+from hf_gen.models.any_kl_vae import AnyKLVAE
+from hf_gen.models.prior import AnyKLPrior
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline
 from hf_gen.pipelines.kernels import use_pytorch_layers
 
@@ -42,18 +44,28 @@ def graphs_of(pipeline: VAEPipeline | TranslationPipeline) -> dict[str, Graph]:
             name: Graph(_Generator(network), images, ("translations",), network.size_multiple)
             for name, network in pipeline.components.items()
         }
-    shape = pipeline.latent_shape
-    prior = _Prior(pipeline.prior, pipeline.config.default_prior, shape)
-    noise = torch.randn(EXAMPLES, math.prod(shape), generator=generator)
-    draws = {"noise": noise, "uniform": torch.rand(EXAMPLES, generator=generator)}
-    latents = prior(**draws)
-    images = {"images": pipeline.decode(latents, "pt")}
-    encoder = _Encoder(pipeline.vae)
+    weights = kl_weights_of(pipeline)
+    given = {} if weights is None else {"kl_weight": torch.tensor(weights)}
+    noise = torch.randn(EXAMPLES, math.prod(pipeline.latent_shape), generator=generator)
+    draws = {"noise": noise, "uniform": torch.rand(EXAMPLES, generator=generator)} | given
+    prior = _Prior(pipeline.prior, pipeline.config.default_prior, pipeline.latent_shape)
+    encoder, decoder = _Encoder(pipeline.vae), _Decoder(pipeline.vae)
+    latents = {"latents": prior(**draws)} | given
+    images = {"images": decoder(**latents)} | given
     return {
         "encoder": Graph(encoder, images, ("latents", "logvar")[: len(encoder(**images))]),
-        "decoder": Graph(_Decoder(pipeline.vae), {"latents": latents}, ("images",)),
+        "decoder": Graph(decoder, latents, ("images",)),
         "prior": Graph(prior, draws, ("latents",)),
     }
+
+
+def kl_weights_of(pipeline: VAEPipeline) -> tuple[float, float] | None:
+    """The lowest and the highest KL weight that an `AnyKLVAE` and its prior take, or None."""
+    if not isinstance(pipeline.vae, AnyKLVAE):
+        return None
+    parts = (pipeline.vae, pipeline.prior)
+    known = [part.config for part in parts if isinstance(part, AnyKLVAE | AnyKLPrior)]
+    return max(one.min_kl_weight for one in known), min(one.max_kl_weight for one in known)
 
 
 class _Exported(nn.Module):
@@ -67,16 +79,16 @@ class _Exported(nn.Module):
 
 
 class _Encoder(_Exported):
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        encoded = self.network.encode(images)
+    def forward(self, images: Tensor, kl_weight: Tensor | None = None) -> tuple[Tensor, ...]:
+        encoded = self.network.encode(images, **_given(kl_weight))
         if not hasattr(encoded, "latent_dist"):
             return (encoded.latents,)
         return encoded.latent_dist.mean, encoded.latent_dist.logvar
 
 
 class _Decoder(_Exported):
-    def forward(self, latents: Tensor) -> Tensor:
-        return self.network.decode(latents).sample.clamp(-1, 1)
+    def forward(self, latents: Tensor, kl_weight: Tensor | None = None) -> Tensor:
+        return self.network.decode(latents, **_given(kl_weight)).sample.clamp(-1, 1)
 
 
 class _Generator(_Exported):
@@ -84,39 +96,60 @@ class _Generator(_Exported):
         return self.network(images).sample.clamp(-1, 1)
 
 
+def _given(kl_weight: Tensor | None) -> dict[str, Tensor]:
+    return {} if kl_weight is None else {"kl_weight": kl_weight}
+
+
 class _Prior(_Exported):
-    """Noise, (batch, latents), and uniform numbers, (batch,), to latents of one kind of prior.
+    """Noise, (batch, latents), and uniform numbers, (batch,), to latents of one kind of prior."""
 
-    An `AnyKLPrior` is exported at KL weight 1, the default of its autoencoder.
-    """
-
-    def __init__(self, prior: LatentPrior | None, kind: str, shape: tuple[int, ...]) -> None:
-        super().__init__(prior.at(1.0) if isinstance(prior, AnyKLPrior) else prior)
+    def __init__(self, prior: nn.Module | None, kind: str, shape: tuple[int, ...]) -> None:
+        super().__init__(prior)
         self.codes, self.shape = _PRIORS[kind], shape
 
-    def forward(self, noise: Tensor, uniform: Tensor) -> Tensor:
-        return self.codes(self.network, noise, uniform).unflatten(1, self.shape)
+    def forward(self, noise: Tensor, uniform: Tensor, kl_weight: Tensor | None = None) -> Tensor:
+        prior = self.network
+        if isinstance(prior, AnyKLPrior) and kl_weight is not None:
+            prior = _interpolated(prior, kl_weight)
+        return self.codes(prior, noise, uniform).unflatten(1, self.shape)
 
 
-def _standard(prior: LatentPrior, noise: Tensor, uniform: Tensor) -> Tensor:
+def _interpolated(prior: AnyKLPrior, kl_weight: Tensor) -> SimpleNamespace:
+    """Its buffers at one weight for each image, (batch, ...), as `AnyKLPrior.at` has them."""
+    low, high = prior.config.min_kl_weight, prior.config.max_kl_weight
+    steps = prior.config.num_kl_weights - 1
+    place = (kl_weight / low).log() / math.log(high / low) * steps
+    first = place.floor().clamp(0, steps - 1)
+    index, share = first.long(), place - first
+    return SimpleNamespace(
+        **{
+            name: buffer[index].lerp(buffer[index + 1], share.view(-1, *[1] * (buffer.ndim - 1)))
+            for name, buffer in prior.named_buffers()
+        }
+    )
+
+
+# The buffers of a prior may have the batch as an axis in front.
+
+
+def _standard(prior: Any, noise: Tensor, uniform: Tensor) -> Tensor:
     return noise.clone()
 
 
-def _gaussian(prior: LatentPrior, noise: Tensor, uniform: Tensor) -> Tensor:
+def _gaussian(prior: Any, noise: Tensor, uniform: Tensor) -> Tensor:
     return prior.mean + prior.deviation * noise
 
 
-def _mixture(prior: LatentPrior, noise: Tensor, uniform: Tensor) -> Tensor:
+def _mixture(prior: Any, noise: Tensor, uniform: Tensor) -> Tensor:
     """The component as `torch.multinomial` finds it: the first whose cumulative share is enough."""
-    shares = prior.weights.cumsum(0) / prior.weights.sum()
-    chosen = (uniform[:, None] > shares[:-1]).sum(1)  # (batch,)
-    scaled = noise @ prior.cholesky.mT  # (components, batch, latents)
-    codes = prior.means[:, None] + scaled
-    index = chosen[None, :, None].expand(1, -1, noise.shape[1])
-    return codes.gather(0, index)[0]
+    shares = prior.weights.cumsum(-1) / prior.weights.sum(-1, keepdim=True)
+    chosen = (uniform[:, None] > shares[..., :-1]).sum(1)  # (batch,)
+    scaled = prior.cholesky @ noise[:, None, :, None]  # (batch, components, latents, 1)
+    codes = prior.means + scaled.squeeze(3)
+    return codes.gather(1, chosen[:, None, None].expand(-1, 1, noise.shape[1])).squeeze(1)
 
 
-def _flow(prior: LatentPrior, noise: Tensor, uniform: Tensor) -> Tensor:
+def _flow(prior: Any, noise: Tensor, uniform: Tensor) -> Tensor:
     return prior.mean + prior.deviation * prior.flow.carry(noise)
 
 

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-from huggingface_hub import CardData
 from torch import Tensor, nn
 from torch.export import Dim
 
 from hf_gen.errors import UserError
+from hf_gen.export.about import About
 from hf_gen.export.graphs import EXAMPLES, Graph, graphs_of
+from hf_gen.export.manifest import Manifest, describe
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline
 from hf_gen.runs.atomic import atomic_dir, atomic_write_text
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     import onnx
 
 WeightsDType = Literal["float16", "float32"]
-Manifest = dict[str, Any]
-FORMAT_VERSION = 1
 BOUNDS: dict[WeightsDType, float] = {"float16": 0.02, "float32": 1e-4}
 """Of the largest difference from PyTorch; relative, for outputs of more than 1."""
 _AXES = ("batch", "channels", "height", "width")
@@ -40,7 +39,7 @@ def export_onnx(
     pipeline: VAEPipeline | TranslationPipeline,
     output_dir: Path,
     dtype: WeightsDType = "float16",
-    card: CardData | None = None,
+    about: About | None = None,
 ) -> Manifest:
     """Exports the networks of a pipeline as ONNX, with a manifest.
 
@@ -50,7 +49,7 @@ def export_onnx(
             translation a_to_b.onnx and b_to_a.onnx.
         output_dir: A new or an empty folder.
         dtype: Of the weights in the files; inputs, outputs and arithmetic are float32.
-        card: Its license and its results go to the manifest.
+        about: What the manifest says of the model. Default: its name is that of the folder.
 
     Returns:
         What manifest.json holds.
@@ -62,7 +61,7 @@ def export_onnx(
     check_installed()
     with suppress(OSError):
         output_dir.rmdir()  # if it is empty
-    manifest = _manifest(pipeline, dtype, card)
+    manifest = describe(pipeline, about or About(output_dir.name), dtype)
     with atomic_dir(output_dir) as folder, _quiet(), torch.no_grad():
         for name, graph in graphs_of(pipeline).items():
             model = _to_onnx(graph)
@@ -77,42 +76,30 @@ def export_onnx(
                     f"{name}.onnx with {dtype} weights differs from PyTorch by {difference:.2g}, "
                     f"and {BOUNDS[dtype]:g} is the limit: {remedy}"
                 )
+            shown = graph.size_multiple, manifest.get("kl_weight")
             manifest["graphs"][name] = {
                 "file": f"{name}.onnx",
                 "bytes": len(content),
                 "largest_difference": difference,
-                "inputs": _described(model.graph.input, graph.size_multiple),
-                "outputs": _described(model.graph.output, graph.size_multiple),
+                "inputs": _described(model.graph.input, *shown),
+                "outputs": _described(model.graph.output, *shown),
             }
-        atomic_write_text(folder / "manifest.json", json.dumps(manifest, indent=2) + "\n")
+        atomic_write_text(folder / "manifest.json", json.dumps(manifest, allow_nan=False) + "\n")
     return manifest
 
 
-def _manifest(
-    pipeline: VAEPipeline | TranslationPipeline, dtype: str, card: CardData | None
-) -> Manifest:
-    config = pipeline.config
-    results = card.get("eval_results") or [] if card else []
-    head = {
-        "format_version": FORMAT_VERSION,
-        "weights_dtype": dtype,
-        "resolution": config.resolution,
-        "license": card.get("license") if card else None,
-        "results": {result.metric_type: result.metric_value for result in results},
-    }
-    if isinstance(pipeline, TranslationPipeline):
-        return head | {"domains": {"a": config.domain_a, "b": config.domain_b}, "graphs": {}}
-    prior = {"kind": config.default_prior, "temperature": config.default_temperature}
-    return head | {"prior": prior, "graphs": {}}
-
-
-def _described(values: Any, size_multiple: int | None) -> dict[str, Any]:
+def _described(
+    values: Any, size_multiple: int | None, kl_weights: dict[str, float] | None
+) -> dict[str, Any]:
     """Shape, dtype and range of each input or output, by its name."""
+    ranges = _RANGES | (
+        {"kl_weight": [kl_weights["low"], kl_weights["high"]]} if kl_weights else {}
+    )
     return {
         value.name: {
             "shape": [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim],
             "dtype": "float32",
-            "range": _RANGES.get(value.name),
+            "range": ranges.get(value.name),
         }
         | ({"size_multiple": size_multiple} if size_multiple else {})
         for value in values

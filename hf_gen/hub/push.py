@@ -11,6 +11,7 @@ from diffusers import DiffusionPipeline, ModelMixin
 from huggingface_hub import HfApi, ModelCard
 
 from hf_gen.errors import HubUnreachable, UserError
+from hf_gen.export.about import About
 from hf_gen.export.onnx_files import export_onnx
 from hf_gen.hub.cards import run_card
 from hf_gen.hub.upload import Repository
@@ -66,7 +67,8 @@ def push_run(
             if (run.path / name).is_dir():
                 shutil.copytree(run.path / name, folder / name)
         if onnx:
-            export_onnx(pipeline, folder / "onnx", card=card.data)
+            about = About.of_card(repository.name, card.data)
+            export_onnx(pipeline, folder / "onnx", about=about)
 
     message = f"{run.path.name}: {run.last_line()['step']:,} steps"
     return repository.push(write, card, message)

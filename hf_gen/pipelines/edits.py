@@ -117,7 +117,7 @@ class LatentEdits:
         samples = self.sample_latents(count, generator).to(code)
         mean: Tensor | float = 0.0
         if self.prior is not None:
-            mean = self.prior.mean.to(code).view(code.shape[1:])
+            mean = _fitted(self.prior).mean.to(code).view(code.shape[1:])
         kept = math.sqrt(1 - strength**2)
         codes = mean + kept * (code - mean) + strength * (samples - mean)
         return self.decode(codes, output_type)
@@ -133,7 +133,7 @@ class LatentEdits:
         shape = self.latent_shape
         mean, deviation = torch.zeros(shape), torch.ones(shape)
         if self.prior is not None:
-            fitted = self.prior.at(1.0) if "max_kl_weight" in self.prior.config else self.prior
+            fitted = _fitted(self.prior)
             mean = fitted.mean.float().view(shape)
             deviation = fitted.deviation.float().view(shape)
         changes = []
@@ -144,6 +144,11 @@ class LatentEdits:
             high, low = self.decode(latents + offset, "pt"), self.decode(latents - offset, "pt")
             changes.append((high - low).abs().flatten(1).mean(1))
         return torch.cat(changes)
+
+
+def _fitted(prior: Any) -> Any:
+    """A prior, or what one of every KL weight is at 1."""
+    return prior.at(1.0) if "max_kl_weight" in prior.config else prior
 
 
 def _codes(pipeline: _Autoencoding, image_or_code: Images) -> Tensor:

@@ -21,6 +21,7 @@ from hf_gen.cli import main
 from hf_gen.errors import UserError
 from hf_gen.export.graphs import _PRIORS
 from hf_gen.export.onnx_files import export_onnx
+from hf_gen.models.directions import LatentDirections
 from hf_gen.models.patch_generator import PatchGenerator
 from hf_gen.models.prior import AnyKLPrior, LatentPrior, PriorName
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline
@@ -77,7 +78,7 @@ def test_every_kind_of_prior_is_exported() -> None:
 @pytest.mark.parametrize(
     ("network", "dtype"),
     [
-        *((name, "float32") for name in NETWORKS),
+        *((name, "float32") for name in NETWORKS if name != "AnyKLVAE"),
         ("ConvVAE", "float16"),
         ("AutoencoderKL", "float16"),
     ],
@@ -91,7 +92,12 @@ def test_an_autoencoder_is_its_files(network: str, dtype: str, tmp_path: Path) -
     }
     assert json.loads((tmp_path / "onnx/manifest.json").read_text()) == manifest
     count = int(np.prod(pipeline.latent_shape))
-    assert manifest["prior"] == {"kind": KINDS.get(network, "standard"), "temperature": 1.0}
+    mean = torch.zeros(count) if pipeline.prior is None else pipeline.prior.mean
+    assert manifest["prior"] == {
+        **{"kind": KINDS.get(network, "standard"), "temperature": 1.0},
+        "mean": pytest.approx(mean.tolist(), rel=1e-7),
+    }
+    assert not {"kl_weight", "domains"} & manifest.keys()
     assert manifest["graphs"]["prior"]["inputs"]["noise"]["shape"] == ["batch", count]
     assert manifest["graphs"]["decoder"]["outputs"]["images"]["range"] == [-1, 1]
     bound = BOUNDS[dtype]
@@ -116,6 +122,85 @@ def test_an_autoencoder_is_its_files(network: str, dtype: str, tmp_path: Path) -
             assert largest(logvar[0], expected) <= bound
 
 
+@pytest.mark.parametrize("prior", [True, False], ids=["mixture", "standard"])
+def test_an_autoencoder_of_every_kl_weight_takes_one_for_each_image(
+    prior: bool, tmp_path: Path
+) -> None:
+    pipeline = vae_pipeline("AnyKLVAE")
+    if not prior:
+        pipeline = VAEPipeline(pipeline.vae, resolution=16)
+    manifest = export_onnx(pipeline, tmp_path / "onnx", "float32")
+    assert manifest["kl_weight"] == {"low": 0.01, "high": 100, "default": 1}
+    for graph in manifest["graphs"].values():
+        given = {"shape": ["batch"], "dtype": "float32", "range": [0.01, 100]}
+        assert graph["inputs"]["kl_weight"] == given
+    weights = (0.01, 0.3, 1.0, 100.0)  # 0.3: between two at which the prior was fitted
+    given = torch.tensor(weights)
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(4, 5, generator=generator)
+    uniform = torch.tensor([0.05, 0.65, 0.65, 0.95])
+    (latents,) = run_file(
+        tmp_path / "onnx/prior.onnx", noise=noise, uniform=uniform, kl_weight=given
+    )
+    (images,) = run_file(tmp_path / "onnx/decoder.onnx", latents=latents, kl_weight=given)
+    means, logvar = run_file(tmp_path / "onnx/encoder.onnx", images=images, kl_weight=given)
+    for row, weight in enumerate(weights):
+        one = slice(row, row + 1)
+        if prior:
+            fitted = pipeline.prior.at(weight)
+            part = int((uniform[row] > fitted.weights.cumsum(0)[:-1]).sum())
+            expected = fitted.means[part] + fitted.cholesky[part] @ noise[row]
+        else:
+            expected = noise[row]
+        assert largest(latents[row].flatten(), expected) <= BOUNDS["float32"]
+        decoded = pipeline.decode(latents[one], "pt", weight)
+        assert largest(images[one], decoded) <= BOUNDS["float32"]
+        with torch.no_grad():
+            posterior = pipeline.vae.encode(images[one], kl_weight=weight).latent_dist
+        assert largest(means[one], posterior.mean) <= BOUNDS["float32"]
+        assert largest(logvar[one], posterior.logvar) <= BOUNDS["float32"]
+    assert not torch.allclose(logvar[0], logvar[3])
+
+
+def test_numpy_edits_latents_by_the_manifest_as_the_pipeline_does(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    editor = LatentDirections((5, 1, 1), ("tilt", "glasses", "hair", "background"), 2)
+    for tensor in (editor.vectors, editor.readers, editor.offsets):
+        tensor.normal_()
+    editor.lows.copy_(torch.tensor([-2.5, 0, 0, 0]))
+    editor.highs.copy_(torch.tensor([2, 1.3, 1, 1]))
+    pipeline = VAEPipeline(NETWORKS["ConvVAE"]().eval(), resolution=16, editor=editor)
+    export_onnx(pipeline, tmp_path / "onnx", "float32")
+    manifest = json.loads((tmp_path / "onnx/manifest.json").read_text())
+    listed = {one["name"]: one for one in manifest["directions"]}
+    assert [(one["name"], one["low"], one["high"]) for one in manifest["directions"]] == [
+        (name, low, high) for name, low, high, _ in pipeline.directions
+    ]
+
+    def edit(latents: np.ndarray, values: dict[str, float]) -> np.ndarray:
+        for name, value in values.items():
+            one = {key: np.array(part) for key, part in listed[name].items()}
+            if listed[name]["kind"] == "slider":
+                latents = latents + value * one["vector"]
+                continue
+            target = np.array([np.cos(2 * np.pi * value), np.sin(2 * np.pi * value)])
+            change = target - latents @ one["readers"].T - one["offsets"]
+            latents = latents + change @ one["vectors"]
+        return latents
+
+    codes = torch.randn(3, 5, 1, 1)
+    for values in (
+        {"tilt": -2.5},
+        {"hair": 0.3},
+        {"hair": 0.9, "glasses": 1.3, "background": 0.1, "tilt": 2},
+    ):
+        made = torch.from_numpy(edit(codes.flatten(1).double().numpy(), values))
+        expected = editor.move(codes, values).flatten(1)
+        assert largest(made.float(), expected) <= 1e-5
+        (images,) = run_file(tmp_path / "onnx/decoder.onnx", latents=made.float().view(codes.shape))
+        assert largest(images, pipeline.edit(codes, "pt", **values)) <= BOUNDS["float32"]
+
+
 @pytest.mark.parametrize(
     ("make", "dtype"), [(translation_pipeline, "float16"), (patch_translation, "float32")]
 )
@@ -127,6 +212,7 @@ def test_generators_take_other_sizes(
     manifest = export_onnx(pipeline, tmp_path / "onnx", dtype)
     domains = {"a": pipeline.config.domain_a, "b": pipeline.config.domain_b}
     assert manifest["domains"] == domains
+    assert manifest["description"].startswith(f"{domains['a']} to {domains['b']} and back, 16x16")
     for direction in ("a_to_b", "b_to_a"):
         (given,) = manifest["graphs"][direction]["inputs"].values()
         assert given["shape"] == ["batch", 3, "height", "width"]

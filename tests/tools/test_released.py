@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 import torch
+from huggingface_hub import ModelCard
 from torch import nn
 
 import hf_gen
 from hf_gen.config import CycleGANRecipe
 from hf_gen.errors import UserError
+from hf_gen.export.about import BUNDLED_CARDS, bundled_card
 from hf_gen.pipelines import VAEPipeline
 from hf_gen.tasks.cyclegan import CycleGANTask
 from hf_gen.tasks.vae import VAETask
@@ -120,6 +122,7 @@ def test_no_result_is_of_images_on_which_the_checkpoint_was_chosen() -> None:
 def test_a_card_tells_what_was_measured_and_where_the_model_is_from(name: str) -> None:
     entry, text = manifest()[name], (CARDS / f"{name}.md").read_text("utf-8")
     assert text == str(card_of(name, RESULTS[name], CARDS))
+    assert json.loads(BUNDLED_CARDS.read_text())[name] == bundled_card(ModelCard(text).data)
     for part in (entry["command"], entry["data"], entry["commit"], f"tools.released {name}"):
         assert part in text
     shown = re.findall(r"\]\((figures/[^)]+)\)", text)
@@ -133,6 +136,7 @@ def test_numbers_on_real_faces_are_kept_with_the_same_weights(
 ) -> None:
     name, cards = NAMES[0], tmp_path / "model_cards"
     readme, page = tmp_path / "README.md", tmp_path / "results.md"
+    bundled = tmp_path / "cards.json"
     cards.mkdir()
     for file in (readme, page):
         file.write_text(f"before\n{BEGIN}old\n{END}after\n")
@@ -143,13 +147,15 @@ def test_numbers_on_real_faces_are_kept_with_the_same_weights(
     for before, stays in ((weights, True), ("others", False)):
         earlier = {name: {"weights": before, "real": real}, "gone": {"weights": ""}}
         record.write_text(json.dumps(earlier))
-        main((name,), cards=cards, readme=readme, results_page=page)
+        main((name,), cards=cards, readme=readme, results_page=page, bundled=bundled)
         written = json.loads(record.read_text())
         assert written.keys() == {name}
         assert (written[name].get("real") == real) is stays
         assert ("12.25" in (cards / f"{name}.md").read_text()) is stays
         assert ("| 12.25 |" in readme.read_text()) is stays
         assert ("| 12.25 |" in page.read_text()) is stays
+        exported = json.loads(bundled.read_text())[name]["results"]
+        assert (12.25 in [one["value"] for one in exported]) is stays
     for file in (readme, page):
         begin, _, rest = file.read_text().partition(BEGIN)
         assert (begin, rest.partition(END)[2]) == ("before\n", "after\n")
