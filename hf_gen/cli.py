@@ -113,25 +113,45 @@ def reproduce(
 
 
 def export(
-    model: tyro.conf.Positional[str],
+    models: tyro.conf.Positional[tuple[str, ...]],
     output_dir: Path,
     dtype: Literal["float16", "float32"] = "float16",
+    page: bool = False,
+    vendor: bool = False,
+    title: str | None = None,
 ) -> None:
-    """Export a model as ONNX files and a manifest, for Python without PyTorch and for browsers.
+    """Export a model as ONNX files, or a page on which several run in the visitor's browser.
 
     Each file is run by ONNX Runtime and compared with PyTorch.
 
     Args:
-        model: A bundled model such as face-vae, a run folder, or a Hub id.
+        models: A bundled model such as face-vae, a run folder, or a Hub id; with --page several.
         output_dir: A new or an empty folder.
         dtype: Of the weights in the files; float16 halves them. Arithmetic is in float32.
+        page: Write a page for any web server, with the models in its folder models.
+        vendor: With --page, put onnxruntime-web beside the page, which npm downloads: the page then
+            reads nothing from elsewhere.
+        title: Of the page.
     """
+    if not page and (vendor or title):
+        raise UserError("--vendor and --title are about a page: add --page")
+    if not models or (len(models) > 1 and not page):
+        raise UserError(f"an export is of one model, got {len(models)}: add --page for several")
     from hf_gen.export.about import about_model
     from hf_gen.export.onnx_files import export_onnx
+    from hf_gen.export.page import write_page
     from hf_gen.pipelines import load
 
-    pipeline, about = load(model), about_model(model)
-    for graph in export_onnx(pipeline, output_dir, dtype, about)["graphs"].values():
+    about = {model: about_model(model) for model in models}
+    if page:
+        pipelines = {about[model].name: load(model) for model in models}
+        said = {one.name: one for one in about.values()}
+        write_page(output_dir, pipelines, vendor, dtype, said, title)
+        size = sum(path.stat().st_size for path in output_dir.rglob("*") if path.is_file())
+        print(f"{output_dir / 'index.html'}, {size / 1e6:,.2f} MB: serve it with any web server")
+        return
+    (model,) = models
+    for graph in export_onnx(load(model), output_dir, dtype, about[model])["graphs"].values():
         difference = f"largest difference from PyTorch {graph['largest_difference']:.2g}"
         print(f"{output_dir / graph['file']}: {graph['bytes'] / 1e6:,.2f} MB, {difference}")
 
