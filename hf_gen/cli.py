@@ -144,8 +144,10 @@ def export(
 
     about = {model: about_model(model) for model in models}
     if page:
-        pipelines = {about[model].name: load(model) for model in models}
         said = {one.name: one for one in about.values()}
+        if len(said) < len(models):
+            raise UserError(f"models on one page must have names of their own, got {list(said)}")
+        pipelines = {about[model].name: load(model) for model in models}
         write_page(output_dir, pipelines, vendor, dtype, said, title)
         size = sum(path.stat().st_size for path in output_dir.rglob("*") if path.is_file())
         print(f"{output_dir / 'index.html'}, {size / 1e6:,.2f} MB: serve it with any web server")

@@ -76,7 +76,7 @@ def mean_of(pipeline: VAEPipeline) -> Tensor:
 
 def derive(seed: int, *places: int) -> int:
     """The key of a face: of the wall's `seed`, and of its place there and among neighbours."""
-    key = _mix(np.uint32(seed))
+    key = _mix(_mix(np.uint32(seed)))  # twice: seed and place are not to be exchanged
     for place in places:
         key = _mix(key ^ _mix(np.uint32(place)))
     return int(key)

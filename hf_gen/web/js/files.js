@@ -50,7 +50,7 @@ export async function readBytes(url, size, progress, { integrity, compressed = f
 async function get(url, options = {}) {
   let response;
   try {
-    response = await fetch(url, { credentials: "omit", referrerPolicy: "no-referrer", ...options });
+    response = await fetch(url, options);
   } catch {
     throw new Error(`${name(url)} cannot be read: is the network off?`);
   }

@@ -44,13 +44,14 @@ export function cornerWeights(x, y) {
  * A code moved along directions: a slider adds a vector, a wheel sets a hue.
  * @param {Float32Array} code
  * @param {Direction[]} directions
- * @param {Map<string, number>} values by the names of directions; others stay as they are
+ * @param {Map<string, number>} values by the names of directions, kept in their ranges
  */
 export function move(code, directions, values) {
   const moved = Float32Array.from(code);
   for (const direction of directions) {
-    const value = values.get(direction.name);
-    if (value === undefined) continue;
+    const asked = values.get(direction.name);
+    if (asked === undefined) continue;
+    const value = Math.min(direction.high, Math.max(direction.low, asked));
     if (direction.kind === "slider") {
       add(moved, value, direction.vector);
       continue;

@@ -50,7 +50,7 @@ class Graphs {
     return once(this.#sessions, name, async () => {
       const bytes = await this.read(name, progress);
       try {
-        return await this.#ort.InferenceSession.create(bytes);
+        return await inTurn(() => this.#ort.InferenceSession.create(bytes));
       } catch {
         const { file } = this.#graphs[name];
         throw new Error(`${file} of ${this.#entry.name} is damaged: it holds no network`);
@@ -65,7 +65,8 @@ class Graphs {
       key,
       new this.#ort.Tensor("float32", data, shape),
     ]);
-    const { data } = (await session.run(Object.fromEntries(tensors)))[output];
+    const results = await inTurn(() => session.run(Object.fromEntries(tensors)));
+    const { data } = results[output];
     return /** @type {Float32Array} */ (data);
   }
 }
@@ -160,7 +161,8 @@ export class Autoencoder {
   /** @param {number} count @param {number | null} klWeight @returns {Arrays} */
   #weights(count, klWeight) {
     if (!this.manifest.klWeight) return {};
-    const weight = klWeight ?? this.manifest.klWeight.value;
+    const { low, high, value } = this.manifest.klWeight;
+    const weight = Math.min(high, Math.max(low, klWeight ?? value));
     return { kl_weight: { data: new Float32Array(count).fill(weight), shape: [count] } };
   }
 }
@@ -191,6 +193,21 @@ export class Translation {
     const planes = await this.graphs.run(direction, { images }, "translations");
     return fromPlanes(planes, picture.width);
   }
+}
+
+/** @type {Promise<unknown>} */
+let last = Promise.resolve();
+
+/**
+ * One thing at a time: ONNX Runtime fails where two runs overlap.
+ * @template T
+ * @param {() => Promise<T>} work
+ * @returns {Promise<T>}
+ */
+function inTurn(work) {
+  const result = last.then(work);
+  last = result.catch(() => {});
+  return result;
 }
 
 /**

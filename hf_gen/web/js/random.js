@@ -23,7 +23,7 @@ function mix(value) {
  * @param {...number} places
  */
 export function derive(seed, ...places) {
-  return places.reduce((key, place) => mix((key ^ mix(place)) >>> 0), mix(seed));
+  return places.reduce((key, place) => mix((key ^ mix(place)) >>> 0), mix(mix(seed)));
 }
 
 /**

@@ -18,6 +18,7 @@ export function buildSliders(root, directions, onMove) {
       label.className = `slider ${direction.kind}`;
       label.dataset.name = direction.name;
       input.type = "range";
+      input.setAttribute("aria-label", words(direction.name)); // without the value
       input.min = `${direction.low}`;
       input.max = `${direction.high}`;
       input.step = `${(direction.high - direction.low) / 100}`;

@@ -31,11 +31,10 @@ export class Wall {
    * @param {import("./manifest.js").Pictures} cut
    */
   async open(folder, cut) {
-    const [faces, walk] = ["faces", "walk"].map((name) => {
-      const image = new Image();
-      image.src = `${folder}/${name}.webp`;
-      return image;
-    });
+    const faces = new Image();
+    const walk = new Image();
+    faces.src = `${folder}/faces.webp`;
+    if (cut.steps > 1) walk.src = `${folder}/walk.webp`;
     this.#opening = null;
     this.#build(cut.count, cut.tile);
     await faces.decode();
@@ -45,8 +44,9 @@ export class Wall {
       start: performance.now() + Math.random() * REST,
     }));
     this.#tiles.forEach((_, place) => this.#drawTile(place, 0));
-    const moves = cut.steps > 1 && walk.decode().then(() => true, () => false);
-    if (await moves) requestAnimationFrame((now) => this.#move(now));
+    if (cut.steps < 2) return;
+    const move = () => requestAnimationFrame((now) => this.#move(now));
+    walk.decode().then(move, () => {}); // without it the faces rest
   }
 
   /** Whether there are opening pictures that move. */
