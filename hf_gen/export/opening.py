@@ -22,6 +22,7 @@ from hf_gen.pipelines import TranslationPipeline, VAEPipeline
 SEED = 7
 """Of the wall that a page opens with."""
 FACES = 24
+_STRIDE = 11  # from a face to the next of the walk: they are no neighbours on the wall
 _STEPS = 5  # pictures from a face to the next, with the face itself
 _TILE = 64
 _QUALITY = {"faces": 86, "walk": 72}
@@ -33,17 +34,18 @@ def write_pictures(pipeline: VAEPipeline | TranslationPipeline, folder: Path) ->
 
     Returns:
         How the page cuts them: `seed`, `tile` in pixels, `count` of the faces in a row of
-        faces.webp, and `steps` from a face to the next; row i of walk.webp has those after face i.
+        faces.webp, and `steps` from a face to the one `stride` places on; row i of walk.webp has
+        those after face i.
     """
     if isinstance(pipeline, TranslationPipeline):
         faces = [_example(path) for path in sorted(_examples()) if path.startswith("anime")]
         _save([faces], folder / "faces.webp", "faces")
-        return {"seed": SEED, "tile": _TILE, "count": len(faces), "steps": 1}
+        return {"seed": SEED, "tile": _TILE, "count": len(faces), "steps": 1, "stride": 0}
     graphs = graphs_of(pipeline)
     codes = sample(pipeline, SEED, FACES)
     mean = mean_of(pipeline).view(codes.shape[1:])
     shares = torch.arange(_STEPS).view(-1, 1, 1, 1, 1) / _STEPS
-    ends = codes.roll(-1, 0)
+    ends = codes.roll(-_STRIDE, 0)
     norms = (shares**2 + (1 - shares) ** 2).sqrt()
     # As `mix` of hf_gen/web/js/latents.js: the spread of the codes stays what it is.
     path = mean + ((1 - shares) * (codes - mean) + shares * (ends - mean)) / norms
@@ -53,7 +55,7 @@ def write_pictures(pipeline: VAEPipeline | TranslationPipeline, folder: Path) ->
     ]
     _save([steps[0]], folder / "faces.webp", "faces")
     _save(list(zip(*steps[1:], strict=True)), folder / "walk.webp", "walk")
-    return {"seed": SEED, "tile": tile, "count": FACES, "steps": _STEPS}
+    return {"seed": SEED, "tile": tile, "count": FACES, "steps": _STEPS, "stride": _STRIDE}
 
 
 def sample(pipeline: VAEPipeline, seed: int, count: int) -> Tensor:

@@ -5,7 +5,7 @@ import { closedWalk } from "./latents.js";
 import { Pad } from "./pad.js";
 import { show } from "./pixels.js";
 import { animation, card, deliver, facePng } from "./share.js";
-import { buildSliders, showSliders } from "./sliders.js";
+import { buildSliders, showKl, showSliders } from "./sliders.js";
 import { NEIGHBOURS, PICTURE, WALL } from "./state.js";
 import { Translations } from "./translations.js";
 import { tile } from "./wall.js";
@@ -62,7 +62,7 @@ export class FaceDialog {
     this.#dialog.addEventListener("close", () => host.state.face !== null && host.set({ face: null }));
     find("close").addEventListener("click", () => this.#dialog.close());
     find("back").addEventListener("click", () => host.set({ near: host.state.near.slice(0, -1) }));
-    find("reset").addEventListener("click", () => host.set({ edits: new Map() }));
+    find("reset").addEventListener("click", () => host.set({ edits: new Map(), kl: null }));
     find("walk").addEventListener("click", () => this.#play(!this.#isPlaying));
     this.#onPress("save", async () => {
       if (this.#shown) await deliver(await facePng(this.#shown), "face.png");
@@ -77,6 +77,10 @@ export class FaceDialog {
       await navigator.clipboard.writeText(location.href);
       return "Copied. The link shows this same face.";
     });
+  }
+
+  get isOpen() {
+    return this.#dialog.open;
   }
 
   /** @param {boolean} isSettled whether nothing is being dragged */
@@ -110,10 +114,12 @@ export class FaceDialog {
       if (picture) show(this.#portrait, (this.#shown = picture));
       return;
     }
-    const { directions } = faces.model.manifest;
+    const { directions, klWeight } = faces.model.manifest;
+    find("face-kl-field").hidden = !klWeight;
+    if (klWeight) showKl("face-kl", klWeight, state.kl);
     if (this.#builtFor !== state.model) {
       this.#builtFor = state.model;
-      find("sliders-part").hidden = !directions.length;
+      find("sliders-part").hidden = !directions.length && !klWeight;
       buildSliders(find("sliders"), directions, (name, value, isSettled) => {
         const edits = new Map(this.host.state.edits).set(name, value);
         this.host.set({ edits }, { isSettled });
@@ -184,12 +190,12 @@ export class FaceDialog {
     const { state, title } = this.host;
     const others = [];
     if (faces) {
-      const codes = (await faces.neighbours(state)).slice(0, 9);
+      const codes = (await faces.neighbours(state)).slice(0, 6);
       for await (const face of faces.model.decode(codes, state.kl)) others.push(face);
     }
     const address = location.host + location.pathname;
     if (this.#shown) await deliver(await card(this.#shown, others, title, address), "card.png", true);
-    return "The card holds this face, nine like it, and the address of the page.";
+    return "The card holds this face, six like it, and the address of the page.";
   }
 
   /** @param {string} id of a button @param {() => Promise<string>} work returns what to say */

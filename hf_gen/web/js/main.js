@@ -1,12 +1,13 @@
 /** The page: the state, the models that it needs, and the wall. */
 
-import { find } from "./dom.js";
+import { find, latest } from "./dom.js";
 import { FaceDialog } from "./face.js";
 import { readJson } from "./files.js";
 import { Loader } from "./loader.js";
 import { checkPage } from "./manifest.js";
 import { openPicture } from "./pixels.js";
 import { randomSeed } from "./random.js";
+import { showKl } from "./sliders.js";
 import { fromHash, initial, opened, PICTURE, toHash } from "./state.js";
 import { Wall } from "./wall.js";
 
@@ -19,6 +20,7 @@ class Page {
   /** @type {ImageData | null} */
   picture = null;
   #loader;
+  #drawWall;
   #wallKey = "";
   #openingModel = "";
 
@@ -34,6 +36,7 @@ class Page {
     this.state = this.#start();
     this.wall = new Wall(find("wall"), (place) => this.#open(place));
     this.dialog = new FaceDialog(this);
+    this.#drawWall = latest(() => this.#renderWall());
     this.#connect();
   }
 
@@ -55,9 +58,10 @@ class Page {
     const { model, seed, kl, face } = this.state;
     /** @type {HTMLSelectElement} */ (find("models")).value = model;
     const key = JSON.stringify([model, seed, kl]);
-    if (key !== this.#wallKey) {
+    // Behind the dialog of a face it waits.
+    if (key !== this.#wallKey && (face === null || !this.#wallKey)) {
       this.#wallKey = key;
-      void this.#renderWall(key);
+      void this.#drawWall();
     }
     this.dialog.render(isSettled);
     if (face === null) document.title = this.title;
@@ -101,22 +105,23 @@ class Page {
     return found ?? this.entries[0];
   }
 
-  /** @param {string} key of what the wall is to show */
-  async #renderWall(key) {
+  async #renderWall() {
+    const { state } = this;
+    const key = this.#wallKey;
     const isCurrent = () => this.#wallKey === key;
     try {
       const entry = this.#entry();
-      const isOpening = this.state.seed === entry.pictures.seed && this.state.kl === null;
+      const isOpening = state.seed === entry.pictures.seed && state.kl === null;
       if (isOpening || this.#openingModel !== entry.name) {
         this.#openingModel = entry.name;
         await this.wall.open(entry.folder, entry.pictures);
         find("pause").hidden = !this.wall.canMove;
       }
       const faces = await this.faces();
+      if (!isCurrent()) return;
       if (faces) this.#showControls(faces);
-      if (isOpening || !faces || !isCurrent()) return;
-      find("wall").classList.add("waiting");
-      const { state } = this;
+      if (isOpening || !faces) return;
+      find("wall").classList.toggle("waiting", !this.dialog.isOpen);
       await this.wall.fill(faces.model.decode(await faces.wall(state), state.kl), isCurrent);
       find("pause").hidden = true;
     } catch (error) {
@@ -126,17 +131,10 @@ class Page {
 
   /** @param {Faces} faces */
   #showControls(faces) {
-    const { klWeight, license } = faces.model.manifest;
+    const { klWeight, about } = faces.model.manifest;
     find("kl-field").hidden = !klWeight;
-    find("about").textContent = `${this.state.model}${license ? `, license ${license}` : ""}`;
-    if (!klWeight) return;
-    const slider = /** @type {HTMLInputElement} */ (find("kl"));
-    const value = this.state.kl ?? klWeight.value;
-    slider.min = `${Math.log10(klWeight.low)}`;
-    slider.max = `${Math.log10(klWeight.high)}`;
-    slider.value = `${Math.log10(value)}`;
-    find("kl-value").textContent = `${Number(value.toPrecision(2))}`;
-    slider.setAttribute("aria-valuetext", `${Number(value.toPrecision(2))}`);
+    find("about").textContent = `${this.state.model}${about ? `: ${about}` : ""}`;
+    if (klWeight) showKl("kl", klWeight, this.state.kl);
   }
 
   /** @param {number} place on the wall */
@@ -175,9 +173,11 @@ class Page {
       this.set({ ...initial(choose.value, pictures.seed) }, { push: true });
     });
     find("roll").addEventListener("click", () => this.set({ seed: randomSeed() }, { push: true }));
-    const kl = /** @type {HTMLInputElement} */ (find("kl"));
-    kl.addEventListener("input", () => this.set({ kl: 10 ** kl.valueAsNumber }, { isSettled: false }));
-    kl.addEventListener("change", () => this.set({}));
+    for (const id of ["kl", "face-kl"]) {
+      const kl = /** @type {HTMLInputElement} */ (find(id));
+      kl.addEventListener("input", () => this.set({ kl: 10 ** kl.valueAsNumber }, { isSettled: false }));
+      kl.addEventListener("change", () => this.set({ kl: 10 ** kl.valueAsNumber }));
+    }
     const pause = find("pause");
     const showPause = () => {
       pause.textContent = this.wall.isPaused ? "Move" : "Pause";

@@ -8,7 +8,7 @@
 /** @typedef {Slider | Wheel} Direction */
 /** @typedef {{bytes: number, integrity: string}} Pinned */
 /** @typedef {{url: string, compressed: boolean, files: Record<string, Pinned>}} Runtime */
-/** @typedef {{seed: number, tile: number, count: number, steps: number}} Pictures */
+/** @typedef {{seed: number, tile: number, count: number, steps: number, stride: number}} Pictures */
 /**
  * @typedef {{name: string, kind: "autoencoder" | "translation", folder: string,
  *   pictures: Pictures}} Entry
@@ -17,12 +17,12 @@
 /** @typedef {{file: string, bytes: number}} GraphFile */
 /** @typedef {{low: number, high: number, value: number}} Range */
 /**
- * @typedef {{kind: "autoencoder", resolution: number, license: string | null, shape: number[],
+ * @typedef {{kind: "autoencoder", resolution: number, about: string, shape: number[],
  *   size: number, temperature: number, mean: Float32Array, directions: Direction[],
  *   klWeight: Range | null, graphs: Record<string, GraphFile>}} Autoencoder
  */
 /**
- * @typedef {{kind: "translation", resolution: number, license: string | null,
+ * @typedef {{kind: "translation", resolution: number, about: string,
  *   domains: {a: string, b: string}, graphs: Record<string, GraphFile>}} Translation
  */
 
@@ -73,6 +73,7 @@ export function checkPage(read) {
         tile: whole(cut.tile, "tile", 8, 128),
         count: whole(cut.count, "count", 1, 64),
         steps: whole(cut.steps, "steps", 1, 32),
+        stride: whole(cut.stride, "stride", 0, 64),
       },
     });
   });
@@ -97,11 +98,11 @@ export function checkManifest(read, kind) {
     graphs[name] = { file: fileName(file), bytes: whole(bytes, "bytes", 1, MAX_BYTES) };
   }
   const resolution = whole(manifest.resolution, "resolution", 8, 512);
-  const license = manifest.license == null ? null : text(manifest.license, "license");
+  const about = described(manifest);
   if (kind === "translation") {
     const { a, b } = object(manifest.domains, "domains");
     const domains = { a: text(a, "domains.a"), b: text(b, "domains.b") };
-    return { kind, resolution, license, domains, graphs };
+    return { kind, resolution, about, domains, graphs };
   }
   const codes = object(object(object(listed.decoder, "decoder").inputs, "inputs").latents, "latents");
   const shape = list(codes.shape, "the shape of latents", 4, 4)
@@ -113,7 +114,7 @@ export function checkManifest(read, kind) {
   return {
     kind,
     resolution,
-    license,
+    about,
     graphs,
     shape,
     size,
@@ -190,10 +191,19 @@ function vector(value, what, size) {
   return Float32Array.from(numbers);
 }
 
+/** What is told of a model. @param {Record<string, any>} manifest */
+function described(manifest) {
+  const parts = { description: "", license: "License: ", training_data: "Trained on: " };
+  return Object.entries(parts)
+    .filter(([key]) => manifest[key] != null)
+    .map(([key, before]) => `${before}${text(manifest[key], key, 2000).replace(/\.?$/, ".")}`)
+    .join(" ");
+}
+
 /** @param {unknown} value @param {string} what */
-function text(value, what) {
-  if (typeof value !== "string" || !value || value.length > 300) {
-    throw new Refused(`${what} must be a text of 1 to 300 characters, got ${shown(value)}`);
+function text(value, what, most = 300) {
+  if (typeof value !== "string" || !value || value.length > most) {
+    throw new Refused(`${what} must be a text of 1 to ${most} characters, got ${shown(value)}`);
   }
   return value;
 }

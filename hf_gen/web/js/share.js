@@ -25,7 +25,7 @@ export async function animation(pictures) {
 /**
  * A card of the size that links are shown with.
  * @param {ImageData} face
- * @param {ImageData[]} others up to 9
+ * @param {ImageData[]} others up to 6
  * @param {string} title
  * @param {string} address
  */
@@ -43,15 +43,19 @@ export function card(face, others, title, address) {
     context.restore();
   };
   put(face, [48, 48, 534, 32]);
-  others.slice(0, 9).forEach((one, place) => {
-    put(one, [630 + (place % 3) * 150, 48 + Math.floor(place / 3) * 150, 136, 18]);
+  others.slice(0, 6).forEach((one, place) => {
+    put(one, [630 + (place % 3) * 179, 48 + Math.floor(place / 3) * 179, 164, 22]);
   });
-  context.fillStyle = "#f2f0f8";
-  context.font = "600 44px system-ui, sans-serif";
-  context.fillText(title, 630, 546, 522);
-  context.fillStyle = "#aaa5ba";
-  context.font = "24px system-ui, sans-serif";
-  context.fillText(address, 630, 582, 522);
+  const lines = /** @type {const} */ ([
+    [title, 480, "600 50px", "#f2f0f8"],
+    ["Drawn by a network inside a browser", 526, "26px", "#aaa5ba"],
+    [address, 574, "26px", "#aaa5ba"],
+  ]);
+  for (const [line, y, font, colour] of lines) {
+    context.fillStyle = colour;
+    context.font = `${font} system-ui, sans-serif`;
+    context.fillText(line, 630, y, 522);
+  }
   return png(canvas);
 }
 

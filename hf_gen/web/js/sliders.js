@@ -1,6 +1,6 @@
 /** A slider for each direction of a model, by its name. */
 
-import { words } from "./dom.js";
+import { find, words } from "./dom.js";
 
 /** @typedef {import("./manifest.js").Direction} Direction */
 
@@ -49,4 +49,21 @@ export function showSliders(root, directions, values) {
 function said(direction, value) {
   if (direction.kind === "wheel") return `${Math.round(360 * value)}°`;
   return `${value > 0 ? "+" : ""}${value.toFixed(2)}`;
+}
+
+/**
+ * A slider of the KL weight, which is logarithmic.
+ * @param {"kl" | "face-kl"} id
+ * @param {import("./manifest.js").Range} range
+ * @param {number | null} weight null for the default
+ */
+export function showKl(id, range, weight) {
+  const slider = /** @type {HTMLInputElement} */ (find(id));
+  const value = weight ?? range.value;
+  slider.min = `${Math.log10(range.low)}`;
+  slider.max = `${Math.log10(range.high)}`;
+  slider.value = `${Math.log10(value)}`;
+  const said = `${Number(value.toPrecision(2))}`;
+  find(`${id}-value`).textContent = said;
+  slider.setAttribute("aria-valuetext", said);
 }

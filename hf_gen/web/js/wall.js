@@ -36,6 +36,7 @@ export class Wall {
     faces.src = `${folder}/faces.webp`;
     if (cut.steps > 1) walk.src = `${folder}/walk.webp`;
     this.#opening = null;
+    this.root.classList.remove("waiting");
     this.#build(cut.count, cut.tile);
     await faces.decode();
     this.#opening = { faces, walk, cut };
@@ -93,7 +94,8 @@ export class Wall {
 
   /** @param {number} now */
   #move(now) {
-    if (!this.#opening) return;
+    const opening = this.#opening;
+    if (!opening) return;
     requestAnimationFrame((next) => this.#move(next));
     if (now - this.#drawn < FRAME) return;
     const isStill = this.isPaused || document.querySelector("dialog[open]");
@@ -103,7 +105,7 @@ export class Wall {
       moving.start += passed;
       const share = (now - moving.start) / LEG;
       if (share >= 1) {
-        moving.station = (moving.station + 1) % this.#tiles.length;
+        moving.station = (moving.station + opening.cut.stride) % this.#tiles.length;
         moving.start = now + REST * (0.5 + Math.random());
         this.#drawTile(place, 0);
       } else if (share > 0 && !passed) this.#drawTile(place, (1 - Math.cos(Math.PI * share)) / 2);
@@ -120,7 +122,7 @@ export class Wall {
     const at = share * cut.steps;
     [Math.floor(at), Math.ceil(at)].forEach((step, layer) => {
       const isFace = step % cut.steps === 0;
-      const column = isFace ? (station + (step ? 1 : 0)) % cut.count : step - 1;
+      const column = isFace ? (station + (step ? cut.stride : 0)) % cut.count : step - 1;
       const row = isFace ? 0 : station;
       const side = cut.tile;
       context.globalAlpha = layer ? at - Math.floor(at) : 1;

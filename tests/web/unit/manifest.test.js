@@ -9,7 +9,7 @@ const page = () => ({
   title: "Faces",
   runtime: { url: "vendor/", compressed: true, files: { "a.wasm": { bytes: 9, integrity: INTEGRITY } } },
   models: [{ name: "<b>mine</b>", kind: "autoencoder", folder: "models/mine",
-    pictures: { seed: 7, tile: 64, count: 24, steps: 5 } }],
+    pictures: { seed: 7, tile: 64, count: 24, steps: 5, stride: 11 } }],
 });
 const graph = (/** @type {string} */ name) => ({ file: `${name}.onnx`, bytes: 100,
   inputs: { latents: { shape: ["batch", 2, 1, 1] } } });
@@ -51,6 +51,7 @@ test("what an export writes is accepted, and texts stay texts", () => {
   assert.ok(read.kind === "autoencoder");
   assert.equal(read.size, 2);
   assert.deepEqual(read.mean, Float32Array.of(1, 2));
+  assert.equal(read.about, "License: mit.");
   assert.deepEqual(read.klWeight, { low: 0.01, high: 100, value: 1 });
   assert.equal(checkManifest(translation(), "translation").kind, "translation");
 });
@@ -60,7 +61,7 @@ test("what a manifest may leave out", () => {
   const read = checkManifest({ ...rest, prior: { temperature: 1 } }, "autoencoder");
   assert.ok(read.kind === "autoencoder");
   assert.deepEqual(read.mean, new Float32Array(2));
-  assert.deepEqual([read.directions, read.klWeight, read.license], [[], null, null]);
+  assert.deepEqual([read.directions, read.klWeight, read.about], [[], null, ""]);
 });
 
 for (const [path, value] of /** @type {[string, unknown][]} */ ([
@@ -113,6 +114,7 @@ for (const [path, value] of /** @type {[string, unknown][]} */ ([
   ["kl_weight/low", 0],
   ["kl_weight/default", 1000],
   ["license", ["mit"]],
+  ["training_data", "a".repeat(2001)],
 ])) {
   test(`manifest.json with ${path} ${JSON.stringify(value)?.slice(0, 40)} is refused`, () => {
     assert.throws(() => checkManifest(changed(manifest(), path, value), "autoencoder"), Refused);
