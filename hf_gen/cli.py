@@ -12,6 +12,8 @@ from hf_gen import image_commands
 from hf_gen.errors import UserError, translate_os_errors
 
 if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
     from hf_gen.report.compare import Compared
 
 
@@ -168,11 +170,13 @@ def push(
     validation: int = 1_000,
     test: int = 1_000,
     space: str | None = None,
+    sdk: Literal["static", "gradio"] = "static",
     models: tuple[str, ...] = (),
+    vendor: bool = False,
     private: bool = False,
     overwrite: bool = False,
 ) -> None:
-    """Upload a run, the synthetic faces, or the demo to the Hub: with a card, in one commit.
+    """Upload a run, a page of models, the demo, or the synthetic faces to the Hub, in one commit.
 
     The token comes from `hf auth login` or from HF_TOKEN. The same command resumes a push.
     Only files that hf_gen wrote are replaced or deleted; .hf_gen.json in the repository lists them.
@@ -186,29 +190,38 @@ def push(
         train: Training pairs of that dataset.
         validation: Validation pairs of that dataset.
         test: Test pairs of that dataset.
-        space: Instead of a run: the repository of a Space with the demo.
-        models: Hub ids of the models that the Space shows besides the bundled ones.
+        space: The repository of a Space: a page with the run and the models of --models.
+        sdk: static for a page that runs in the visitor's browser, which the Hub hosts for free;
+            gradio for the demo, on a server.
+        models: What else the Space shows: bundled models, run folders and Hub ids; in a Gradio
+            Space Hub ids alone, besides the bundled models. Default: face-vae and cyclegan.
+        vendor: Upload onnxruntime-web into the page's Space, in place of a link to a CDN.
         private: Make a new repository private.
         overwrite: Push to a repository that hf_gen did not write, too: files of the same names are
             replaced, no other file is deleted.
     """
     if models and space is None:
         raise UserError("--models says what a Space shows: name the Space by --space user/name")
-    if [run, dataset, space].count(None) != 2:
+    if (dataset is None) == (run is None and space is None):
         raise UserError(
-            "name a run folder, or a dataset by --dataset user/name, or a Space by --space "
-            "user/name: one of the three"
+            "name a run folder, or a Space by --space user/name, or a dataset by --dataset "
+            "user/name, and no dataset together with others"
         )
     from huggingface_hub import HfApi
 
     from hf_gen.hub.faces import push_faces
     from hf_gen.hub.push import push_run
-    from hf_gen.hub.space import push_space
     from hf_gen.hub.upload import Repository
 
     api = HfApi()
     if space is not None:
-        print(push_space(space, models, private, api, overwrite))
+        if repo_id or component or onnx:
+            raise UserError(
+                "--repo-id, --component and --onnx are for the repository of a run, and --space "
+                "for a page: push one after the other"
+            )
+        shown = (*([str(run)] if run else ()), *models)
+        print(_push_space(api, space, sdk, shown, vendor, private, overwrite))
         return
     if dataset is not None:
         repository = Repository.open(api, dataset, private, "dataset", overwrite)
@@ -227,6 +240,25 @@ def push(
     repository = Repository.open(api, repo_id or finished.name, private, overwrite=overwrite)
     card = run_card(finished.folder, repository.name, component)
     print(push_run(finished.folder, pipeline, card, repository, component, onnx))
+
+
+def _push_space(
+    api: "HfApi",
+    space: str,
+    sdk: str,
+    models: tuple[str, ...],
+    vendor: bool,
+    private: bool,
+    overwrite: bool,
+) -> str:
+    """The address of the commit."""
+    if sdk == "gradio":
+        from hf_gen.hub.space import push_space
+
+        return push_space(space, models, private, api, overwrite)
+    from hf_gen.hub.static_space import DEFAULT_MODELS, push_static_space
+
+    return push_static_space(space, models or DEFAULT_MODELS, private, api, overwrite, vendor)
 
 
 def draw_faces(

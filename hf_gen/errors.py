@@ -34,8 +34,9 @@ _HUB_ERRORS: dict[str | int, str] = {
     "gated": "{shown} is gated: ask for access on its page on the Hub, then {log_in}",
     "revision": "the Hub has no {shown}: check its branches, tags and commits",
     401: "the Hub rejects the token (401): {log_in} with a new one",
-    402: "the Hub hosts {repo} for subscribers only (402): delete another ZeroGPU Space or "
-    "subscribe, see https://huggingface.co/docs/hub/spaces-zerogpu, and try again",
+    402: "the Hub hosts {repo} for subscribers only (402): leave out --sdk gradio for a static "
+    "Space, which is free; or delete another ZeroGPU Space or subscribe, see "
+    "https://huggingface.co/docs/hub/spaces-zerogpu",
     403: "the token has no write access to {repo} (403): use one that has, or choose another name",
     404: "{repo} does not exist, or the token has no access to it (404): check both",
     409: "{repo} exists already as something else (409): choose another name",

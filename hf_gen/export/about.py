@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import yaml  # type: ignore[import-untyped]
 from huggingface_hub import (
     CardData,
     HfApi,
@@ -78,7 +79,7 @@ def about_model(name: str) -> About:
         return About(name)
     try:
         return About.of_card(name, ModelCard.load(card, ignore_metadata_errors=True).data)
-    except (ValueError, TypeError, AttributeError):  # no text, or a header that is none
+    except (ValueError, TypeError, AttributeError, yaml.YAMLError):  # no text, or no such header
         return About(name)
 
 

@@ -1,4 +1,4 @@
-"""A Space on the Hub: the demo, its requirements, and the models that it shows.
+"""A Gradio Space on the Hub: the demo, its requirements, and the models that it shows.
 
 Source: https://huggingface.co/docs/hub/spaces-config-reference for the header of its README.
 """
@@ -60,7 +60,7 @@ def push_space(
     """
     source = checkout()
     shown = [look_up_model(name, api) for name in models]
-    repository = Repository.open(api, repo_id, private, "space", overwrite)
+    repository = Repository.open(api, repo_id, private, "space", overwrite, "gradio")
 
     def write(folder: Path) -> None:
         stage_space(folder, source, models)

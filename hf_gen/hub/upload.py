@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 from huggingface_hub import (
     CommitOperationAdd,
@@ -25,7 +25,10 @@ from hf_gen.runs.update import MANIFEST, Hashes, read_manifest
 
 # ZeroGPU, by its first name: what the Hub hosts without a subscription.
 SPACE_HARDWARE = SpaceHardware.ZERO_A10G
+SpaceSDK = Literal["static", "gradio"]
 _OF_THE_HUB = {".gitattributes", MANIFEST}
+# The first commit of a repository may have them: its card, and the welcome page of a static Space.
+_FIRST_FILES = {"README.md", "index.html", "style.css"}
 _LARGEST_MANIFEST = 10_000_000
 
 
@@ -56,7 +59,13 @@ class Repository:
 
     @classmethod
     def open(
-        cls, api: HfApi, name: str, private: bool, kind: str = "model", overwrite: bool = False
+        cls,
+        api: HfApi,
+        name: str,
+        private: bool,
+        kind: str = "model",
+        overwrite: bool = False,
+        sdk: SpaceSDK = "static",
     ) -> Self:
         """Checks that a repository can be written, and creates it if it does not exist.
 
@@ -64,8 +73,9 @@ class Repository:
             api: The client.
             name: Such as user/name; a name alone is the user's own.
             private: Whether a new repository is hidden; an existing one keeps its settings.
-            kind: model, dataset or space. A new Space gets ZeroGPU as its hardware.
+            kind: model, dataset or space.
             overwrite: Accept a repository that hf_gen did not write.
+            sdk: Of a new Space. One of Gradio gets ZeroGPU as its hardware.
 
         Raises:
             UserError: If it holds files that hf_gen did not write, the Hub refuses, or it cannot be
@@ -87,8 +97,8 @@ class Repository:
                     repo_type=kind,
                     private=private,
                     exist_ok=True,
-                    space_sdk="gradio" if is_space else None,
-                    space_hardware=SPACE_HARDWARE if is_space else None,
+                    space_sdk=sdk if is_space else None,
+                    space_hardware=SPACE_HARDWARE if is_space and sdk == "gradio" else None,
                 )
             repository = cls(api, name, kind, overwrite)
             repository._check_overwrite(repository._read())
@@ -191,8 +201,7 @@ class Repository:
         own = listed.keys() - _OF_THE_HUB
         written = {path: listed[path] for path in own if hashes.get(path) in listed[path]}
         others = hashes.keys() - written.keys() - _OF_THE_HUB
-        # The Hub itself writes the README of a Space, and of what is created with a licence.
-        if others == {"README.md"} and MANIFEST not in siblings:
+        if others and others <= _FIRST_FILES and MANIFEST not in siblings:
             is_new = len(api.list_repo_commits(name, repo_type=kind)) == 1
             others = set() if is_new else others
         return _Contents(info.sha, written, others, MANIFEST in siblings)

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from hf_gen.export.about import About, about_model
-from tests.loopback_hub import LoopbackHub
 
 RESULT = """
   - task: {type: unconditional-image-generation}
@@ -37,7 +36,7 @@ def test_the_card_of_a_folder_is_read(tmp_path: Path) -> None:
     ("card", "expected"),
     [
         ("no header", {}),
-        ("---\nlicense: [1, 2]\ntags: {faces: 1}\nmodel-index: 3\n---\n", {}),
+        ("---\nlicense: [1, 2]\ntags: 3\nmodel-index: 3\n---\n", {}),
         ("---\n- a list\n---\n", {}),
         ("---\nlicense: {\n---\n", {}),
         (b"\xff\xfe\x00", {}),
@@ -60,14 +59,3 @@ def test_a_bundled_model_has_its_results_and_the_terms_of_its_data() -> None:
     values = {one["metric"]: one["value"] for one in about.results}
     assert values["psnr"] > 15
     assert json.dumps(about.results, allow_nan=False)
-
-
-@pytest.mark.usefixtures("loopback_only")
-def test_the_card_of_a_repository_is_downloaded(loopback_hub: LoopbackHub) -> None:
-    files = {"README.md": CARD.encode()}
-    loopback_hub.create("tester/small", files=files)
-    loopback_hub.create("tester/bare", files={"config.json": b"{}"})
-    loopback_hub.create("tester/huge", files={"README.md": CARD.encode() + b"x" * 10**6})
-    assert about_model("tester/small") == About("tester/small", **KNOWN)
-    assert about_model("tester/bare") == About("tester/bare")
-    assert about_model("tester/huge") == About("tester/huge")

@@ -134,26 +134,32 @@ def test_what_the_hub_refuses_is_a_clear_error(loopback_hub: LoopbackHub, api: H
         Repository.open(api, "tester/new", private=False)
 
 
-def test_a_new_space_has_its_hardware_and_any_name(loopback_hub: LoopbackHub, api: HfApi) -> None:
+def test_a_new_gradio_space_has_its_hardware_and_any_name(
+    loopback_hub: LoopbackHub, api: HfApi
+) -> None:
     loopback_hub.create("tester/demo", "dataset")
     loopback_hub.faults.fail("POST", "create", status=402)
     with pytest.raises(UserError, match=r"hosts demo for subscribers only \(402\)"):
-        Repository.open(api, "demo", False, "space")
+        Repository.open(api, "demo", False, "space", sdk="gradio")
     for _ in range(2):
-        assert Repository.open(api, "demo", True, "space").name == "tester/demo"
+        assert Repository.open(api, "demo", True, "space", sdk="gradio").name == "tester/demo"
     assert api.space_info("tester/demo").runtime.requested_hardware == "zero-a10g"
 
 
 @pytest.mark.parametrize(
     ("repo_type", "target"),
-    [("model", "--repo-id"), ("dataset", "--dataset"), ("space", "--space")],
+    [
+        ("model", ("--repo-id",)),
+        ("dataset", ("--dataset",)),
+        ("space", ("--sdk", "gradio", "--space")),
+    ],
 )
 def test_a_card_that_the_hub_refuses_stops_a_push_before_any_upload(
-    repo_type: str, target: str, loopback_hub: LoopbackHub, push: Run, finished: Path
+    repo_type: str, target: tuple[str, ...], loopback_hub: LoopbackHub, push: Run, finished: Path
 ) -> None:
     loopback_hub.faults.refuse_card("license must be one of a list")
     run = (str(finished),) if repo_type == "model" else ()
-    code, output = push(*run, target, NAME)
+    code, output = push(*run, *target, NAME)
     assert code == 2
     assert "the Hub refuses the card of tester/faces: " in output
     assert "license must be" in output
@@ -260,10 +266,8 @@ def test_a_component_is_pushed_alone(
 
 def test_one_target_at_a_time() -> None:
     run, space, dataset = Path("run"), "tester/demo", NAME
-    for targets in ({}, {"run": run, "dataset": dataset}, {"run": run, "space": space}):
-        with pytest.raises(UserError, match=r"name a run folder, or a dataset .* one of the three"):
+    for targets in ({}, {"run": run, "dataset": dataset}, {"space": space, "dataset": dataset}):
+        with pytest.raises(UserError, match=r"name a run folder, or .* no dataset together"):
             push_command(**targets)
-    with pytest.raises(UserError, match="one of the three"):
-        push_command(space=space, dataset=dataset)
     with pytest.raises(UserError, match="--models says what a Space shows"):
         push_command(run, models=(NAME,))

@@ -1,4 +1,4 @@
-"""A Space: its files, its push, and that it starts with nothing but its requirements."""
+"""A Gradio Space: its files, its push, and that it starts with nothing but its requirements."""
 
 import os
 import re
@@ -108,7 +108,7 @@ def test_a_pushed_space_preloads_its_models_and_contains_nothing_private(
     loopback_hub: LoopbackHub, push: Run, model_files: dict[str, bytes]
 ) -> None:
     loopback_hub.create(MODEL, files=model_files)
-    code, output = push("--space", SPACE, "--models", MODEL, "--private")
+    code, output = push("--space", SPACE, "--sdk", "gradio", "--models", MODEL, "--private")
     assert code == 0, output
     assert loopback_hub.repository(SPACE, "space").private
     assert len(loopback_hub.commits(SPACE, "space")) == 2  # the Hub's own first one, and ours
@@ -154,7 +154,8 @@ def test_a_space_is_pushed_from_a_checkout_only(
 ) -> None:
     """As where a wheel is installed: the package alone."""
     shutil.copytree(ROOT / "hf_gen", tmp_path / "copy" / "hf_gen")
-    code, output = fresh(PUSH, "push", "--space", SPACE, source=tmp_path / "copy")
+    command = ("push", "--space", SPACE, "--sdk", "gradio")
+    code, output = fresh(PUSH, *command, source=tmp_path / "copy")
     assert code == 2
     assert "push a Space from a checkout of hf_gen" in output
     assert not loopback_hub.exists(SPACE, "space")
@@ -166,7 +167,7 @@ def test_a_pushed_space_starts_with_nothing_but_its_requirements(
 ) -> None:
     """In an environment with what the Hub would install, without this project."""
     loopback_hub.create(MODEL, files=model_files)
-    assert push("--space", SPACE, "--models", MODEL)[0] == 0
+    assert push("--space", SPACE, "--sdk", "gradio", "--models", MODEL)[0] == 0
     folder = tmp_path / "space"
     for name, content in loopback_hub.files(SPACE, "space").items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -36,7 +36,7 @@ def pushed(request: pytest.FixtureRequest, push: Run, train_and_push: Run, finis
         "run": ("model", push, run),
         "component": ("model", push, (*run, "--component", "vae")),
         "dataset": ("dataset", push, ("--dataset", NAME, "--train", "12", "--test", "8")),
-        "space": ("space", push, ("--space", NAME)),
+        "space": ("space", push, ("--space", NAME, "--sdk", "gradio")),
         "training": ("model", train_and_push, ("--hub-model-id", NAME)),
     }
     repo_type, command, flags = commands[request.param]

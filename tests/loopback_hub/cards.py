@@ -42,6 +42,11 @@ def _are_strings(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
+def _are_headers(value: Any) -> bool:
+    names = (f"cross-origin-{name}-policy" for name in ("embedder", "opener", "resource"))
+    return isinstance(value, dict) and value.keys() <= {*names}
+
+
 def _is_license(value: Any) -> bool:
     return re.fullmatch(r"[a-z0-9][a-z0-9.-]*", str(value)) is not None
 
@@ -59,6 +64,7 @@ _SPACE_RULES: tuple[_Rule, ...] = (
     *((key, lambda v: v in _COLOURS, f"one of {_COLOURS}") for key in ("colorFrom", "colorTo")),
     ("short_description", lambda v: len(str(v)) <= 60, "at most 60 characters long"),
     *((key, _are_ids, "ids on the Hub") for key in ("models", "datasets")),
+    ("custom_headers", _are_headers, "the three cross-origin policies"),
     ("preload_from_hub", _are_files_of_ids, "ids on the Hub with files"),
 )
 

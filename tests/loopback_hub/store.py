@@ -19,6 +19,12 @@ _PATTERNS = (*(f"*.{suffix}" for suffix in _LARGE), "*tfevents*")
 # Every repository of the Hub begins with this file; what it lists is stored in LFS.
 _GIT_ATTRIBUTES = "".join(f"{one} filter=lfs diff=lfs merge=lfs -text\n" for one in _PATTERNS)
 _LARGE_BYTES = 10_000_000
+_STATIC_SPACE = {
+    "README.md": b"---\ntitle: A Space\nsdk: static\n---\n",
+    "index.html": b"<!doctype html><h1>Welcome to your static Space!</h1>\n",
+    "style.css": b"body { padding: 2rem; }\n",
+}
+"""The welcome page that a new static Space begins with."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +134,10 @@ class Store:
         hardware: str | None = None,
     ) -> Repository:
         repository = Repository(repo_id, repo_type, private, sdk, hardware)
-        attributes = {".gitattributes": self.blobs.add(_GIT_ATTRIBUTES.encode())}
-        repository.commit(attributes, "initial commit")
+        first = {".gitattributes": _GIT_ATTRIBUTES.encode()}
+        first |= _STATIC_SPACE if sdk == "static" else {}
+        added = {path: self.blobs.add(content) for path, content in first.items()}
+        repository.commit(added, "initial commit")
         self.repositories[repo_type, repo_id] = repository
         return repository
 
