@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
-from hf_gen import image_commands
+from hf_gen import demo_command, image_commands
 from hf_gen.errors import UserError, translate_os_errors
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def main() -> None:
         "reproduce": reproduce,
         "export": export,
         "push": push,
+        "demo": demo_command.demo,
         "draw-faces": draw_faces,
     }
     try:
@@ -36,13 +37,14 @@ def main() -> None:
             tyro.extras.subcommand_cli_from_dict(
                 commands,
                 prog="hf-gen",
-                description="Use, evaluate, compare, export and push models; draw synthetic faces.",
+                description="Use, show, evaluate, compare, export and push models; draw faces.",
             )
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except ModuleNotFoundError as error:
-        remedy = "pip install 'hf_gen[train]'"
+        extra = "demo" if error.name == "gradio" else "train"
+        remedy = f"pip install 'hf_gen[{extra}]'"
         print(f"error: this needs {error.name}, which is not installed: {remedy}", file=sys.stderr)
         sys.exit(2)
 

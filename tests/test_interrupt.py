@@ -44,6 +44,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         ("hf_gen", ("sample", "conv-vae"), "tyro", WORDS),
         ("hf_gen", ("draw-faces", "faces"), "hf_gen.faces.dataset", WORDS),
         ("app.py", (), "gradio", WORDS),
+        ("hf_gen", ("demo",), "gradio", WORDS),
     ],
 )
 def test_an_interrupted_program_ends_with_one_line(

@@ -10,9 +10,10 @@ from torch.testing import assert_close
 
 from hf_gen.errors import UserError
 from hf_gen.models.directions import LatentDirections
+from hf_gen.models.prior import AnyKLPrior
 from hf_gen.pipelines import VAEPipeline, load
 from hf_gen.pipelines.edits import Direction
-from tests.pipelines.saved import change_json, vae_pipeline
+from tests.pipelines.saved import NETWORKS, change_json, vae_pipeline
 
 SIZE = 16
 
@@ -91,6 +92,17 @@ def test_neighbours_of_a_standard_normal_code_are_standard_normal() -> None:
     seen = plain.neighbours(code, 4, 0.6, generator(), "pt")
     codes = 0.8 * code + 0.6 * plain.sample_latents(4, generator())
     assert_close(seen, plain.decode(codes, "pt"))
+
+
+def test_neighbours_of_a_network_for_every_kl_weight_are_those_of_weight_1() -> None:
+    prior = AnyKLPrior((5, 1, 1))
+    prior.mean.copy_(torch.randn(prior.mean.shape, generator=generator()))
+    pipeline = VAEPipeline(NETWORKS["AnyKLVAE"]().eval(), prior, SIZE, "gaussian")
+    code, mean = torch.full((1, 5, 1, 1), 2.0), prior.at(1.0).mean.view(5, 1, 1)
+    seen = pipeline.neighbours(code, 4, 0.6, generator(), "pt")
+    samples = pipeline.sample_latents(4, generator())
+    codes = mean + 0.8 * (code - mean) + 0.6 * (samples - mean)
+    assert_close(seen, pipeline.decode(codes, "pt"))
 
 
 @pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan")])
