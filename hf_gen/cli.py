@@ -222,6 +222,11 @@ def push(
                 "--repo-id, --component and --onnx are for the repository of a run, and --space "
                 "for a page: push one after the other"
             )
+        if run is not None and sdk == "gradio":
+            raise UserError(
+                f"a Gradio Space shows models of the Hub: push {run} by --repo-id user/mine, and "
+                "name that by --models"
+            )
         shown = (*([str(run)] if run else ()), *models)
         print(_push_space(api, space, sdk, shown, vendor, private, overwrite))
         return

@@ -68,13 +68,12 @@ def about_model(name: str) -> About:
         UserError: If the Hub cannot be reached.
     """
     folder = Path(name)
-    if folder.is_dir():
-        card, name = folder / _CARD, folder.resolve().name
-        check_no_symlink_escape(folder, card)
-    elif (WEIGHTS / name).is_dir():
+    if not folder.is_dir() and (WEIGHTS / name).is_dir():
         return _about_bundled(name)
-    else:
-        card = _download_card(name)
+    card = folder / _CARD if folder.is_dir() else _download_card(name)
+    if folder.is_dir():
+        check_no_symlink_escape(folder, folder / _CARD)
+        name = folder.resolve().name
     if card is None or not card.is_file() or card.stat().st_size > MAX_JSON_BYTES:
         return About(name)
     try:

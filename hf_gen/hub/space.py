@@ -79,8 +79,9 @@ def checkout() -> Path:
     for name in (_APP, _PINS, _PROJECT, _LICENSE):
         if not (folder / name).is_file():
             raise UserError(
-                f"{folder} holds hf_gen, but not {name}: push a Space from a checkout of hf_gen, "
-                "installed with `pip install -r requirements.txt` in it"
+                f"{folder} holds hf_gen, but not {name}: push a Gradio Space from a checkout of "
+                "hf_gen, installed with `pip install -r requirements.txt` in it, or a static Space "
+                "without --sdk gradio"
             )
     return folder
 

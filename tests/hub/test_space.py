@@ -149,7 +149,7 @@ def test_the_files_that_the_demo_reads_are_preloaded_unless_private(
     assert look_up_model("tester/foreign", api) == ShownModel("tester/foreign", read)
 
 
-def test_a_space_is_pushed_from_a_checkout_only(
+def test_a_gradio_space_is_pushed_from_a_checkout_only(
     loopback_hub: LoopbackHub, fresh: Run, tmp_path: Path
 ) -> None:
     """As where a wheel is installed: the package alone."""
@@ -157,7 +157,7 @@ def test_a_space_is_pushed_from_a_checkout_only(
     command = ("push", "--space", SPACE, "--sdk", "gradio")
     code, output = fresh(PUSH, *command, source=tmp_path / "copy")
     assert code == 2
-    assert "push a Space from a checkout of hf_gen" in output
+    assert "push a Gradio Space from a checkout of hf_gen" in output
     assert not loopback_hub.exists(SPACE, "space")
 
 

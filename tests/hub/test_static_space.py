@@ -148,6 +148,8 @@ def test_two_models_of_one_name_and_flags_of_runs_are_clear_errors(
     for flags in ({"repo_id": MODEL}, {"component": "vae"}, {"onnx": True}):
         with pytest.raises(UserError, match=re.escape("--space for a page: push one after")):
             push_command(Path(translation), space=SPACE, **flags)
+    with pytest.raises(UserError, match=r"a Gradio Space shows models of .*push .*cartoons"):
+        push_command(Path(translation), space=SPACE, sdk="gradio")
 
 
 @pytest.mark.usefixtures("loopback_only")
