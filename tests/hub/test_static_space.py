@@ -128,6 +128,14 @@ def test_a_run_becomes_a_page_with_its_results(
     assert shown["psnr"] == results["psnr"]
     assert b"secret-place" not in b"".join(files.values())
 
+    # A push of the other kind leaves nothing of the page.
+    code, output = push("--space", SPACE, "--sdk", "gradio")
+    assert code == 0, output
+    after = loopback_hub.files(SPACE, "space")
+    assert "app.py" in after
+    assert not {"page.json", f"{model['folder']}/manifest.json"} & after.keys()
+    assert SpaceCard(after["README.md"].decode()).data.sdk == "gradio"
+
 
 def test_a_hub_that_wants_money_for_a_gradio_space_names_the_static_one(
     loopback_hub: LoopbackHub, push: Run
