@@ -46,15 +46,14 @@ class About:
     results: tuple[dict[str, Any], ...] = ()
 
     @classmethod
-    def of_card(cls, name: str, card: CardData, training_data: str | None = None) -> Self:
+    def of_card(cls, name: str, card: CardData) -> Self:
         """What the metadata of a card says; what is not as the Hub specifies it is left out."""
         license, tags = card.get("license"), card.get("tags")
         return cls(
             name,
-            license[:_LONGEST] if isinstance(license, str) else None,
-            training_data,
-            "faces" if isinstance(tags, list) and "faces" in tags else "images",
-            tuple(_results(card.get("eval_results") or [])),
+            license=license[:_LONGEST] if isinstance(license, str) else None,
+            subject="faces" if isinstance(tags, list) and "faces" in tags else "images",
+            results=tuple(_results(card.get("eval_results") or [])),
         )
 
 
