@@ -19,7 +19,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 LARGEST = 40_000_000
-PINS = ["--constraint", str(ROOT / "requirements.txt")]
 SAMPLE = ["hf-gen", "sample", "face-vae"]
 USE = """
 import json, pathlib, sys
@@ -47,12 +46,13 @@ def main() -> None:
         _copy_checkout(source)
         venv.create(tools, with_pip=True)
         wheel = _build(source, dist, tools)
+        pins = _write_pins(source / "requirements.txt", place / "pins.txt")
         if _has(tools, "twine"):
             files = [str(file) for file in sorted(dist.iterdir())]
             _run([str(tools / "bin" / "twine"), "check", "--strict", *files], place)
-        _use(wheel, place / "environment", place / "empty")
+        _use(wheel, pins, place / "environment", place / "empty")
         if _has(tools, "uv"):
-            _use_uvx(wheel, tools, place / "uv")
+            _use_uvx(wheel, pins, tools, place / "uv")
 
 
 def _copy_checkout(folder: Path) -> None:
@@ -91,13 +91,20 @@ def _build(source: Path, dist: Path, tools: Path) -> Path:
     return wheel
 
 
-def _use(wheel: Path, environment: Path, empty: Path) -> None:
+def _write_pins(requirements: Path, pins: Path) -> list[str]:
+    """The versions of the checkout as constraints; without its editable self, which pip refuses."""
+    lines = requirements.read_text(encoding="utf-8").splitlines()
+    pins.write_text("\n".join(line for line in lines if "==" in line) + "\n", encoding="utf-8")
+    return ["--constraint", str(pins)]
+
+
+def _use(wheel: Path, pins: list[str], environment: Path, empty: Path) -> None:
     """Installs the wheel with the demo into a fresh environment, and uses both."""
     venv.create(environment, with_pip=True)
     empty.mkdir()
     binaries = environment / "bin"
-    pip = [str(binaries / "python"), "-m", "pip", "install", "-q"]
-    _run([*pip, *PINS, f"{wheel}[demo]"], empty)
+    pip = [str(binaries / "python"), "-m", "pip", "install", "-qq"]
+    _run([*pip, *pins, f"{wheel}[demo]"], empty)
     offline = {"HF_HUB_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False"}
     _run([str(binaries / "hf-gen"), "--help"], empty, quiet=True, **offline)
     _run([str(binaries / SAMPLE[0]), *SAMPLE[1:]], empty, **offline)
@@ -105,10 +112,10 @@ def _use(wheel: Path, environment: Path, empty: Path) -> None:
     _run([str(binaries / "python"), "-c", USE], empty, **offline)
 
 
-def _use_uvx(wheel: Path, tools: Path, empty: Path) -> None:
+def _use_uvx(wheel: Path, pins: list[str], tools: Path, empty: Path) -> None:
     """One command from the file to new faces, in an environment of uv."""
     empty.mkdir()
-    command = [str(tools / "bin" / "uvx"), *PINS, "--from", str(wheel), *SAMPLE]
+    command = [str(tools / "bin" / "uvx"), *pins, "--from", str(wheel), *SAMPLE]
     places = {"UV_CACHE_DIR": str(empty / ".cache"), "UV_PYTHON": sys.executable}
     _run(command, empty, **places, **_uv_settings(), HF_HUB_OFFLINE="1")
     assert (empty / "samples.png").stat().st_size > 10_000
