@@ -150,7 +150,8 @@ def export(
     if page:
         said = {one.name: one for one in about.values()}
         if len(said) < len(models):
-            raise UserError(f"models on one page must have names of their own, got {list(said)}")
+            names = ", ".join(models)
+            raise UserError(f"models on one page must have names of their own, got {names}")
         pipelines = {about[model].name: load(model) for model in models}
         write_page(output_dir, pipelines, vendor, dtype, said, title)
         size = sum(path.stat().st_size for path in output_dir.rglob("*") if path.is_file())

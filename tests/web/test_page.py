@@ -422,6 +422,10 @@ def test_without_simd_there_are_pictures_and_a_message(site: Site, visit: Visit)
     page = visit(site.url, script="WebAssembly.validate = () => false")
     expect(page.get_by_role("alert")).to_contain_text("Safari 16.4 and later")
     assert pixels(page.locator("#wall canvas")).std() > 10
+    page.locator("#wall button").nth(2).click()
+    expect(page.locator("#said")).to_contain_text("Safari 16.4 and later")
+    assert pixels(page.locator("#portrait")).std() > 10
+    expect(page.locator("#controls")).to_be_hidden()
 
 
 def test_threads_where_the_server_isolates_the_page(made: Made, visit: Visit) -> None:

@@ -33,6 +33,8 @@ export class FaceDialog {
   #near = find("near");
   /** @type {ImageData | null} */
   #shown = null;
+  /** What is shown of a face that is opened until the model has drawn it. @type {ImageData | null} */
+  preview = null;
   #builtFor = "";
   #isPlaying = false;
   #translations;
@@ -93,6 +95,9 @@ export class FaceDialog {
     }
     if (!this.#dialog.open) {
       this.#portrait.getContext("2d")?.clearRect(0, 0, 999, 999);
+      if (this.preview) show(this.#portrait, (this.#shown = this.preview));
+      this.preview = null;
+      find("said").textContent = "";
       this.#dialog.showModal();
     }
     find("back").hidden = !near.length;
@@ -108,7 +113,7 @@ export class FaceDialog {
     if (picture && state.face === PICTURE) {
       show(/** @type {HTMLCanvasElement} */ (find("original-picture")), picture);
     }
-    const faces = await this.host.faces();
+    const faces = await this.#loaded();
     for (const id of ["controls", "walk", "animation"]) find(id).hidden = !faces;
     if (!faces) {
       if (picture) show(this.#portrait, (this.#shown = picture));
@@ -129,6 +134,14 @@ export class FaceDialog {
     for await (const face of faces.model.decode([await faces.shown(state)], state.kl)) {
       show(this.#portrait, (this.#shown = face));
     }
+  }
+
+  /** The model; says that it loads where that takes long. */
+  async #loaded() {
+    const timer = setTimeout(() => (find("said").textContent = "The network is loading…"), 400);
+    const faces = await this.host.faces().finally(() => clearTimeout(timer));
+    if (find("said").textContent === "The network is loading…") find("said").textContent = "";
+    return faces;
   }
 
   async #settle() {

@@ -34,7 +34,7 @@ class Page {
     this.entries = autoencoders.length ? autoencoders : file.models;
     /** @type {State} */
     this.state = this.#start();
-    this.wall = new Wall(find("wall"), (place) => this.#open(place));
+    this.wall = new Wall(find("wall"), (station, place) => this.#open(station, place));
     this.dialog = new FaceDialog(this);
     this.#drawWall = latest(() => this.#renderWall());
     this.#connect();
@@ -64,7 +64,6 @@ class Page {
       void this.#drawWall();
     }
     this.dialog.render(isSettled);
-    if (face === null) document.title = this.title;
   }
 
   /** Of the chosen model; null if it is a translation. */
@@ -79,11 +78,9 @@ class Page {
 
   /** @param {unknown} error */
   fail(error) {
-    const line = find("problem");
-    line.textContent = error instanceof Error ? error.message : String(error);
-    line.hidden = false;
+    report(error);
+    find("said").textContent = find("problem").textContent; // the dialog covers the page
     find("wall").classList.remove("waiting");
-    find("progress").hidden = true;
   }
 
   /** Loads the models, the chosen one first. */
@@ -137,10 +134,14 @@ class Page {
     if (klWeight) showKl("kl", klWeight, this.state.kl);
   }
 
-  /** @param {number} place on the wall */
-  #open(place) {
-    if (this.#entry().kind === "autoencoder") this.set(opened(place), { push: true });
-    else this.#openPicture(this.wall.pictureAt(place));
+  /** @param {number} station @param {number} place of its tile */
+  #open(station, place) {
+    const picture = this.wall.pictureAt(place);
+    if (this.#entry().kind === "translation") void this.#openPicture(picture);
+    else {
+      this.dialog.preview = picture;
+      this.set(opened(station), { push: true });
+    }
   }
 
   /** @param {ImageData | null} picture */
@@ -210,13 +211,18 @@ class Page {
   }
 }
 
+/** @param {unknown} error */
+function report(error) {
+  const line = find("problem");
+  line.textContent = error instanceof Error ? error.message : String(error);
+  line.hidden = false;
+  find("progress").hidden = true;
+}
+
 try {
   const page = new Page(checkPage(await readJson("page.json")));
   page.render();
   await page.load();
 } catch (error) {
-  const line = find("problem");
-  line.textContent = error instanceof Error ? error.message : String(error);
-  line.hidden = false;
-  find("progress").hidden = true;
+  report(error);
 }

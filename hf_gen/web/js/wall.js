@@ -17,7 +17,8 @@ export class Wall {
 
   /**
    * @param {HTMLElement} root
-   * @param {(place: number) => void} onOpen is told the place on the wall of the face
+   * @param {(station: number, place: number) => void} onOpen is told which face of the walk a tile
+   *   shows, and the place of the tile
    */
   constructor(root, onOpen) {
     this.root = root;
@@ -55,7 +56,7 @@ export class Wall {
     return Boolean(this.#opening && this.#opening.cut.steps > 1);
   }
 
-  /** @param {number} place of an opening picture @returns {ImageData | null} */
+  /** What a tile shows. @param {number} place @returns {ImageData | null} */
   pictureAt(place) {
     const canvas = this.#canvases()[place];
     return canvas?.getContext("2d")?.getImageData(0, 0, canvas.width, canvas.height) ?? null;
@@ -85,7 +86,7 @@ export class Wall {
     const buttons = Array.from({ length: count }, (_, place) => {
       const button = tile(`Face ${place + 1}`, side);
       button.tabIndex = place ? -1 : 0; // arrow keys move between them
-      button.addEventListener("click", () => this.onOpen(this.#tiles[place].station));
+      button.addEventListener("click", () => this.onOpen(this.#tiles[place].station, place));
       return button;
     });
     this.#tiles = buttons.map((_, station) => ({ station, start: Infinity }));
