@@ -1,5 +1,8 @@
 /** Reading files over the network: with progress, of a known size, and checked by a pinned hash. */
 
+/** The addresses of what was read as bytes. @type {Set<string>} */
+export const addresses = new Set();
+
 /**
  * @param {string} path of a file of the page
  * @returns {Promise<unknown>}
@@ -43,6 +46,7 @@ export async function readBytes(url, size, progress, { integrity, compressed = f
   }
   if (read < size) throw new Error(`${name(url)} has ${read} bytes in place of ${size}`);
   if (integrity && crypto.subtle) await check(bytes, integrity, name(url));
+  addresses.add(url);
   return bytes;
 }
 

@@ -2,8 +2,9 @@
 
 import { find, megabytes } from "./dom.js";
 import { Faces } from "./faces.js";
+import { addresses } from "./files.js";
 import { Autoencoder, readManifest, Translation } from "./models.js";
-import { keepOffline } from "./offline.js";
+import { keep, startKeeping } from "./offline.js";
 import { isSupported, loadRuntime, runtimeBytes } from "./runtime.js";
 
 /** @typedef {import("./manifest.js").Entry} Entry */
@@ -40,37 +41,34 @@ export class Loader {
 
   /** Loads the first model, and then reads all others, so that they are there without a network. */
   async complete(/** @type {Entry} */ first) {
+    const isKept = startKeeping();
     await this.#load(first);
     this.#say("Ready.");
     for (const entry of this.file.models) await (await this.#load(entry)).complete();
-    if (await this.#start()) this.#say("Ready, without a network connection too.");
+    if (!(await isKept)) return;
+    await keep(addresses);
+    this.#say("Ready, without a network connection too.");
   }
 
   /** @param {Entry} entry @returns {Promise<Autoencoder | Translation>} */
   #load(entry) {
     return this.#once(`model ${entry.name}`, async () => {
-      await this.#start();
-      const manifest = await readManifest(entry);
-      if (manifest.kind === "translation") return new Translation(await this.#ort(), entry, manifest);
-      const { decoder, prior } = manifest.graphs;
-      this.#expect(decoder.bytes + prior.bytes);
-      const model = new Autoencoder(await this.#ort(), entry, manifest);
-      await model.prepare((bytes) => this.#progress(bytes));
-      this.#say("Ready.");
-      return model;
-    });
-  }
-
-  /** What has to be before anything large is read. @returns {Promise<boolean>} whether it is kept */
-  #start() {
-    return this.#once("start", async () => {
       if (!isSupported()) {
         throw new Error(
           "This browser lacks WebAssembly with SIMD, which the network needs, and so it shows " +
             "pictures only. Chrome 91, Firefox 89, Safari 16.4 and later ones have it.",
         );
       }
-      return keepOffline();
+      const ort = this.#ort();
+      ort.catch(() => {}); // until a session waits for it
+      const manifest = await readManifest(entry);
+      if (manifest.kind === "translation") return new Translation(ort, entry, manifest);
+      const { decoder, prior } = manifest.graphs;
+      this.#expect(decoder.bytes + prior.bytes);
+      const model = new Autoencoder(ort, entry, manifest);
+      await model.prepare((bytes) => this.#progress(bytes));
+      this.#say("Ready.");
+      return model;
     });
   }
 

@@ -1,5 +1,6 @@
 /** The networks of a model, from latents and pictures to pictures. */
 
+import { wait } from "./dom.js";
 import { readBytes, readJson } from "./files.js";
 import { checkManifest } from "./manifest.js";
 import { fromPlanes, toPlanes } from "./pixels.js";
@@ -28,7 +29,7 @@ class Graphs {
   #graphs;
 
   /**
-   * @param {Ort} ort
+   * @param {Promise<Ort>} ort
    * @param {Entry} entry
    * @param {Record<string, import("./manifest.js").GraphFile>} graphs
    */
@@ -48,9 +49,9 @@ class Graphs {
   /** @param {string} name @param {(bytes: number) => void} [progress] */
   async prepare(name, progress) {
     return once(this.#sessions, name, async () => {
-      const bytes = await this.read(name, progress);
+      const [ort, bytes] = await Promise.all([this.#ort, this.read(name, progress)]);
       try {
-        return await inTurn(() => this.#ort.InferenceSession.create(bytes));
+        return await inTurn(() => ort.InferenceSession.create(bytes));
       } catch {
         const { file } = this.#graphs[name];
         throw new Error(`${file} of ${this.#entry.name} is damaged: it holds no network`);
@@ -61,9 +62,10 @@ class Graphs {
   /** @param {string} name @param {Arrays} inputs @param {string} output */
   async run(name, inputs, output) {
     const session = await this.prepare(name);
+    const { Tensor } = await this.#ort;
     const tensors = Object.entries(inputs).map(([key, { data, shape }]) => [
       key,
-      new this.#ort.Tensor("float32", data, shape),
+      new Tensor("float32", data, shape),
     ]);
     const results = await inTurn(() => session.run(Object.fromEntries(tensors)));
     const { data } = results[output];
@@ -74,7 +76,7 @@ class Graphs {
 /** An autoencoder: latents are flat arrays, pictures are ImageData. */
 export class Autoencoder {
   /**
-   * @param {Ort} ort
+   * @param {Promise<Ort>} ort
    * @param {Entry} entry
    * @param {import("./manifest.js").Autoencoder} manifest
    */
@@ -143,7 +145,7 @@ export class Autoencoder {
       for (let row = 0; row < part.length; row++) {
         yield fromPlanes(images.subarray(row * length, (row + 1) * length), resolution);
       }
-      await new Promise((resolve) => setTimeout(resolve));
+      if (start + BATCH < codes.length) await wait(0);
     }
   }
 
@@ -170,7 +172,7 @@ export class Autoencoder {
 /** A pair of generators. */
 export class Translation {
   /**
-   * @param {Ort} ort
+   * @param {Promise<Ort>} ort
    * @param {Entry} entry
    * @param {import("./manifest.js").Translation} manifest
    */

@@ -2,10 +2,10 @@
 
 import { wait } from "./dom.js";
 
-const PATIENCE = 4000; // milliseconds
+const PATIENCE = 10_000; // milliseconds
 
 /** @returns {Promise<boolean>} whether what is read from now on is kept */
-export async function keepOffline() {
+export async function startKeeping() {
   const workers = navigator.serviceWorker; // only over https and on this machine
   if (!workers) return false;
   try {
@@ -17,5 +17,14 @@ export async function keepOffline() {
     return Boolean(workers.controller);
   } catch {
     return false;
+  }
+}
+
+/** Keeps what was read before the service worker was there. @param {Iterable<string>} addresses */
+export async function keep(addresses) {
+  const cache = await caches.open("hf_gen-page");
+  for (const address of addresses) {
+    if (await cache.match(address)) continue;
+    await (await fetch(address, { cache: "force-cache" })).arrayBuffer();
   }
 }
