@@ -13,7 +13,7 @@ worker.addEventListener("fetch", (event) => {
 async function install() {
   const page = await (await fetch("page.json")).json();
   const cache = await caches.open(CACHE);
-  await cache.addAll(["./", "page.json", ...page.files]);
+  await cache.addAll([...new Set(["./", "page.json", ...page.files])]);
   await worker.skipWaiting();
 }
 

@@ -402,7 +402,8 @@ def test_accessibility(size: str, theme: str, npm: Path, site: Site, visit: Visi
 
 
 def test_without_a_network_after_the_first_load(made: Made, visit: Visit) -> None:
-    with Site(made.folder) as site:
+    # Nothing comes from the cache of the browser itself.
+    with Site(made.folder, {"Cache-Control": "no-store"}) as site:
         page = visit(site.url, allowed=FAILED)
         wait_until_ready(page)
     page.reload()
