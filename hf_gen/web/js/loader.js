@@ -41,9 +41,9 @@ export class Loader {
 
   /** Loads the first model, and then reads all others, so that they are there without a network. */
   async complete(/** @type {Entry} */ first) {
-    const isKept = startKeeping();
     await this.#load(first);
     this.#say("Ready.");
+    const isKept = startKeeping(); // not before: it reads the page again
     for (const entry of this.file.models) await (await this.#load(entry)).complete();
     if (!(await isKept)) return;
     await keep(addresses);
