@@ -264,7 +264,7 @@ def test_a_visitor_uses_every_control(
     page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + box["height"] * 0.6, steps=4)
     expect_change()
     page.mouse.up()
-    assert re.search(r"pad=0\.7\d*%7E0\.6", page.url)
+    expect(page).to_have_url(re.compile(r"pad=0\.7\d*%7E0\.6"))
     page.get_by_role("slider", name="Mix from top to bottom").press("Home")
     expect_change()
     page.get_by_role("button", name="Another face, top right").click()
