@@ -146,19 +146,20 @@ def export(
     from hf_gen.export.page import write_page
     from hf_gen.pipelines import load
 
-    about = {model: about_model(model) for model in models}
+    # Loaded first: its errors say more of what is no model.
+    pipelines = [load(model) for model in models]
+    about = [about_model(model) for model in models]
     if page:
-        said = {one.name: one for one in about.values()}
+        said = {one.name: one for one in about}
         if len(said) < len(models):
             names = ", ".join(models)
             raise UserError(f"models on one page must have names of their own, got {names}")
-        pipelines = {about[model].name: load(model) for model in models}
-        write_page(output_dir, pipelines, vendor, dtype, said, title)
+        write_page(output_dir, dict(zip(said, pipelines, strict=True)), vendor, dtype, said, title)
         size = sum(path.stat().st_size for path in output_dir.rglob("*") if path.is_file())
         print(f"{output_dir / 'index.html'}, {size / 1e6:,.2f} MB: serve it with any web server")
         return
-    (model,) = models
-    for graph in export_onnx(load(model), output_dir, dtype, about[model])["graphs"].values():
+    manifest = export_onnx(pipelines[0], output_dir, dtype, about[0])
+    for graph in manifest["graphs"].values():
         difference = f"largest difference from PyTorch {graph['largest_difference']:.2g}"
         print(f"{output_dir / graph['file']}: {graph['bytes'] / 1e6:,.2f} MB, {difference}")
 

@@ -33,10 +33,13 @@ def pytest_configure() -> None:
     torch.set_num_threads(len(own))
 
 
+LONGEST = ("test_train", "test_page.py", "test_onnx_files.py", "test_browser.py")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first, so that no worker waits for the other in the end."""
     keep_only_these(items)
-    items.sort(key=lambda item: not item.path.name.startswith("test_train"))
+    items.sort(key=lambda item: not item.path.name.startswith(LONGEST))
 
 
 @pytest.fixture(scope="session")

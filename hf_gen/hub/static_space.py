@@ -45,6 +45,7 @@ def push_static_space(
             it cannot be reached.
     """
     check_installed()
+    loaded = [load(model) for model in models]  # first: its errors say more of what is no model
     named = [about_model(model) for model in models]
     abouts = {about.name: about for about in named}
     if len(abouts) < len(named):
@@ -52,7 +53,7 @@ def push_static_space(
             f"models of one page must differ in their names, got {', '.join(models)}: rename a "
             "folder"
         )
-    pipelines = {one.name: load(model) for one, model in zip(named, models, strict=True)}
+    pipelines = dict(zip(abouts, loaded, strict=True))
     repository = Repository.open(api, repo_id, private, "space", overwrite, "static")
     title = f"{named[0].subject.capitalize()} of {named[0].name}"
 
