@@ -25,7 +25,7 @@ FOR_EVER = 10**9
 
 def as_most_write_it() -> None:
     """From here on the networks of this process are in PyTorch's layout."""
-    vae._Map.forward = nn.Unflatten.forward  # type: ignore[method-assign]
+    vae.Map.forward = nn.Unflatten.forward  # type: ignore[method-assign]
     cyclegan._InstanceNorm.forward = lambda _, features: instance_norm(features)  # type: ignore[method-assign]
 
 
