@@ -39,17 +39,8 @@ class AnyKLVAE(VectorVAE):
         filters: Filters of each convolution, outermost first.
         kernel_sizes: Kernel size of each convolution, odd.
         strides: Factor by which each convolution shrinks the image.
-        latent_channels: Number of latents.
         min_kl_weight: Lowest weight of the KL term that the network was trained with.
         max_kl_weight: Highest.
-        likelihood: How images are scored given `decode`'s output: "bernoulli" on the logits,
-            "gaussian" or "laplace" around the sample.
-        likelihood_scale: Standard deviation or scale of a pixel, in units of [-1, 1].
-        scaling_factor: What code written for `AutoencoderKL` multiplies the codes by before it
-            trains a diffusion model on them. Not used here.
-
-    Raises:
-        ValueError: If the arguments do not make a network.
     """
 
     source_name = "modeling_hf_gen_any_kl_vae"

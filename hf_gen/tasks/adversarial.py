@@ -53,13 +53,11 @@ def adversarial_loss(
     term: AdversarialTerm, discriminator: nn.Module, made: Tensor, batch: Batch
 ) -> Tensor:
     """The autoencoder's loss: how real the discriminator finds its reconstructions, a scalar."""
-    (images,) = batch.images
+    (real,) = batch.images
+    if term.adversarial == "relativistic":  # the others do not look at real images here
+        real = _augment(term, real, batch, "real")
     with frozen(discriminator) as (network,):
-        shown, real = (
-            _augment(term, some, batch, stream)
-            for some, stream in ((made, "shown"), (images, "real"))
-        )
-        return judged(network, term.adversarial, shown, real)
+        return judged(network, term.adversarial, _augment(term, made, batch, "shown"), real)
 
 
 def judged(network: nn.Module, kind: AdversarialLoss, shown: Tensor, real: Tensor) -> Tensor:
