@@ -118,7 +118,7 @@ def card_of(name: str, results: Mapping[str, Any], cards: Path) -> Any:
         repeat=repeat,
         collapse=collapse_along_training(
             entry.get("evaluations", []),
-            (recipe.domains.domain_a, recipe.domains.domain_b),
+            (values["domains.domain_a"], values["domains.domain_b"]),
             REPORT if entry["recipe"].startswith("cyclegan-lambda") else None,
         )
         if isinstance(recipe, CycleGANRecipe)

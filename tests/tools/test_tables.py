@@ -1,5 +1,6 @@
 """A table holds the models of one family and resolution, each with its own prior, and no other."""
 
+from pathlib import Path
 from typing import Any
 
 from hf_gen.metrics import metric_info
@@ -88,3 +89,10 @@ def test_the_complete_tables_are_apart_by_the_images_too() -> None:
     assert [row[0] for row in found["## Autoencoders of 32x32, synthetic test faces"][1:]] == [
         *("[conv-vae](../model_cards/conv-vae.md)", "*training images*", "*mean training image*"),
     ]
+
+
+def test_cards_of_translations_name_their_domains() -> None:
+    text = (Path(__file__).parents[2] / "model_cards" / "cyclegan.md").read_text("utf-8")
+    collapse = " ".join(text.split("## Mode collapse")[1].split())
+    for way in ("From anime to cartoon", "From cartoon to anime"):
+        assert f"{way} mode collapse was detected" in collapse
