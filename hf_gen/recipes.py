@@ -84,6 +84,7 @@ CYCLEGAN_LAMBDA10 = CycleGANRecipe(
         discriminator_residual_blocks=2,
         discriminator_normalization="instance",
         discriminator_statistics=False,
+        discriminator_features=False,
         spectral_norm=False,
     ),
     optimisation=Optimisation(train_batch_size=100, learning_rate=1e-4, adam_beta1=0.5),
@@ -100,6 +101,7 @@ _CYCLEGAN = CycleGANRecipe(
         discriminator_residual_blocks=0,
         discriminator_normalization="none",
         discriminator_statistics=True,
+        discriminator_features=False,
         spectral_norm=True,
     ),
     objective=AdversarialObjective(

@@ -123,6 +123,8 @@ class _Discriminators:
     """Normalisation of the discriminators."""
     discriminator_statistics: bool
     """A second head of the discriminators, on statistics of their last feature map."""
+    discriminator_features: bool
+    """A head of the discriminators on each early feature map of a frozen ImageNet network."""
     spectral_norm: bool
     """Spectral normalisation of the discriminators' weights."""
 

@@ -21,6 +21,7 @@ from hf_gen.models.patch_generator import PatchGenerator
 from hf_gen.pipelines import TranslationPipeline
 from hf_gen.tasks.adversarial import frozen, judged
 from hf_gen.tasks.augment import RANDOM_NUMBERS, differentiable_augment
+from hf_gen.tasks.feature_discriminator import FeatureDiscriminator
 from hf_gen.tasks.pool import ImagePool
 
 SHOWN = 8
@@ -239,9 +240,12 @@ def _new_networks(recipe: CycleGANRecipe) -> dict[str, nn.Module]:
         kind.check_size(of_generator)
         PatchDiscriminator.check_size(of_discriminator)
         networks: dict[str, nn.Module] = {
-            **{name: kind(**of_generator) for name in ("a_to_b", "b_to_a")},
-            **{name: PatchDiscriminator(**of_discriminator) for name in ("disc_a", "disc_b")},
+            name: kind(**of_generator) for name in ("a_to_b", "b_to_a")
         }
+        for name in ("disc_a", "disc_b"):
+            patches = PatchDiscriminator(**of_discriminator)
+            has_features = model.discriminator_features
+            networks[name] = FeatureDiscriminator(patches) if has_features else patches
         with torch.no_grad():
             networks["disc_a"](torch.zeros(1, 3, size, size))
     except ValueError as error:

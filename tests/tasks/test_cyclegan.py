@@ -53,8 +53,10 @@ TINY_PATCHES = PatchCycleGANConfig(
     discriminator_residual_blocks=0,
     discriminator_normalization="none",
     discriminator_statistics=True,
+    discriminator_features=False,
     spectral_norm=False,
 )
+TINY_FEATURES = replace(TINY_PATCHES, discriminator_features=True)
 GAMES: tuple[AdversarialLoss, ...] = ("least_squares", "hinge", "non_saturating", "relativistic")
 GENERATORS, DISCRIMINATORS = ("a_to_b", "b_to_a"), ("disc_a", "disc_b")
 AUGMENT: tuple[Augmentation, ...] = ("color", "translation", "cutout")
@@ -210,6 +212,17 @@ def test_pairs_add_their_terms(game: AdversarialLoss, downsample: int, perceptua
     assert both(make(TINY_PATCHES, paired_weight=9.0), batch()) == without
 
 
+def test_heads_on_features_take_part_in_both_turns_and_leave_the_frozen_network_alone() -> None:
+    task, plain = make(TINY_FEATURES, paired_weight=20.0), make(TINY_PATCHES)
+    check_by_the_book(task, with_pairs())
+    disc, (images, _) = task.networks["disc_a"], batch().images
+    logits, of_patches = disc(images), disc.get_submodule("patches")(images)
+    assert torch.equal(logits[:, : of_patches.shape[1]], of_patches)
+    assert logits.shape[1] == of_patches.shape[1] + 3
+    own = {key.removeprefix("patches.") for key in disc.state_dict() if "heads" not in key}
+    assert own == plain.networks["disc_a"].state_dict().keys()
+
+
 @pytest.mark.parametrize("one", [batch(), with_pairs()], ids=["unpaired", "pairs"])
 def test_the_gradient_penalty_is_that_of_moved_images_and_translations(one: Batch) -> None:
     plain, found = (
@@ -259,11 +272,11 @@ def test_the_discriminators_see_translations_of_the_generators_before_their_step
 
 
 @pytest.mark.parametrize("values", [{}, {"identity_weight": 5.0, "augment": AUGMENT}])
-@pytest.mark.parametrize("spectral_norm", [False, True])
+@pytest.mark.parametrize("model", [TINY, replace(TINY_FEATURES, spectral_norm=True)])
 def test_a_turn_reaches_every_weight_of_its_own_networks_and_no_other(
-    values: dict[str, Any], spectral_norm: bool
+    values: dict[str, Any], model: CycleGANModel
 ) -> None:
-    task = make(replace(TINY, spectral_norm=spectral_norm), **values)
+    task = make(model, **values)
     for turn, losses in task.losses(task.networks, batch()):
         own = task.turns[turn]
         assert all(
