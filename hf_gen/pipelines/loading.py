@@ -114,6 +114,9 @@ def _read_pipeline(
         if component not in components
     }
     use_fast_layers(networks.values())
+    for network in networks.values():
+        # Images are given so too; otherwise each convolution lays its weights out anew.
+        network.to(memory_format=torch.channels_last)
     # A default was chosen for the saved prior, not for one that is given in its place.
     if "prior" in components:
         options = {*options} - {"default_prior", "default_temperature"}

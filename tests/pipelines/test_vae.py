@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from accelerate.hooks import AlignDevicesHook, add_hook_to_module
 from diffusers import ModelMixin
 from diffusers.models.autoencoders.vae import DecoderOutput
 from torch import Tensor
@@ -485,3 +486,10 @@ def test_a_kl_weight_is_for_networks_that_take_one_and_in_their_range(pipelines:
     for error, call in refused:
         with pytest.raises(ValueError, match=error):
             call()
+
+
+def test_an_offloaded_network_runs_where_its_hook_says() -> None:
+    pipeline = VAEPipeline(saved.NETWORKS["ConvVAE"](), resolution=SIZE)
+    assert pipeline._execution_device == torch.device("cpu")
+    add_hook_to_module(pipeline.vae, AlignDevicesHook(execution_device="meta"))
+    assert pipeline._execution_device == torch.device("meta")
