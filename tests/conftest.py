@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 from accelerate.state import AcceleratorState, GradientState
+from huggingface_hub import constants
 from PIL import Image
 
-from tests.launching import ROOT
+from tests.launching import ROOT, without_figures
 from tests.loopback_hub import LoopbackHub
 from tests.reliability import injected as injected
 from tests.reliability import keep_only_these
@@ -33,7 +34,10 @@ def pytest_configure() -> None:
     torch.set_num_threads(len(own))
 
 
-LONGEST = ("test_train", "test_page.py", "test_onnx_files.py", "test_browser.py")
+LONGEST = (
+    *("test_train", "test_page.py", "test_compare.py", "test_browser.py", "test_onnx_files.py"),
+    *("test_push.py", "test_hub_loading.py"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -90,10 +94,30 @@ def loopback_hub() -> Iterator[LoopbackHub]:
         yield hub
 
 
+@pytest.fixture
+def loopback_only(
+    loopback_hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clients of this process know the loopback Hub, an empty cache and no stored token."""
+    template = f"{loopback_hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr(constants, "ENDPOINT", loopback_hub.url)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+
+
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """The flags that keep datasets and pixels in one temporary folder for all tests."""
     return "--cache-dir", str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def no_figures() -> Iterator[None]:
+    """For runs whose figures nobody looks at."""
+    with without_figures():
+        yield
 
 
 @pytest.fixture(autouse=True)

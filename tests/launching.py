@@ -6,7 +6,9 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -56,3 +58,9 @@ def same_numbers(
     for one, two in zip(metrics(first)[:lines], metrics(second)[:lines], strict=True):
         assert one.keys() == two.keys()
         assert list(one.values()) == pytest.approx(list(two.values()), rel=tolerance)
+
+
+def without_figures() -> AbstractContextManager[object]:
+    """Runs that end in this context draw no figures, which take longer than a small training."""
+    names = ("draw_vae_figures", "draw_any_kl_figures", "draw_translation_figures")
+    return mock.patch.multiple("hf_gen.report", **dict.fromkeys(names, lambda *_: None))

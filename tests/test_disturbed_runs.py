@@ -210,6 +210,7 @@ def test_a_run_does_not_resume_with_other_images(
         injected(f"a dataset that has changed since the run was started ({change})", 1)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_images_of_very_different_sizes_train_to_the_end(
     tmp_path: Path, injected: Callable[[str, int], None]
 ) -> None:

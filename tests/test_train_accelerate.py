@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 import hf_gen
 from hf_gen.recipes import RECIPES
-from tests.killing import exit_code, start_two, train_in_child, train_in_two
+from tests.killing import STEP, exit_code, start_in_child, start_two, train_in_child, train_in_two
 from tests.launching import (
     ACCELERATE,
     finish,
@@ -26,6 +26,7 @@ from tests.launching import (
     same_numbers,
     start,
     wait_for,
+    without_figures,
 )
 from train_accelerate import main, set_num_threads
 
@@ -58,6 +59,10 @@ def batch_size(run: Path) -> int:
         "train_batch_size"
     ]
     return size
+
+
+def interrupt_this_process() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def contents(run: Path) -> dict[str, bytes]:
@@ -97,20 +102,21 @@ def test_a_launched_run_leaves_numbers_figures_and_a_pipeline(undisturbed: Path)
 def test_a_stopped_and_killed_command_resumes_bit_exactly(
     cache: tuple[str, str], undisturbed: Path, tmp_path: Path
 ) -> None:
-    run = tmp_path / "run"
-    for number, checkpoint in ((signal.SIGTERM, 10), (signal.SIGINT, 20)):
-        process = start(*EVENTFUL, *cache, "--output-dir", str(run))
-        wait_for(process, run / f"checkpoint-{checkpoint}")
-        process.send_signal(number)
-        output = finish(process, 128 + number)
+    run, arguments = tmp_path / "run", [*EVENTFUL, *cache, "--output-dir", str(tmp_path / "run")]
+    process = start(*arguments)
+    wait_for(process, run / "checkpoint-10")
+    process.send_signal(signal.SIGTERM)
+    outputs = {signal.SIGTERM: finish(process, 128 + signal.SIGTERM)}
+    child = start_in_child(arguments, tmp_path, (STEP, 8), happens=interrupt_this_process)
+    assert exit_code(child) == 128 + signal.SIGINT
+    outputs[signal.SIGINT] = (tmp_path / "log.txt").read_text()
+    for number, output in outputs.items():
         stopped = re.search(rf"stopped by {number.name} after step (\d+)", output)
         assert stopped is not None
         assert (run / f"checkpoint-{stopped[1]}").is_dir()
-        assert not (run / "pipeline").exists()
-    process = start(*EVENTFUL, *cache, "--output-dir", str(run))
-    wait_for(process, run / ".checkpoint-30.hf_gen-partial", run / "checkpoint-30")
-    process.kill()
-    process.communicate()
+    assert not (run / "pipeline").exists()
+    child = start_in_child(arguments, tmp_path, ("a checkpoint's write", 8))
+    assert exit_code(child) == -signal.SIGKILL
     train_in_child(tmp_path, *EVENTFUL, *cache)
     assert contents(run) == contents(undisturbed)
 
@@ -176,7 +182,8 @@ def test_every_vae_trains_and_loads(name: str, cache: tuple[str, str], tmp_path:
     arguments = (name, *small, *cache, "--report-to", "none", "--num-threads", "1")
     if name in EVALUATED:
         run = tmp_path / name
-        assert main([*arguments, *EVALUATED[name], "--output-dir", str(run)]) == 0
+        with without_figures():
+            assert main([*arguments, *EVALUATED[name], "--output-dir", str(run)]) == 0
         assert (run / "results.json").exists()
     else:
         run = train_in_child(tmp_path, *arguments)

@@ -66,6 +66,7 @@ def test_results_measure_what_of_a_face_is_kept(translated: Path) -> None:
     assert f"| {results['a_to_b/kernel_distance']:,.4g} |" in card
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_fifteen_pictures_a_domain_train_and_choose_nothing(
     image_folder: Callable[..., Path],
     cache: tuple[str, str],

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from huggingface_hub import HfApi, constants
+from huggingface_hub import HfApi
 
 from hf_gen.cli import main
-from tests.launching import ROOT
 from tests.loopback_hub import LoopbackHub
 from train_accelerate import main as train
 
@@ -17,7 +16,6 @@ TINY = (
     *("--max-train-samples", "120", "--train-batch-size", "12", "--resolution", "16"),
     *("--max-train-steps", "12", "--validation-steps", "4", "--logging-steps", "2"),
 )
-PUSH = "import sys; from hf_gen.cli import main; sys.argv[0] = 'hf-gen'; main()"
 Run = Callable[..., tuple[int, str]]
 
 
@@ -42,25 +40,13 @@ def fresh(
 ) -> Run:
     """A program in a fresh process that knows the loopback Hub only."""
 
-    def run(program: str, *arguments: str, source: Path = ROOT) -> tuple[int, str]:
-        environment = loopback_hub.environment(tmp_path) | {"PYTHONPATH": str(source)}
+    def run(program: str, *arguments: str) -> tuple[int, str]:
+        environment = loopback_hub.environment(tmp_path)
         process = start_python(program, *arguments, cwd=tmp_path, **environment)
         output, errors = process.communicate(timeout=240)
         return process.returncode, errors + output
 
     return run
-
-
-@pytest.fixture
-def loopback_only(
-    loopback_hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The clients of this process know the loopback Hub only, and no stored token."""
-    template = f"{loopback_hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-    monkeypatch.setattr(constants, "ENDPOINT", loopback_hub.url)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
 
 
 @pytest.fixture
@@ -95,8 +81,10 @@ def push(in_process: Run) -> Run:
 
 
 @pytest.fixture
-def train_and_push(in_process: Run, cache: tuple[str, str], tmp_path: Path) -> Run:
-    """Trains the run `mine` in `tmp_path` and uploads it."""
+def train_and_push(
+    in_process: Run, cache: tuple[str, str], tmp_path: Path, no_figures: None
+) -> Run:
+    """Trains the run `mine` in `tmp_path`, without figures, and uploads it."""
     arguments = ("conv-vae", *TINY, *cache, "--latent-channels", "4", "--push-to-hub")
 
     def run(*flags: str, **options: str) -> tuple[int, str]:

@@ -13,22 +13,24 @@ from hf_gen.cli import push as push_command
 from hf_gen.errors import HubUnreachable, UserError
 from hf_gen.hub import push as pushing
 from hf_gen.hub.upload import Repository
-from tests.hub.conftest import PUSH, Run
+from tests.hub.conftest import Run
 from tests.loopback_hub import LoopbackHub
 
-NAME = "tester/faces"
+NAME, VAE = "tester/faces", "tester/vae"
 LOAD = """
 import sys, torch, hf_gen
+from diffusers import AutoModel
 for options in ({}, {"variant": "fp16", "dtype": torch.float16}):
     pipeline = hf_gen.load(sys.argv[1], **options)
     print(type(pipeline).__name__, pipeline.vae.dtype, pipeline.sample(2, prior="mixture")[0].size)
+print(type(AutoModel.from_pretrained(sys.argv[2], trust_remote_code=True)).__name__)
 """
 
 
 def test_a_pushed_run_loads_and_contains_nothing_private(
-    loopback_hub: LoopbackHub, fresh: Run, finished: Path
+    loopback_hub: LoopbackHub, push: Run, fresh: Run, finished: Path
 ) -> None:
-    code, output = fresh(PUSH, "push", str(finished), "--repo-id", NAME, "--private")
+    code, output = push(str(finished), "--repo-id", NAME, "--private")
     assert code == 0, output
     files = loopback_hub.files(NAME)
     assert len(loopback_hub.commits(NAME)) == 2  # the repository's own first one, and ours
@@ -45,12 +47,23 @@ def test_a_pushed_run_loads_and_contains_nothing_private(
         if name.endswith(".json"):
             assert b"_name_or_path" not in content, name
     assert f'hf_gen.load("{NAME}")' in files["README.md"].decode()
-    code, output = fresh(LOAD, NAME)
-    assert output.splitlines() == [
+    # A component alone.
+    code, output = push(str(finished), "--repo-id", VAE, "--component", "vae")
+    assert code == 0, output
+    files = loopback_hub.files(VAE)
+    assert "model_index.json" not in files
+    assert {"config.json", "diffusion_pytorch_model.fp16.safetensors"} <= set(files)
+    assert "AutoModel.from_pretrained" in files["README.md"].decode()
+    code, output = push(str(finished), "--repo-id", VAE, "--component", "unet")
+    assert code == 2
+    assert "has no component 'unet': it has vae, prior" in output
+    code, output = fresh(LOAD, NAME, VAE)
+    assert code == 0, output
+    assert output.splitlines()[-3:] == [
         "VAEPipeline torch.float32 (16, 16)",
         "VAEPipeline torch.float16 (16, 16)",
+        "ConvVAE",
     ]
-    assert code == 0
 
 
 @pytest.mark.skipif(
@@ -238,25 +251,6 @@ print(json.dumps({
     ):
         assert shown in card
     assert "{{" not in card
-
-
-def test_a_component_is_pushed_alone(
-    loopback_hub: LoopbackHub, push: Run, fresh: Run, finished: Path
-) -> None:
-    code, output = push(str(finished), "--repo-id", NAME, "--component", "vae")
-    assert code == 0, output
-    files = loopback_hub.files(NAME)
-    assert "model_index.json" not in files
-    assert {"config.json", "diffusion_pytorch_model.fp16.safetensors"} <= set(files)
-    assert "AutoModel.from_pretrained" in files["README.md"].decode()
-    program = "import sys; from diffusers import AutoModel; print(type(AutoModel.from_pretrained("
-    program += "sys.argv[1], trust_remote_code=True)).__name__)"
-    code, output = fresh(program, NAME)
-    assert code == 0, output
-    assert output.splitlines()[-1] == "ConvVAE"
-    code, output = push(str(finished), "--repo-id", NAME, "--component", "unet")
-    assert code == 2
-    assert "has no component 'unet': it has vae, prior" in output
 
 
 def test_one_target_at_a_time() -> None:

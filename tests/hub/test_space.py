@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from importlib.metadata import Distribution, distribution, distributions
@@ -15,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from PIL import Image
 
+import hf_gen
 from hf_gen.errors import UserError
 from hf_gen.hub.space import (
     ShownModel,
@@ -26,7 +26,7 @@ from hf_gen.hub.space import (
 )
 from hf_gen.pipelines import VAEPipeline
 from tests.demo.serving import serving
-from tests.hub.conftest import PUSH, Run
+from tests.hub.conftest import Run
 from tests.launching import ROOT
 from tests.loopback_hub import LoopbackHub
 from tests.pipelines import saved
@@ -150,12 +150,11 @@ def test_the_files_that_the_demo_reads_are_preloaded_unless_private(
 
 
 def test_a_gradio_space_is_pushed_from_a_checkout_only(
-    loopback_hub: LoopbackHub, fresh: Run, tmp_path: Path
+    loopback_hub: LoopbackHub, push: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where a wheel is installed: the package alone."""
-    shutil.copytree(ROOT / "hf_gen", tmp_path / "copy" / "hf_gen")
-    command = ("push", "--space", SPACE, "--sdk", "gradio")
-    code, output = fresh(PUSH, *command, source=tmp_path / "copy")
+    monkeypatch.setattr(hf_gen, "__file__", str(tmp_path / "hf_gen" / "__init__.py"))
+    code, output = push("--space", SPACE, "--sdk", "gradio")
     assert code == 2
     assert "push a Gradio Space from a checkout of hf_gen" in output
     assert not loopback_hub.exists(SPACE, "space")

@@ -77,7 +77,7 @@ def test_the_readme_describes_the_space_to_the_hub_and_to_people(
 
 
 def test_a_pushed_space_is_the_page_of_its_models(
-    loopback_hub: LoopbackHub, push: Run, hub_model: str, translation: str
+    loopback_hub: LoopbackHub, push: Run, hub_model: str, translation: str, finished: Path
 ) -> None:
     code, output = push("--space", SPACE, "--models", hub_model, translation, "--private")
     assert code == 0, output
@@ -104,22 +104,14 @@ def test_a_pushed_space_is_the_page_of_its_models(
         assert str(ROOT).encode() not in content, name
         assert str(Path(translation).parent).encode() not in content, name
 
-    # The next push deletes what it does not have, and keeps the files of others.
+    # The page of a run: the push deletes what it does not have, and keeps the files of others.
     loopback_hub.put(SPACE, {"notes.md": b"mine"}, "space")
-    code, output = push("--space", SPACE, "--models", hub_model)
-    assert code == 0, output
-    after = loopback_hub.files(SPACE, "space")
-    assert after["notes.md"] == b"mine"
-    assert {name for name in files if "cartoons" in name}
-    assert not {name for name in after if "cartoons" in name}
-
-
-def test_a_run_becomes_a_page_with_its_results(
-    loopback_hub: LoopbackHub, push: Run, finished: Path
-) -> None:
     code, output = push(str(finished), "--space", SPACE)
     assert code == 0, output
-    files = loopback_hub.files(SPACE, "space")
+    before, files = files, loopback_hub.files(SPACE, "space")
+    assert files["notes.md"] == b"mine"
+    assert {name for name in before if "cartoons" in name}
+    assert not {name for name in files if "cartoons" in name}
     (model,) = json.loads(files["page.json"])["models"]
     manifest = json.loads(files[f"{model['folder']}/manifest.json"])
     assert (manifest["name"], manifest["license"]) == (finished.name, "apache-2.0")

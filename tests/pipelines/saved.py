@@ -71,9 +71,8 @@ def vae_pipeline() -> VAEPipeline:
 
 def translation_pipeline() -> TranslationPipeline:
     torch.manual_seed(0)
-    a_to_b = ResnetGenerator(16, 4).eval()
-    b_to_a = ResnetGenerator(16, 4, upsample="transposed").eval()
-    return TranslationPipeline(a_to_b, b_to_a, 16, "anime", "cartoon")
+    networks = [ResnetGenerator(16, 4, num_residual_blocks=1).eval() for _ in range(2)]
+    return TranslationPipeline(*networks, 16, "anime", "cartoon")
 
 
 def change_json(file: Path, **changes: Any) -> None:

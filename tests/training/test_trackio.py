@@ -25,6 +25,17 @@ accelerator, run = Accelerator(log_with="trackio"), run_in(Path(sys.argv[1]))
 train(VAETask(CONV_VAE), some_loader(), optimisation, output, run, accelerator)
 accelerator.end_training()
 """
+# The commands `trackio list runs` and `trackio get metric`.
+LIST = """
+import io, json, sys
+from contextlib import redirect_stdout
+from trackio.cli import main
+for words in ("list runs", "get metric --run my-run --metric train/kl"):
+    sys.argv = ["trackio", *words.split(), "--project", "hf_gen", "--json"]
+    with redirect_stdout(io.StringIO()) as output:
+        main()
+    print(json.dumps(json.loads(output.getvalue())))
+"""
 
 
 def test_curves_and_previews_of_a_resumed_run_are_one_run(tmp_path: Path) -> None:
@@ -40,15 +51,11 @@ def test_curves_and_previews_of_a_resumed_run_are_one_run(tmp_path: Path) -> Non
             env={**os.environ, **environment},
         ).stdout
 
-    def listed(*words: str) -> dict[str, object]:
-        options = ("--project", "hf_gen", "--json")
-        command = f"from trackio.cli import main; import sys; sys.argv = {['', *words, *options]}"
-        return json.loads(run("-c", f"{command}; main()"))
-
     for steps in ("4", "8"):
         run("-c", TRAIN, str(tmp_path / "my-run"), steps)
-    assert listed("list", "runs")["runs"] == ["my-run"]
-    values = listed("get", "metric", "--run", "my-run", "--metric", "train/kl")["values"]
+    runs, metric = map(json.loads, run("-c", LIST).splitlines())
+    assert runs["runs"] == ["my-run"]
+    values = metric["values"]
     assert [value["step"] for value in values] == [1, 2, 3, 4, 5, 6, 7, 8]
     logged = (tmp_path / "my-run" / "metrics.jsonl").read_text().splitlines()
     assert [value["value"] for value in values] == [json.loads(line)["train/kl"] for line in logged]
