@@ -14,9 +14,9 @@ SHORT = (
 )
 
 
-@pytest.mark.parametrize("flag", ["--train-data-dir", "--dataset-name"])
+@pytest.mark.usefixtures("no_figures")
 def test_a_run_of_relative_paths_resumes_in_any_folder(
-    flag: str, tmp_path: Path, image_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, image_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir()
@@ -25,7 +25,7 @@ def test_a_run_of_relative_paths_resumes_in_any_folder(
     image_folder(here / "photos" / "test", 10, seed=1)
     monkeypatch.chdir(here)
     command = ("conv-vae", *SHORT, "--cache-dir", "cache", "--max-train-steps", "4")
-    assert main([*command, flag, "photos", "--output-dir", "run"]) == 0
+    assert main([*command, "--dataset-name", "photos", "--output-dir", "run"]) == 0
     results = (here / "run" / "results.json").read_bytes()
 
     monkeypatch.chdir(there)

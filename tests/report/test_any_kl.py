@@ -2,10 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 
 from hf_gen.metrics import PER_KL_WEIGHT
@@ -14,7 +12,6 @@ from hf_gen.pipelines import VAEPipeline
 from hf_gen.recipes import RECIPES
 from hf_gen.report.any_kl import (
     along_kl_weights,
-    draw_any_kl_figures,
     kl_weight_table,
     separately_trained,
 )
@@ -100,13 +97,6 @@ def test_runs_of_the_same_layers_are_beside_it(vae_run: Make) -> None:
     laplace = replace(same, recipe=replace(same.recipe, objective=objective))
     assert separately_trained(run, [run, same, pooled, dense, laplace]) == [same]
     assert separately_trained(same, [run, same]) == []
-
-
-@pytest.mark.parametrize("name", ["kl_weights", "kl_term"])
-def test_the_figures_of_a_run(vae_run: Make, tmp_path: Path, name: str) -> None:
-    draw_any_kl_figures(any_kl_run(vae_run), tmp_path)
-    assert (tmp_path / f"{name}.png").stat().st_size > 5_000
-    assert (tmp_path / f"{name}-dark.png").is_file()
 
 
 def test_its_learning_curve_names_the_weight_and_needs_no_training_terms(vae_run: Make) -> None:

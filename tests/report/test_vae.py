@@ -33,14 +33,14 @@ def test_all_figures_are_written_in_both_themes_and_are_deterministic(
     assert drawn_twice(draw_vae_figures, run, tmp_path) == FIGURES
 
 
-@pytest.mark.parametrize("images", [1, 3])
-def test_few_test_images_are_enough(tmp_path: Path, vae_run: Make, images: int) -> None:
-    draw_vae_figures(vae_run(images=images), tmp_path)
+def test_one_test_image_is_enough(tmp_path: Path, vae_run: Make) -> None:
+    draw_vae_figures(vae_run(images=1), tmp_path)
     assert len(list(tmp_path.glob("*.png"))) == 2 * len(FIGURES)
 
 
 def test_a_latent_map_has_no_traversal(tmp_path: Path, vae_run: Make) -> None:
-    draw_vae_figures(replace(vae_run(), pipeline=VAEPipeline(tiny(), resolution=16)), tmp_path)
+    run = vae_run(images=3)
+    draw_vae_figures(replace(run, pipeline=VAEPipeline(tiny(), resolution=16)), tmp_path)
     assert {path.stem for path in tmp_path.glob("*.png") if "-dark" not in path.stem} == FIGURES - {
         "traversal"
     }
