@@ -20,8 +20,9 @@ from hf_gen.training.kernels import (
 
 TRANSPOSED = [
     nn.ConvTranspose2d(6, outgoing, size, stride, size // 2, stride - 1)
-    for size, stride in ((5, 2), (3, 2), (1, 2), (3, 4), (7, 3), (3, 1))
-    for outgoing in (3, 8)
+    for size, stride, outgoing in zip(
+        (5, 3, 1, 3, 7, 3), (2, 2, 2, 4, 3, 1), (3, 8, 3, 8, 3, 8), strict=True
+    )
 ]
 OF_IMAGES = [
     nn.Conv2d(incoming, outgoing, 7, padding=3, padding_mode="reflect", bias=bias)
