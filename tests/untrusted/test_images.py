@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from hf_gen.config import Data
+from hf_gen.data.archives import MOST_BYTES
 from hf_gen.data.sources import load_domain
 from hf_gen.demo.uploads import open_uploads
 from hf_gen.errors import UserError
@@ -90,7 +91,7 @@ def _tar(
 def _hostile(outside: Path) -> dict[str, tuple[bytes, str | None]]:
     """Archives that are made to harm, and whether each is rejected, None for either."""
     image, secret = encoded(noise(seed=99)), str(outside / "secret.png")
-    bomb = bytes(1_000_000_000)
+    bomb = bytes(MOST_BYTES + 1)
     return {
         "valid.zip": (_zip(), ACCEPTED),
         "climbs.zip": (_zip({"../../climbed.png": image, "a/../../../climbed.png": image}), None),
