@@ -31,15 +31,17 @@ def demo(
     # gradio remembers the last 10,000 requests, and looks at all of them after each.
     os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
     from hf_gen.demo.models import ModelCache, find_models
+    from hf_gen.demo.opening import render
     from hf_gen.demo.page import build_page, serve
     from hf_gen.training.memory import return_freed_memory
 
     return_freed_memory()
-    cache = ModelCache(find_models(runs, models))
-    page = build_page(cache)
+    cache = ModelCache(find_models(runs, models), runs=runs)
+    opening = render(cache)
+    page = build_page(cache, opening)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # gradio closes what it has opened
     try:
-        serve(page, port, mcp, host=host, share=share, once_open=cache.load_all)
+        serve(page, port, mcp, host=host, share=share, once_open=cache.load_all, opening=opening)
     except KeyboardInterrupt:
         print(WORDS, file=sys.stderr)
     sys.exit(130)  # it serves until Ctrl-C

@@ -1,28 +1,21 @@
-"""The faces of a visitor through several models: a card a model, and a sheet of all faces."""
+"""A face through several models: a card a model, and a sheet of all faces of a visitor."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-import gradio as gr
 from PIL import Image
 
 from hf_gen.demo import pictures
-from hf_gen.demo.inputs import FaceInput, Faces, Shown, check_count, files
 from hf_gen.demo.limits import MAX_MODELS
-from hf_gen.demo.models import Family, ModelCache
-from hf_gen.demo.pictures import enlarge
-from hf_gen.demo.uploads import open_uploads
-
-# As many as are chosen when the page opens, so that nothing moves then.
-_INITIAL_CARDS = 3
-
+from hf_gen.demo.names import line_of
+from hf_gen.errors import UserError
 
 # What a card calls each metric of the API, and its format.
 _SHOWN = {
     "psnr": ("PSNR", "{:.1f} dB"),
     "ssim": ("SSIM", "{:.2f}"),
-    "bits_per_dimension": ("bits per dimension, {likelihood}", "{:.2f}"),
+    "bits_per_dimension": ("bits per dimension", "{:.2f}"),
     "cycle_l1": ("cycle-consistency L1", "{:.3f}"),
     "milliseconds": ("time", "{:.0f} ms"),
 }
@@ -49,83 +42,22 @@ class Result:
     likelihood: str | None = None
 
 
-class Card(NamedTuple):
-    """HTML above, the value of a component for images, and HTML below."""
-
-    title: str = ""
-    picture: Any = None
-    details: str = ""
-
-
-class Cards:
-    """As many cards as models fit side by side; those without content are hidden."""
-
-    def __init__(
-        self, make: Callable[[], gr.components.Component], at_first: int, kind: str = ""
-    ) -> None:
-        self.pictures: list[Any] = []
-        self.outputs: list[Any] = []
-        with gr.Row(elem_classes=f"cards {kind}".split()):
-            for place in range(MAX_MODELS):
-                with gr.Column(
-                    visible=place < at_first, min_width=240, elem_classes="card"
-                ) as column:
-                    title = gr.HTML(padding=False)
-                    self.pictures.append(make())
-                    details = gr.HTML(padding=False)
-                self.outputs += [column, title, self.pictures[-1], details]
-
-    def fill(self, cards: Sequence[Card]) -> list[Any]:
-        """The values of `outputs` that show these cards, at most as many as fit."""
-        values: list[Any] = []
-        for place in range(MAX_MODELS):
-            card = cards[place] if place < len(cards) else Card()
-            values += [
-                gr.update(visible=place < len(cards)),
-                card.title,
-                gr.update(value=card.picture, visible=card.picture is not None),
-                gr.update(value=card.details, visible=card.details != ""),
-            ]
-        return values
-
-
-def build_comparison(
-    cache: ModelCache,
-    family: Family,
-    choice: FaceInput,
-    linked: dict[str, Any],
-    run: Callable[..., Sequence[Result]],
-    summary: Callable[[Mapping[str, Sequence[Result]]], str],
-) -> Shown:
-    """Lays out the results of a tab.
+def compared(results: Mapping[str, Result], configs: Mapping[str, Any], kind: str) -> str:
+    """Cards of one face by several models.
 
     Args:
-        cache: The models.
-        family: Of the models that the tab compares.
-        choice: The faces.
-        linked: The checkboxes of the models by the name of the tab, then other controls.
-        run: Takes a pipeline, images and the values of the other controls.
-        summary: HTML below the cards.
-
-    Returns:
-        What updates them when faces or models change.
+        results: By the names of the models.
+        configs: Of their pipelines.
+        kind: What the outputs are, such as "reconstruction".
     """
-    tab, models = next(iter(linked.items()))
-    cards = Cards(_slider, _INITIAL_CARDS)
-    below = gr.HTML(padding=False)
-
-    def show(faces: Faces, names: list[str], *controls: Any) -> list[Any]:
-        if not faces or not names:
-            hint = pictures.note(f"Choose a face and a model to {tab}.")
-            return [*cards.fill([Card(details=hint)]), ""]
-        check_count(names)
-        images = open_uploads(files(faces))
-        results = {name: run(cache.get(name, family), images, *controls) for name in names}
-        shown = [_card(name, each[0]) for name, each in results.items()]
-        return [*cards.fill(shown), summary(results)]
-
-    changes, inputs = [*choice.changes, models.change], [choice.faces, *linked.values()]
-    return Shown(show, changes, inputs, [*cards.outputs, below], linked, cards.pictures[0])
+    # Bits of different likelihoods or sizes are of different things: none is shown beside another.
+    units = {(one.likelihood, one.input.size) for one in results.values() if one.likelihood}
+    return pictures.cards(
+        [
+            pictures.card(name, line_of(name, configs[name]), _content(name, one, kind, units))
+            for name, one in results.items()
+        ]
+    )
 
 
 def sheet_of_all(results: Mapping[str, Sequence[Result]], names: Sequence[str]) -> str:
@@ -138,24 +70,22 @@ def sheet_of_all(results: Mapping[str, Sequence[Result]], names: Sequence[str]) 
     return pictures.sheet(rows, ["input", *names], "all faces")
 
 
-def _slider() -> gr.ImageSlider:
-    return gr.ImageSlider(
-        format="png",
-        buttons=["download", "fullscreen"],
-        show_label=False,
-        slider_position=30,
-    )
+def check_count(names: Sequence[str]) -> None:
+    """Raises a `UserError` if these are more models than fit side by side."""
+    if len(names) > MAX_MODELS:
+        raise UserError(f"{len(names)} models do not fit side by side: choose up to {MAX_MODELS}")
 
 
-def _card(name: str, one: Result) -> Card:
+def _content(name: str, one: Result, kind: str, units: set[Any]) -> str:
     metrics = {
-        label.format(likelihood=one.likelihood): form.format(one.metrics[key])
+        label: form.format(one.metrics[key])
         for key, (label, form) in _SHOWN.items()
-        if one.metrics.get(key) is not None
+        if one.metrics.get(key) is not None and (key != "bits_per_dimension" or len(units) == 1)
     }
-    details = (
-        f'<div class="details">{pictures.picture(one.inset, one.caption, "small")}<div>'
-        f"<small>{one.caption}</small>{pictures.metrics_table(metrics)}</div></div>"
+    crisp = "crisp small" if one.caption == "error map" else "small"
+    inset = pictures.picture(one.inset, f"{one.caption} of {name}", crisp)
+    pair = pictures.before_after(one.input, one.output, ("input", f"{kind} by {name}"))
+    return (
+        f'{pair}<div class="details"><figure>{inset}<figcaption>{one.caption}</figcaption></figure>'
+        f"{pictures.metrics_table(metrics)}</div>"
     )
-    title = pictures.title(name, f"{one.input.width}×{one.input.height} pixels")
-    return Card(title, (enlarge(one.input), enlarge(one.output)), details)

@@ -1,16 +1,11 @@
-"""The latents of samples: drawn from priors, edited one by one, and in a random walk."""
+"""The latents of faces: drawn from priors, changed, and on the way from one to another."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import gradio as gr
 from PIL import Image
 
-from hf_gen.demo import pictures
-from hf_gen.demo.limits import SESSION_SECONDS
-from hf_gen.demo.models import ModelCache
-from hf_gen.demo.requests import compute
 from hf_gen.errors import UserError
 from hf_gen.metrics import PRIORS, PriorName
 
@@ -19,33 +14,11 @@ if TYPE_CHECKING:
 
     from hf_gen.pipelines import VAEPipeline
 
-_SLIDERS = 8
-_SPAN = 4.0
+SPAN = 4.0
+"""How far a single latent is moved from 0."""
 _STATIONS, _FRAMES = 6, 10
-
-
-@dataclass(frozen=True)
-class Samples:
-    """The samples that are shown and edited.
-
-    Attributes:
-        latents: Of each model's faces, (count, channels, height, width).
-        model: Whose face is edited.
-        place: Which of its faces that is.
-        dimensions: Of the sliders: those with the most influence on the image.
-    """
-
-    latents: Mapping[str, "Tensor"]
-    model: str
-    place: int
-    dimensions: tuple[int, ...]
-
-    def edited(self, values: Sequence[float] = ()) -> "Tensor":
-        """The latents of the chosen face, (1, channels, height, width), set by the sliders."""
-        latents = self.latents[self.model][self.place : self.place + 1].clone()
-        for dimension, value in zip(self.dimensions, values, strict=False):
-            latents[:, dimension] = value
-        return latents
+_PAD = 9
+_WAY = 33
 
 
 def prior_of(choice: str) -> PriorName | None:
@@ -57,7 +30,7 @@ def draw(
     pipeline: "VAEPipeline",
     count: int,
     seed: int,
-    prior: PriorName | None = None,
+    prior: str | None = None,
     temperature: float | None = None,
 ) -> tuple["Tensor", PriorName, float]:
     """Latents from a prior, or from the default one where the model does not have it.
@@ -72,7 +45,8 @@ def draw(
 
     if pipeline.prior is None and pipeline.latent_shape[1:] != (1, 1):
         raise UserError("A model whose latents are maps needs a fitted prior to sample from")
-    used, scale = pipeline.resolve_prior(prior if prior in pipeline.priors else None, temperature)
+    known = next((one for one in pipeline.priors if one == prior), None)
+    used, scale = pipeline.resolve_prior(known, temperature)
     generator = torch.Generator().manual_seed(seed)
     return pipeline.sample_latents(count, generator, used, scale), used, scale
 
@@ -90,84 +64,87 @@ def random_walk(
     return pipeline.decode(torch.cat([cosine * start + sine * end for start, end in legs]))
 
 
-class Editor:
-    """One of the samples, sliders for the latents that change it most, and a random walk."""
+def between(
+    pipeline: "VAEPipeline", first: "Tensor", last: "Tensor", method: str
+) -> list[Image.Image]:
+    """The faces from one code to another, both (1, channels, height, width): "linear", "spherical".
 
-    def __init__(self, cache: ModelCache) -> None:
-        self._cache = cache
-        self._samples = gr.State(None, time_to_live=SESSION_SECONDS)
-        with gr.Row(elem_classes="explorer"):
-            with gr.Column(scale=1, min_width=240):
-                title = gr.Markdown("**One face**")
-                self._face = gr.Image(
-                    format="png",
-                    interactive=False,
-                    show_label=False,
-                    buttons=["download", "fullscreen"],
-                )
-                gr.HTML(pictures.note("Click on another face to edit it."), padding=False)
-            with gr.Column(scale=1, min_width=240):
-                gr.Markdown("**The latents that change it most**")
-                self._sliders = [
-                    gr.Slider(-_SPAN, _SPAN, 0, step=0.05, label=f"{place}", buttons=["reset"])
-                    for place in range(_SLIDERS)
-                ]
-            with gr.Column(scale=1, min_width=240):
-                self._walk = gr.Button("Random walk", size="sm")
-                hint = pictures.note("An animation through faces of this model.")
-                self._film = gr.HTML(hint, padding=False)
-        self.outputs = [self._samples, title, self._face, *self._sliders]
+    Source: https://arxiv.org/abs/1609.04468 for the great circle.
+    """
+    import torch
 
-    def show(self, latents: Mapping[str, "Tensor"], model: str = "", place: int = 0) -> list[Any]:
-        """The values of `outputs` for a face of a model, by default the first of the first."""
-        if not latents:
-            return [None, "**One face**", None, *[gr.update(visible=False)] * _SLIDERS]
-        model = model or next(iter(latents))
-        influence = self._cache.get(model, "VAEPipeline").influence()
-        dimensions = tuple(influence.argsort(descending=True)[:_SLIDERS].tolist())
-        samples = Samples(latents, model, place, dimensions)
-        means = samples.edited()[0].mean((1, 2)).tolist()
-        sliders = [
-            gr.update(
-                value=round(max(-_SPAN, min(_SPAN, means[dimension])), 2),
-                label=f"latent {dimension}",
-                visible=True,
-            )
-            for dimension in dimensions
-        ]
-        hidden = [gr.update(visible=False)] * (_SLIDERS - len(sliders))
-        return [samples, f"**A face of {model}**", self._decoded(samples), *sliders, *hidden]
+    weights = torch.linspace(0, 1, _WAY, device=first.device)[:, None, None, None]
+    cosine = torch.cosine_similarity(first.flatten(), last.flatten(), dim=0).clamp(-1, 1)
+    angle = torch.arccos(cosine)
+    if method == "linear" or angle.sin() < 1e-4:  # there is no great circle to follow
+        return pipeline.decode(torch.lerp(first, last, weights))
+    start, end = ((1 - weights) * angle).sin() / angle.sin(), (weights * angle).sin() / angle.sin()
+    return pipeline.decode(start * first + end * last)
 
-    def connect(self, galleries: Sequence[gr.Gallery], seed: gr.Number, prior: gr.Radio) -> None:
-        """Registers the listeners; a click on a face of the galleries chooses it for editing."""
 
-        def move(samples: Samples | None, *values: float) -> Any:
-            return gr.skip() if samples is None else self._decoded(samples, values)
+def between_four(pipeline: "VAEPipeline", corners: Sequence["Tensor"]) -> list[list[Image.Image]]:
+    """Rows of faces between four codes: the corners are top left, top right, bottom left, right."""
+    import torch
 
-        def pick(number: int) -> Any:
-            def picked(samples: Samples | None, event: gr.SelectData) -> Any:
-                if samples is None or number >= len(samples.latents):
-                    return gr.skip()
-                return self.show(samples.latents, list(samples.latents)[number], event.index)
+    across = torch.linspace(0, 1, _PAD, device=corners[0].device)[:, None, None, None]
+    upper, lower = (torch.lerp(left, right, across) for left, right in (corners[:2], corners[2:]))
+    codes = [torch.lerp(upper, lower, down) for down in across]
+    faces = pipeline.decode(torch.cat(codes))
+    return [faces[start : start + _PAD] for start in range(0, len(faces), _PAD)]
 
-            return picked
 
-        def walk(samples: Samples | None, seed: float, prior: str) -> str:
-            if samples is None:
-                return pictures.note("Choose a model for a random walk.")
-            model = samples.model
-            pipeline = self._cache.get(model, "VAEPipeline")
-            frames = random_walk(pipeline, int(seed or 0), prior_of(prior))
-            file = f"{pictures.file_name(model)}-random-walk.webp"
-            return pictures.animation(frames, f"a random walk of {model}", file, closed=True)
+def by_influence(pipeline: "VAEPipeline") -> list[int]:
+    """The latent dimensions, first those that change the image most; maps in order."""
+    channels, *size = pipeline.latent_shape
+    if size != [1, 1]:
+        return [*range(channels)]
+    return pipeline.influence().argsort(descending=True).tolist()
 
-        moves = [slider.input for slider in self._sliders]
-        compute(moves, move, [self._samples, *self._sliders], self._face)
-        for number, gallery in enumerate(galleries):
-            compute(gallery.select, pick(number), self._samples, self.outputs)
-        once = {"trigger_mode": "once", "show_progress": "full"}
-        compute(self._walk.click, walk, [self._samples, seed, prior], self._film, **once)
 
-    def _decoded(self, samples: Samples, values: Sequence[float] = ()) -> Image.Image:
-        pipeline = self._cache.get(samples.model, "VAEPipeline")
-        return pictures.enlarge(pipeline.decode(samples.edited(values))[0])
+def change(pipeline: "VAEPipeline", codes: "Tensor", edits: Mapping[str, float]) -> "Tensor":
+    """Codes along the directions of the pipeline, then with single latents, "l3", set.
+
+    Raises:
+        UserError: If there is no such direction or latent, or a value is out of its range.
+    """
+    numbered = {name: value for name, value in edits.items() if name[1:].isdecimal()}
+    named = {name: value for name, value in edits.items() if name not in numbered}
+    for name, value in named.items():
+        known = next((one for one in pipeline.directions if one.name == name), None)
+        if known is None or not known.low <= value <= known.high:
+            raise UserError(f"This model cannot change {name} to {value:g}: move another slider")
+    if named:
+        codes = pipeline.editor.move(codes, named)
+    codes = codes.clone()
+    for name, value in numbered.items():
+        if name[0] != "l" or int(name[1:]) >= codes.shape[1] or abs(value) > 2 * SPAN:
+            raise UserError(f"This model cannot set latent {name} to {value:g}")
+        codes[:, int(name[1:])] = value
+    return codes
+
+
+def values_of(pipeline: "VAEPipeline", codes: "Tensor", names: Sequence[str]) -> dict[str, float]:
+    """Where a face stands: 0 on a direction, its hue on a wheel, the mean of a latent's map.
+
+    Args:
+        pipeline: What made or encoded it.
+        codes: (1, channels, height, width).
+        names: Of directions and latents, such as "head_tilt" and "l3".
+    """
+    wheels = [one.name for one in pipeline.directions if one.is_wheel]
+    values: dict[str, float] = {}
+    for name in names:
+        if name[1:].isdecimal():
+            mean = codes[0, int(name[1:])].mean().item()
+            values[name] = round(max(-SPAN, min(SPAN, mean)), 2)
+        elif name in wheels:
+            values[name] = round(_hue(pipeline.editor, codes, wheels.index(name)), 2)
+        else:
+            values[name] = 0.0
+    return values
+
+
+def _hue(editor: Any, codes: "Tensor", wheel: int) -> float:
+    rows = slice(2 * wheel, 2 * wheel + 2)
+    place = editor.readers[rows].float() @ codes.flatten().float() + editor.offsets[rows].float()
+    return math.atan2(place[1].item(), place[0].item()) / (2 * math.pi) % 1.0

@@ -18,4 +18,6 @@ MAX_SESSIONS = 500
 SESSION_SECONDS = 3600
 """Seconds after which a visitor's state and files are deleted."""
 MEMORY_FRACTION = 0.25
-"""How much of the machine's memory the weights may take."""
+"""How much of the memory of the machine, or of its container, the weights may take."""
+RETRY_SECONDS = 60
+"""After which a model that could not be loaded is tried again, at the next visit."""

@@ -7,6 +7,7 @@ the start-up time.
 import logging
 import os
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from hf_gen import pipelines
-from hf_gen.demo.limits import MAX_DOWNLOAD_BYTES, MEMORY_FRACTION
+from hf_gen.demo.limits import MAX_DOWNLOAD_BYTES, MEMORY_FRACTION, RETRY_SECONDS
 from hf_gen.errors import UserError
 from hf_gen.pipelines.files import INDEX, read_json
 
@@ -23,16 +24,18 @@ if TYPE_CHECKING:
 
 Family = Literal["VAEPipeline", "TranslationPipeline"]
 """The class of a pipeline, by its name."""
+_CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _log = logging.getLogger(__name__)
 
 
 @dataclass
 class _Entry:
-    """The folder or Hub id of a model, its family once known, and why it could not be loaded."""
+    """The folder or Hub id of a model, its family once known, and its last failure to load."""
 
     source: str | Path
     family: str | None = None
     failure: str = ""
+    failed_at: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -45,23 +48,44 @@ def find_models(runs: Path, ids: Iterable[str]) -> dict[str, str | Path]:
     bundled = {
         index.parent.name: index.parent for index in pipelines.WEIGHTS.glob("*/model_index.json")
     }
-    trained = {
-        f"runs/{index.parents[1].name}": index.parent
-        for index in runs.glob("*/pipeline/model_index.json")
-    }
-    return dict(sorted(bundled.items()) + sorted(trained.items())) | {name: name for name in ids}
+    return dict(sorted(bundled.items())) | _find_runs(runs) | {name: name for name in ids}
+
+
+def _find_runs(runs: Path) -> dict[str, str | Path]:
+    found = sorted(runs.glob("*/pipeline/model_index.json"))
+    return {f"runs/{index.parents[1].name}": index.parent for index in found}
+
+
+def memory_bytes(cgroups: Iterable[str] = _CGROUPS) -> int:
+    """The memory that this process may use: the machine's, or what its container is given.
+
+    Args:
+        cgroups: The files in which the kernel says the limit of a container, if there is one.
+    """
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for name in cgroups:
+        file = Path(name)
+        words = file.read_text().strip() if file.is_file() else "max"
+        limits += [int(words)] if words.isdecimal() else []
+    return min(limits)
 
 
 class ModelCache:
     """Pipelines by name, shared by all visitors and safe to use from several threads.
 
-    If the weights take more than `max_bytes`, by default a share of the machine's memory, the
-    least recently used pipelines are dropped.
+    If the weights take more than `max_bytes`, by default a share of the memory of the machine or
+    of its container, the least recently used pipelines are dropped. Runs that end in the folder
+    `runs` are added by `refresh`.
     """
 
-    def __init__(self, places: Mapping[str, str | Path], max_bytes: int | None = None) -> None:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        self.max_bytes = max_bytes or int(memory * MEMORY_FRACTION)
+    def __init__(
+        self,
+        places: Mapping[str, str | Path],
+        max_bytes: int | None = None,
+        runs: Path | None = None,
+    ) -> None:
+        self.max_bytes = max_bytes or int(memory_bytes() * MEMORY_FRACTION)
+        self._runs = runs
         self._places = {name: _Entry(source, _family_in(source)) for name, source in places.items()}
         self._loaded: OrderedDict[str, DiffusionPipeline] = OrderedDict()
         self._lock = threading.Lock()
@@ -74,6 +98,19 @@ class ModelCache:
             if place.family == family and not place.failure
         ]
 
+    def refresh(self) -> None:
+        """Adds the runs that have ended in the meantime, and tries failed models again later."""
+        for name, source in ({} if self._runs is None else _find_runs(self._runs)).items():
+            if name not in self._places:
+                with self._lock:
+                    self._places = self._places | {name: _Entry(source, _family_in(source))}
+        due = time.monotonic() - RETRY_SECONDS
+        failed = [name for name, one in self._places.items() if one.failure and one.failed_at < due]
+        if failed:
+            for name in failed:
+                self._places[name].failed_at = time.monotonic()
+            threading.Thread(target=self.load_all, args=(failed,), daemon=True).start()
+
     @property
     def failures(self) -> dict[str, str]:
         """The models that could not be loaded, and why."""
@@ -85,14 +122,15 @@ class ModelCache:
         with self._lock:
             return self._size()
 
-    def load_all(self) -> None:
-        """Loads every model once, so that the first visitor need not wait."""
-        for name in self._places:
+    def load_all(self, names: Iterable[str] = ()) -> None:
+        """Loads these models, by default every one, so that the first visitor need not wait."""
+        for name in names or self._places:
+            place = self._places[name]
             try:
                 self.get(name)
+                place.failure = ""
             except UserError as error:
-                self._places[name].failure = str(error)
-                _log.warning("%s", error)
+                place.failure, place.failed_at = str(error), time.monotonic()
 
     def get(self, name: str, family: Family | None = None) -> "DiffusionPipeline":
         """The pipeline of a name, loaded now if it is not in the cache.
@@ -102,7 +140,8 @@ class ModelCache:
         """
         place = self._places.get(name) if isinstance(name, str) else None
         if place is None:
-            raise UserError(f"There is no model {name!r}: choose one of {', '.join(self._places)}")
+            offered = self.names(family) if family else [*self._places]
+            raise UserError(f"There is no model {name!r}: choose one of {', '.join(offered)}")
         with place.lock:
             with self._lock:
                 pipeline = self._loaded.get(name)
@@ -113,7 +152,8 @@ class ModelCache:
         place.family = type(pipeline).__name__
         if family is not None and place.family != family:
             job = "translate" if family == "TranslationPipeline" else "reconstruct and sample"
-            raise UserError(f"{name} does not {job}: choose another model")
+            others = ", ".join(self.names(family))
+            raise UserError(f"{name} does not {job}: choose one of {others}")
         return pipeline
 
     def _load(self, name: str, place: _Entry) -> "DiffusionPipeline":
@@ -122,7 +162,12 @@ class ModelCache:
         try:
             pipeline = load(place.source, max_bytes=MAX_DOWNLOAD_BYTES)
         except UserError as error:
-            raise UserError(str(error).replace(str(place.source), name)) from error
+            # Its words are for whoever runs the demo: they name folders and arguments.
+            _log.warning("%s cannot be loaded: %s", name, error)
+            where = "from the Hub just now" if isinstance(place.source, str) else "here"
+            raise UserError(
+                f"{name} cannot be loaded {where}: choose another model, or try again later"
+            ) from error
         import torch
 
         pipeline.to("cuda" if torch.cuda.is_available() else "cpu")

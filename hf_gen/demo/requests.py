@@ -49,8 +49,7 @@ def computes(function: Function) -> Function:
     def wrapper(*arguments: Any, **named: Any) -> Any:
         try:
             return run(*arguments, **named)
-        except (UserError, ValueError) as error:
-            # Pipelines raise ValueError for invalid arguments.
+        except UserError as error:
             raise as_gradio_error(str(error)) from None
         except gr.Error:
             raise
@@ -65,8 +64,12 @@ def computes(function: Function) -> Function:
 
 def as_gradio_error(words: str) -> gr.Error:
     """The error without paths of this machine and tokens."""
-    words = _TOKEN.sub("hf_...", _PATH.sub("...", words))
-    return gr.Error(words[:1].upper() + words[1:], duration=12, title="", print_exception=False)
+    return gr.Error(without_secrets(words), duration=12, title="", print_exception=False)
+
+
+def without_secrets(words: str) -> str:
+    """The words without paths of this machine and tokens."""
+    return _TOKEN.sub("hf_...", _PATH.sub("...", words))
 
 
 def _on_the_accelerator(function: Function) -> Function:

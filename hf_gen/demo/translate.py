@@ -9,16 +9,17 @@ import numpy as np
 from PIL import Image
 
 from hf_gen.demo import pictures
-from hf_gen.demo.compare import Result, build_comparison, sheet_of_all
-from hf_gen.demo.inputs import Shown, face_input, model_input
-from hf_gen.demo.models import ModelCache
+from hf_gen.demo.compare import Result, check_count, compared, sheet_of_all
+from hf_gen.demo.inputs import Page, Tab, Uploads, html, images_of, model_input, settings
+from hf_gen.demo.references import counterpart
+from hf_gen.demo.requests import listen
 from hf_gen.images import square
 from hf_gen.metrics import Direction
 
 if TYPE_CHECKING:
     from hf_gen.pipelines import TranslationPipeline
 
-FIRST = ("cyclegan", "cyclegan-lambda10", "cyclegan-lambda5")
+FIRST = ("cyclegan-pairs", "cyclegan", "cyclegan-lambda10", "cyclegan-lambda5")
 DIRECTION_LABELS: list[tuple[str, Direction]] = [
     ("anime → cartoon", "a_to_b"),
     ("cartoon → anime", "b_to_a"),
@@ -45,18 +46,33 @@ def translate(
     return results
 
 
-def build(cache: ModelCache) -> Shown:
-    """Lays out the tab and connects it."""
-    with gr.Row():
-        with gr.Column(scale=1, min_width=280, elem_classes="controls"):
+def build(page: Page) -> Tab:
+    """Lays out the tab: the results, and what they depend on."""
+    with gr.Row(elem_classes="work"):
+        with gr.Column(scale=1, min_width=270, elem_classes="controls"), settings():
             direction = gr.Radio(DIRECTION_LABELS, value="a_to_b", label="Direction")
-            choice = face_input("Your faces", direction=direction)
-            models = model_input(cache, "TranslationPipeline", FIRST)
-        with gr.Column(scale=3, min_width=280):
-            linked = {"translate": models, "direction": direction}
-            return build_comparison(
-                cache, "TranslationPipeline", choice, linked, translate, summary
-            )
+            models = model_input(page.cache, "TranslationPipeline", FIRST)
+        with gr.Column(scale=3, min_width=300):
+            shown = html(pictures.note("The face is on its way."), "results")
+
+    def show(uploads: Uploads, reference: str, names: list[str], direction: Direction) -> str:
+        if not names:
+            return pictures.note("Choose a model to translate.")
+        check_count(names)
+        images = images_of(page.cache, uploads, reference)
+        pipelines = {name: page.cache.get(name, "TranslationPipeline") for name in names}
+        results = {name: translate(one, images, direction) for name, one in pipelines.items()}
+        first = {name: each[0] for name, each in results.items()}
+        configs = {name: one.config for name, one in pipelines.items()}
+        return compared(first, configs, "translation") + summary(results)
+
+    def turn(reference: str, direction: Direction) -> str:
+        return counterpart(reference, "cartoon" if direction == "b_to_a" else "anime")
+
+    # The visitor's own pictures stay, whatever they show.
+    listen(direction.input, turn, [page.face, direction], page.face, queue=False)
+    linked = {"translate": models, "direction": direction}
+    return Tab(show, [page.face, models, direction], shown, linked)
 
 
 def summary(results: Mapping[str, Sequence[Result]]) -> str:

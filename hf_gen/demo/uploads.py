@@ -29,24 +29,43 @@ def open_uploads(paths: Sequence[str | Path]) -> list[Image.Image]:
         raise UserError("There is no image yet: drop one, or choose one of the examples")
     if len(paths) > MAX_IMAGES:
         raise UserError(f"{len(paths)} images are more than the {MAX_IMAGES} at once: drop fewer")
-    return [_open(Path(path)) for path in paths]
+    return [open_upload(path) for path in paths]
 
 
-def _open(path: Path) -> Image.Image:
+def usable_uploads(paths: Sequence[str | Path]) -> tuple[list[str], list[str]]:
+    """The files that can be opened, at most `MAX_IMAGES`, and a sentence for each of the others."""
+    usable: list[str] = []
+    reasons: list[str] = []
+    for path in map(str, paths):
+        try:
+            if len(usable) == MAX_IMAGES:
+                raise UserError(f"{len(paths)} images at once are more than {MAX_IMAGES}")
+            open_upload(path)
+            usable.append(path)
+        except UserError as error:
+            reasons.append(str(error))
+    return usable, [*dict.fromkeys(reasons)]
+
+
+def open_upload(path: str | Path) -> Image.Image:
+    """Opens one file.
+
+    Raises:
+        UserError: If it cannot be used; it names the file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path.name} is no longer here: upload it again")
     if path.stat().st_size > MAX_FILE_BYTES:
         megabytes = MAX_FILE_BYTES // 2**20
-        raise UserError(
-            f"the file {path.name} is larger than {megabytes} MB: save it smaller and try again"
-        )
+        raise UserError(f"{path.name} is larger than {megabytes} MB: save it smaller and try again")
     try:
         with warnings.catch_warnings(action="ignore"):
             return _crop_and_shrink(open_image(path, still=True))
     except ImageError as error:
         # The decoder's own message, in brackets, helps no visitor.
         reason = str(error).partition(" (")[0]
-        raise UserError(
-            f"the file {path.name} cannot be used: {reason}. Try a JPEG or PNG"
-        ) from error
+        raise UserError(f"{path.name} cannot be used: {reason}. Try a JPEG or PNG") from error
 
 
 def _crop_and_shrink(image: Image.Image) -> Image.Image:

@@ -45,6 +45,10 @@ class _Autoencoding(Protocol):
 
     def sample_latents(self, batch_size: int, generator: Generators) -> Tensor: ...
 
+    def neighbour_latents(
+        self, image_or_code: Images, count: int, strength: float, generator: Generators
+    ) -> Tensor: ...
+
 
 class LatentEdits:
     """The methods of a `VAEPipeline` that change latents."""
@@ -109,6 +113,17 @@ class LatentEdits:
         Raises:
             ValueError: If the count or the strength is out of its range, or not one face is given.
         """
+        latents = self.neighbour_latents(image_or_code, count, strength, generator)
+        return self.decode(latents, output_type)
+
+    def neighbour_latents(
+        self: _Autoencoding,
+        image_or_code: Images,
+        count: int = 8,
+        strength: float = 0.5,
+        generator: Generators = None,
+    ) -> Tensor:
+        """What `neighbours` decodes, (count, channels, height, width)."""
         if not 0 <= strength <= 1:
             raise ValueError(f"strength must be from 0 to 1, got {strength}: try 0.5")
         code = _codes(self, image_or_code)
@@ -119,8 +134,7 @@ class LatentEdits:
         if self.prior is not None:
             mean = _fitted(self.prior).mean.to(code).view(code.shape[1:])
         kept = math.sqrt(1 - strength**2)
-        codes = mean + kept * (code - mean) + strength * (samples - mean)
-        return self.decode(codes, output_type)
+        return mean + kept * (code - mean) + strength * (samples - mean)
 
     @torch.no_grad()
     def influence(self: _Autoencoding) -> Tensor:

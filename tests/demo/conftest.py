@@ -11,6 +11,7 @@ import torch
 from hf_gen.models.cyclegan import ResnetGenerator
 from hf_gen.models.vae import DenseVAE
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline
+from tests.demo.models import with_directions, with_every_kl_weight
 from tests.demo.serving import serving
 from tests.launching import ROOT
 from tests.loopback_hub import LoopbackHub
@@ -92,13 +93,15 @@ def visit(browser: "Browser", demo: Demo) -> Iterator[Callable[..., "Page"]]:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """The bundled autoencoders, two CycleGANs as runs, and a small VAE on a loopback Hub."""
+    """The bundled models, small ones as runs, and a small VAE on a loopback Hub."""
     runs, home = tmp_path_factory.mktemp("runs"), tmp_path_factory.mktemp("home")
     torch.manual_seed(0)
     for name in ("lambda10", "lambda5"):
         generators = [ResnetGenerator(32, channels=4, num_residual_blocks=1) for _ in range(2)]
         pipeline = TranslationPipeline(*generators, 32, "anime", "cartoon")
         pipeline.save_pretrained(runs / name / "pipeline")
+    with_directions().save_pretrained(runs / "named" / "pipeline")
+    with_every_kl_weight().save_pretrained(runs / "any-kl" / "pipeline")
     tiny = home / "tiny"
     network = DenseVAE(16, hidden=(8,), latent_channels=4).eval()
     VAEPipeline(network, resolution=16).save_pretrained(tiny)

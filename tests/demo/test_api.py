@@ -1,6 +1,7 @@
 """The endpoints, called by gradio's client and as tools of an MCP server."""
 
 import asyncio
+import base64
 import threading
 import time
 from pathlib import Path
@@ -43,9 +44,16 @@ def image(path: str) -> bytes:
     return Image.open(path).convert("RGB").tobytes()
 
 
-def test_the_endpoints_are_named_and_typed(client: Client) -> None:
+def test_the_endpoints_are_named_and_typed_and_their_defaults_are_the_best(client: Client) -> None:
     described = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert set(described) == set(ENDPOINTS)
+    defaults = {
+        name: {one["parameter_name"]: one["parameter_default"] for one in endpoint["parameters"]}
+        for name, endpoint in described.items()
+    }
+    assert {defaults[name]["model"] for name in ENDPOINTS if name != "/translate"} == {"face-vae"}
+    assert defaults["/translate"]["model"].startswith(("cyclegan", "runs/"))
+    assert defaults["/sample"]["prior"] == "default"
     # No listener of the page is one.
     valid = {one.api_name for one in client.endpoints.values() if one.is_valid and one.api_name}
     assert valid <= set(ENDPOINTS)
@@ -76,11 +84,16 @@ def test_the_same_seed_gives_the_same_samples(client: Client) -> None:
 
 def test_samples_are_from_the_default_prior_of_the_model(client: Client) -> None:
     pipeline = hf_gen.load("conv-vae")
-    cases: list[dict[str, Any]] = [{}, {"prior": None, "temperature": None}, {"prior": "gaussian"}]
-    for named in cases:
+    cases: list[tuple[dict[str, Any], Any]] = [
+        ({}, None),
+        ({"prior": None, "temperature": None}, None),
+        ({"prior": "default"}, None),
+        ({"prior": "gaussian"}, "gaussian"),
+    ]
+    for named, prior in cases:
         made = client.predict("conv-vae", count=2, seed=5, api_name="/sample", **named)
         generator = torch.Generator().manual_seed(5)
-        expected = pipeline.sample(2, generator, "pil", named.get("prior"))
+        expected = pipeline.sample(2, generator, "pil", prior)
         assert [image(item["image"]) for item in made] == [
             enlarge(face).tobytes() for face in expected
         ]
@@ -118,28 +131,46 @@ def test_a_face_is_translated_with_its_cycle_reconstruction(client: Client, demo
     ("endpoint", "arguments", "words"),
     [
         ("/sample", ["none"], "There is no model 'none': choose one of"),
-        ("/sample", ["conv-vae", 400], "Count must be an integer from 1 to 36, got 400"),
-        ("/sample", ["conv-vae", 4, -1], "Seed must be an integer from 0"),
-        ("/sample", ["conv-vae", 4, 0, "standard", -2], "temperature must be a finite number"),
-        ("/sample", ["runs/lambda10"], "does not reconstruct and sample"),
-        ("/translate", [handle_file(FACE), "conv-vae"], "does not translate"),
+        ("/sample", ["conv-vae", 400], "count must be an integer from 1 to 36, got 400"),
+        ("/sample", ["conv-vae", 4, -1], "seed must be an integer from 0"),
+        ("/sample", ["conv-vae", 2.5], "count must be an integer from 1 to 36, got 2.5"),
+        ("/sample", ["conv-vae", 4, 0, "standard", -2], "temperature must be from 0 to 100"),
+        (
+            "/sample",
+            ["runs/lambda10"],
+            "runs/lambda10 does not reconstruct and sample: choose one of conv-vae",
+        ),
+        (
+            "/translate",
+            [handle_file(FACE), "conv-vae"],
+            "conv-vae does not translate: choose one of cyclegan",
+        ),
         ("/reconstruct", [handle_file(__file__), "conv-vae"], "not an image of a known format"),
         ("/reconstruct", [handle_file(FACE), ["conv-vae"]], "There is no model ['conv-vae']"),
-        ("/sample", ["conv-vae", 1, 0, "x"], "no prior 'x': it has standard, gaussian, mixture"),
+        (
+            "/sample",
+            ["conv-vae", 1, 0, "x"],
+            "no prior 'x': it has default, standard, gaussian, mixture",
+        ),
         (
             "/translate",
             [handle_file(FACE), "runs/lambda10", "there"],
-            "Direction must be a_to_b (anime to cartoon) or b_to_a (cartoon to anime), got 'there'",
+            "direction must be a_to_b (anime to cartoon) or b_to_a (cartoon to anime), got 'there'",
         ),
         (
             "/interpolate",
             [handle_file(FACE), handle_file(OTHER), "conv-vae", 3, "cubic"],
-            "Method must be linear or spherical, got 'cubic'",
+            "method must be linear or spherical, got 'cubic'",
         ),
         (
             "/interpolate",
             [handle_file(FACE), handle_file(OTHER), "conv-vae", 3, "linear", ["x"]],
-            "Frozen_dims must be integers, got ['x']: try [0, 3]",
+            "frozen_dims must be integers of at least 0, got ['x']: try [0, 3]",
+        ),
+        (
+            "/interpolate",
+            [handle_file(FACE), handle_file(OTHER), "conv-vae", 3, "linear", "abc"],
+            "frozen_dims must be integers of at least 0, got 'abc': try [0, 3]",
         ),
     ],
 )
@@ -149,29 +180,38 @@ def test_an_invalid_request_is_a_clear_error(
     with pytest.raises(AppError) as caught:
         client.predict(*arguments, api_name=endpoint)
     message = str(caught.value)
-    assert words.lower() in message.lower()
+    assert words in message
     assert "Traceback" not in message
     assert str(demo.folder) not in message
 
 
 def test_the_endpoints_are_tools(demo: Demo) -> None:
-    async def call() -> tuple[dict[str, str], Any]:
+    async def call() -> tuple[dict[str, Any], list[Any]]:
         async with (
             streamablehttp_client(f"{demo.url}/gradio_api/mcp/") as (read, write, _),
             ClientSession(read, write) as session,
         ):
             await session.initialize()
             tools = (await session.list_tools()).tools
-            described = {tool.name: tool.description or "" for tool in tools}
-            name = next(name for name in described if name.endswith("sample"))
-            arguments = {"model": "conv-vae", "count": 2, "seed": 1}
-            return described, await session.call_tool(name, arguments)
+            described = {tool.name: tool for tool in tools}
+            content = base64.b64encode(FACE.read_bytes()).decode()
+            calls = {"sample": ["count"], "reconstruct": ["image"]}
+            given: dict[str, Any] = {"count": 2} | {"image": f"data:image/png;base64,{content}"}
+            results = []
+            for ending, names in calls.items():
+                name = next(name for name in described if name.endswith(ending))
+                results.append(await session.call_tool(name, {one: given[one] for one in names}))
+            return described, results
 
-    described, result = asyncio.run(call())
+    described, (samples, reconstruction) = asyncio.run(call())
     assert {name.rpartition("_")[2] for name in described} == {name[1:] for name in ENDPOINTS}
-    assert all(described.values())
-    assert not result.isError
-    assert any(part.type == "image" for part in result.content) or "http" in str(result.content)
+    assert all(tool.description for tool in described.values())
+    (sample,) = (tool for name, tool in described.items() if name.endswith("sample"))
+    prior = sample.inputSchema["properties"]["prior"]
+    assert "mixture or flow; default is the model's own." in str(prior)
+    kinds = [[part.type for part in one.content] for one in (samples, reconstruction)]
+    assert kinds == [["image", "text"] * 2, ["image", "text", "text"]], (samples, reconstruction)
+    assert "psnr" in reconstruction.content[-1].text
 
 
 def test_a_full_queue_is_reported_and_the_others_are_served(

@@ -112,7 +112,7 @@ def test_images_are_enlarged_by_integer_factors() -> None:
 
 
 def test_pictures_in_html_are_exact(faces: list[Image.Image]) -> None:
-    page = pictures.picture(faces[0], 'a "quoted" <face>', "small")
+    page = pictures.picture(faces[0], 'a "quoted" <face>')
     assert "<face>" not in page
     (content,) = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
     assert Image.open(io.BytesIO(base64.b64decode(content))).tobytes() == faces[0].tobytes()
@@ -127,4 +127,8 @@ def test_an_animation_runs_to_the_end_and_back(faces: list[Image.Image]) -> None
         assert film.n_frames == len(order)
         for place, frame in enumerate(order):
             film.seek(place)
-            assert film.convert("RGB").tobytes() == frames[frame].tobytes()
+            shown = np.asarray(film.convert("RGB"), int)
+            # Lossy, but nearer to its own frame than to any other.
+            distances = [abs(shown - np.asarray(one, int)).mean() for one in frames]
+            assert distances.index(min(distances)) == frame
+            assert min(distances) < 15

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from hf_gen.demo.limits import MAX_FILE_BYTES, MAX_IMAGES
-from hf_gen.demo.uploads import EXAMPLES, open_uploads
+from hf_gen.demo.uploads import EXAMPLES, example_faces, open_uploads, usable_uploads
 from hf_gen.errors import UserError
 from hf_gen.images import square
 
@@ -16,7 +16,7 @@ def test_a_large_file_is_not_opened(tmp_path: Path) -> None:
     file = tmp_path / "large.png"
     with file.open("wb") as large:
         large.truncate(MAX_FILE_BYTES + 1)
-    with pytest.raises(UserError, match=r"the file large\.png is larger than 20 MB"):
+    with pytest.raises(UserError, match=r"large\.png is larger than 20 MB"):
         open_uploads([file])
 
 
@@ -39,3 +39,18 @@ def test_no_file_and_too_many_are_errors() -> None:
         open_uploads([])
     with pytest.raises(UserError, match=f"{MAX_IMAGES + 1} images are more than"):
         open_uploads([EXAMPLES] * (MAX_IMAGES + 1))
+
+
+def test_usable_files_are_kept_and_each_reason_is_given_once(tmp_path: Path) -> None:
+    good = [str(path) for path in example_faces("anime")[:2]]
+    (tmp_path / "notes.txt").write_text("hello")
+    bad, gone = str(tmp_path / "notes.txt"), str(tmp_path / "gone.png")
+    usable, reasons = usable_uploads([good[0], bad, gone, bad, good[1]])
+    assert usable == good
+    assert reasons == [
+        "notes.txt cannot be used: not an image of a known format. Try a JPEG or PNG",
+        "gone.png is no longer here: upload it again",
+    ]
+    usable, reasons = usable_uploads(good[:1] * (MAX_IMAGES + 1))
+    assert len(usable) == MAX_IMAGES
+    assert reasons == [f"{MAX_IMAGES + 1} images at once are more than {MAX_IMAGES}"]
