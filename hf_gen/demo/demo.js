@@ -8,7 +8,11 @@ const hfGen = (() => {
   // Gradio's page is seen when it is complete: until then there is the poster.
   function reveal() {
     let timer;
-    const ready = () => { watch.disconnect(); document.body.classList.add("ready"); };
+    const ready = () => {
+      watch.disconnect();
+      document.body.classList.add("ready");
+      find("#poster")?.remove();
+    };
     const watch = new MutationObserver(() => {
       if (!find('gradio-app [role="tab"]') || !find("gradio-app .strip")) return;
       clearTimeout(timer);

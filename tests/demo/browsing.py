@@ -31,10 +31,16 @@ def titles(panel: Locator) -> Locator:
 
 
 def measured(panel: Locator, name: str) -> Locator:
-    """The values of a number, a card each."""
+    """The values of a number, a card each, folded or not."""
     exactly = re.compile(f"^{re.escape(name)}$")
     pairs = panel.locator(".card:visible .numbers > div")
     return pairs.filter(has=panel.page.locator("dt", has_text=exactly)).locator("dd")
+
+
+def use(face: Locator, action: str) -> None:
+    """Takes a face somewhere by its menu."""
+    face.click()
+    face.page.locator("#face-menu").get_by_role("button", name=action).click()
 
 
 def choose_models(panel: Locator, *names: str) -> None:
@@ -44,20 +50,14 @@ def choose_models(panel: Locator, *names: str) -> None:
         panel.locator(f'.models input[name="{name}"]').set_checked(name in names)
 
 
-def click_example(panel: Locator, place: int) -> None:
-    """Takes one of the synthetic faces."""
-    panel.locator(".examples:visible .gallery-item").nth(place).click()
+def thumbnails(page: Page) -> Locator:
+    """The visitor's own faces, newest first, and the examples."""
+    return page.locator(".thumbnails button.face")
 
 
-def clear(panel: Locator) -> None:
-    """Takes all faces away."""
-    panel.get_by_label("Clear").first.click()
-    expect(panel.locator(".faces .thumbnail-item:visible")).to_have_count(0)
-
-
-def send(panel: Locator, files: Sequence[FilePayload] | Sequence[Path]) -> None:
+def send(page: Page, files: Sequence[FilePayload] | Sequence[Path]) -> None:
     """Sends files, all at once."""
-    panel.locator(".faces input[type=file]").first.set_input_files(list(files))
+    page.locator(".tray input[type=file]").set_input_files(list(files))
 
 
 def sources(images: Locator) -> list[str]:

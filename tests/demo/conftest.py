@@ -1,6 +1,8 @@
 """A demo in a process of its own with every kind of model, and a real browser."""
 
 import os
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,10 +22,17 @@ from tests.pipelines import saved
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
+# Adds up how far what a visitor sees is moved, without being asked to: `window.shift`.
+_SHIFTS = """
+window.shift = 0;
+new PerformanceObserver((list) => list.getEntries().forEach((entry) => {
+  if (!entry.hadRecentInput) window.shift += entry.value;
+})).observe({ type: "layout-shift", buffered: true });
+"""
 HUB_MODEL = "tester/tiny-faces"
 SIZES = {"desktop": (1360, 900), "phone": (390, 844)}
 # Tests that run at the same time may use the same core.
-PATIENCE = 60.0
+PATIENCE = 25.0
 # What the browser logs about an upload that the server refuses.
 REFUSED = ("Failed to load resource", "Response")
 
@@ -42,7 +51,11 @@ def browser(chromium: str) -> Iterator["Browser"]:
 
     expect.set_options(timeout=1000 * PATIENCE)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        # A camera that shows a moving pattern.
+        camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", *camera]
+        )
         yield browser
         browser.close()
 
@@ -62,12 +75,14 @@ def visit(browser: "Browser", demo: Demo) -> Iterator[Callable[..., "Page"]]:
         size: tuple[int, int] = SIZES["desktop"],
         theme: str = "light",
         allowed: tuple[str, ...] = ("\0",),
+        ready: bool = True,
     ) -> "Page":
         window = browser.new_context(
             viewport={"width": size[0], "height": size[1]},
             permissions=["clipboard-read", "clipboard-write"],
         )
         windows.append(window)
+        window.add_init_script(_SHIFTS)
         window.set_default_timeout(1000 * PATIENCE)
         page = window.new_page()
 
@@ -82,13 +97,30 @@ def visit(browser: "Browser", demo: Demo) -> Iterator[Callable[..., "Page"]]:
         page.on("console", on_console)
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("request", on_request)
-        page.goto(f"{demo.url}/?__theme={theme}{query and '&' + query}")
+        page.goto(f"{demo.url}/?__theme={theme}{query and '&' + query}", wait_until="commit")
+        if ready:
+            page.locator("body.ready").wait_for()
         return page
 
     yield visit
     for window in windows:
         window.close()
     assert wrong == []
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The script of axe-core, from the npm registry."""
+    npm = shutil.which("npm")
+    if npm is None:
+        assert not os.environ.get("HF_GEN_REQUIRE_ALL"), "npm is not installed"
+        pytest.skip("axe is not run: npm is not installed")
+    folder = tmp_path_factory.mktemp("axe")
+    for file in (ROOT / "tests" / "demo" / "axe").iterdir():
+        shutil.copy2(file, folder)
+    command = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=240)
+    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
