@@ -11,7 +11,7 @@ _LINES = {
     "conv-vae-maxpool": "max pooling in place of strides",
     "dense-vae-z5": "5 latents, no convolution",
     "dense-vae-z10": "10 latents, no convolution",
-    "cyclegan": "most freedom: cycle loss ×1",
+    "cyclegan": "the one to start with",
     "cyclegan-lambda5": "closer to the input: cycle loss ×5",
     "cyclegan-lambda10": "closest to the input: cycle loss ×10",
     "cyclegan-pairs": "guided by pairs of synthetic faces",
