@@ -28,7 +28,7 @@ WORDS = "Faces that small networks dream up. Click one to change it, or drop you
 _HERE = Path(__file__).parent
 _PICTURE = "/opening.jpg"
 _CARD = (1200, 630)
-_SEEN = (("film", "walk"), ("faces", "walls"))
+_SEEN = (("faces", "walls"), ("film", "walk"))
 _SAVE = re.compile(r'<a class="save".*?</a>', re.DOTALL)
 _METAS = re.compile(r'\s*<meta\s+(?:property|name)="(?:og|twitter):[^>]*?/>', re.DOTALL)
 

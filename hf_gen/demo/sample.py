@@ -33,8 +33,8 @@ def build(page: Page, opening: Mapping[str, str]) -> list[Tab]:
         with gr.Column(scale=3, min_width=300, elem_classes="results"):
             dice = gr.Button("Other faces", size="sm", variant="primary", elem_classes="dice")
             with gr.Row(elem_classes="seen"):
-                film = html(opening.get("film", ""), "walk")
                 walls = html(opening.get("faces", ""), "walls")
+                film = html(opening.get("film", ""), "walk")
     listen(dice.click, lambda: random.randrange(10_000), None, controls["seed"], queue=False)
 
     def faces(_: Uploads, *values: Any) -> str:
