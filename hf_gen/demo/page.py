@@ -154,10 +154,11 @@ def _connect_links(
         return [gr.Tabs(selected=where), where, face, "", other, turned]
 
     outputs = [tabs, page.again, *linked.values()]
-    listen(blocks.load, opened, None, outputs, queue=False)
+    # Through the queue, or no warning would be shown.
+    listen(blocks.load, opened, None, outputs)
     bus = gr.HTML("", js_on_load=_BUS, elem_classes="bus")
     # `gr.on` takes no event of one's own.
-    own: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+    own: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     bus.restore(computes(back), None, outputs, **own)
     places = [tabs, page.active, page.face, page.edits, page.other, linked["direction"]]
     bus.go(computes(go), page.active, places, **own)
