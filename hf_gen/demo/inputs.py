@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from html import escape
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -118,7 +119,7 @@ def build_tray(page: Page) -> None:
     def keep(files: list[str] | None, uploads: Uploads) -> Any:
         usable, reasons = usable_uploads(files or [])
         if reasons:
-            gr.Warning(without_secrets(" ".join(reasons)), duration=12, title="")
+            gr.Warning(escape(without_secrets(" ".join(reasons))), duration=12, title="")
         known = dict(uploads or {})
         for path in usable:
             known[max(known, default=-1) + 1] = path

@@ -5,6 +5,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Callable, Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -122,7 +123,7 @@ def _connect_links(
             dropped, name = [*dropped, f"tab={name}"], "sample"
         updates[0] = name
         if dropped:
-            words = ", ".join(dropped)[:300]
+            words = escape(", ".join(dropped)[:300])
             gr.Warning(f"Not known, and left out of the address: {words}", duration=12, title="")
         return [gr.Tabs(selected=name), uuid.uuid4().hex, *updates]
 

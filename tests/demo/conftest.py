@@ -32,7 +32,7 @@ new PerformanceObserver((list) => list.getEntries().forEach((entry) => {
 HUB_MODEL = "tester/tiny-faces"
 SIZES = {"desktop": (1360, 900), "phone": (390, 844)}
 # Tests that run at the same time may use the same core.
-PATIENCE = 25.0
+PATIENCE = 60.0
 # What the browser logs about an upload that the server refuses.
 REFUSED = ("Failed to load resource", "Response")
 
