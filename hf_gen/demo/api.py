@@ -23,7 +23,7 @@ from hf_gen.errors import UserError
 from hf_gen.metrics import DIRECTIONS, Direction
 
 BEST_VAES = ("face-vae", "conv-vae")
-BEST_TRANSLATORS = ("cyclegan-pairs", "cyclegan")
+BEST_TRANSLATORS = ("cyclegan",)
 Prior = Literal["default", "standard", "gaussian", "mixture", "flow"]
 _MAX_STEPS, _MAX_TEMPERATURE = 64, 100
 

@@ -11,10 +11,9 @@ _LINES = {
     "conv-vae-maxpool": "max pooling in place of strides",
     "dense-vae-z5": "5 latents, no convolution",
     "dense-vae-z10": "10 latents, no convolution",
-    "cyclegan": "the one to start with",
+    "cyclegan": "guided by pairs of synthetic faces",
     "cyclegan-lambda5": "closer to the input: cycle loss ×5",
     "cyclegan-lambda10": "closest to the input: cycle loss ×10",
-    "cyclegan-pairs": "guided by pairs of synthetic faces",
 }
 
 
