@@ -1,7 +1,6 @@
 """What several tests share: folders of small random images, a Hub, fresh Python processes."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +13,11 @@ from accelerate.state import AcceleratorState, GradientState
 from huggingface_hub import constants
 from PIL import Image
 
+from tests.browser import axe as axe
+from tests.browser import browser as browser
+from tests.browser import chromium as chromium
+from tests.browser import npm as npm
+from tests.browser import visit as visit
 from tests.launching import ROOT, without_figures
 from tests.loopback_hub import LoopbackHub
 from tests.reliability import injected as injected
@@ -126,13 +130,3 @@ def _fresh_accelerate() -> Iterator[None]:
     yield
     AcceleratorState._reset_state(reset_partial_state=True)
     GradientState._reset_state()
-
-
-@pytest.fixture(scope="session")
-def chromium() -> str:
-    """The browser of this machine."""
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    if found is None:
-        assert not os.environ.get("HF_GEN_REQUIRE_ALL"), "chromium is not installed"
-        pytest.skip("no browser test: there is no chromium on this machine")
-    return found

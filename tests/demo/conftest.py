@@ -1,11 +1,9 @@
-"""A demo in a process of its own with every kind of model, and a real browser."""
+"""A demo in a process of its own with every kind of model, and visits to it."""
 
 import os
-import shutil
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 import torch
@@ -13,6 +11,7 @@ import torch
 from hf_gen.models.cyclegan import ResnetGenerator
 from hf_gen.models.vae import DenseVAE
 from hf_gen.pipelines import TranslationPipeline, VAEPipeline
+from tests.browser import Visit
 from tests.demo.models import with_directions, with_every_kl_weight
 from tests.demo.serving import serving
 from tests.launching import ROOT
@@ -20,7 +19,7 @@ from tests.loopback_hub import LoopbackHub
 from tests.pipelines import saved
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, Page, Request
+    from playwright.sync_api import Page
 
 # Adds up how far what a visitor sees is moved, without being asked to: `window.shift`.
 _SHIFTS = """
@@ -30,9 +29,6 @@ new PerformanceObserver((list) => list.getEntries().forEach((entry) => {
 })).observe({ type: "layout-shift", buffered: true });
 """
 HUB_MODEL = "tester/tiny-faces"
-SIZES = {"desktop": (1360, 900), "phone": (390, 844)}
-# Tests that run at the same time may use the same core.
-PATIENCE = 60.0
 # What the browser logs about an upload that the server refuses.
 REFUSED = ("Failed to load resource", "Response")
 
@@ -44,83 +40,17 @@ class Demo(NamedTuple):
     folder: Path
 
 
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator["Browser"]:
-    """Not for the whole session: as long as it is open, no other test can start an event loop."""
-    from playwright.sync_api import expect, sync_playwright
-
-    expect.set_options(timeout=1000 * PATIENCE)
-    with sync_playwright() as playwright:
-        # A camera that shows a moving pattern.
-        camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-        browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", *camera]
-        )
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def visit(browser: "Browser", demo: Demo) -> Iterator[Callable[..., "Page"]]:
-    """Opens the demo in a fresh window.
+def visit(visit: Visit, demo: Demo) -> Visit:
+    """Opens the demo in a fresh window, as `tests.browser.visit` does any address."""
 
-    At the end no window may have logged an error, except those that it allows, or have sent a
-    request to anything but the server.
-    """
-    wrong: list[str] = []
-    windows = []
-
-    def visit(
-        query: str = "",
-        size: tuple[int, int] = SIZES["desktop"],
-        theme: str = "light",
-        allowed: tuple[str, ...] = ("\0",),
-        ready: bool = True,
-    ) -> "Page":
-        window = browser.new_context(
-            viewport={"width": size[0], "height": size[1]},
-            permissions=["clipboard-read", "clipboard-write"],
-        )
-        windows.append(window)
-        window.add_init_script(_SHIFTS)
-        window.set_default_timeout(1000 * PATIENCE)
-        page = window.new_page()
-
-        def on_console(message: "ConsoleMessage") -> None:
-            if message.type == "error" and not message.text.startswith(allowed):
-                wrong.append(message.text)
-
-        def on_request(request: "Request") -> None:
-            if not request.url.startswith((demo.url, "data:", "blob:")):
-                wrong.append(request.url)
-
-        page.on("console", on_console)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("request", on_request)
-        page.goto(f"{demo.url}/?__theme={theme}{query and '&' + query}", wait_until="commit")
+    def open_demo(query: str = "", ready: bool = True, **options: Any) -> "Page":
+        page = visit(f"{demo.url}/?{query}", script=_SHIFTS, wait_until="commit", **options)
         if ready:
             page.locator("body.ready").wait_for()
         return page
 
-    yield visit
-    for window in windows:
-        window.close()
-    assert wrong == []
-
-
-@pytest.fixture(scope="session")
-def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The script of axe-core, from the npm registry."""
-    npm = shutil.which("npm")
-    if npm is None:
-        assert not os.environ.get("HF_GEN_REQUIRE_ALL"), "npm is not installed"
-        pytest.skip("axe is not run: npm is not installed")
-    folder = tmp_path_factory.mktemp("axe")
-    for file in (ROOT / "tests" / "demo" / "axe").iterdir():
-        shutil.copy2(file, folder)
-    command = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=240)
-    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+    return open_demo
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,10 @@ import pytest
 from PIL import Image
 
 from hf_gen.demo.uploads import example_faces
-from tests.demo.conftest import HUB_MODEL, REFUSED, ROOT, SIZES, Demo
+from tests.browser import SIZES, Visit
+from tests.demo.conftest import HUB_MODEL, REFUSED, Demo
 from tests.demo.models import with_directions
+from tests.launching import ROOT
 from tests.untrusted.pictures import hostile_images, valid_images
 
 if find_spec("playwright") is None and not os.environ.get("HF_GEN_REQUIRE_ALL"):
@@ -41,12 +43,11 @@ from tests.demo.browsing import (
     wait_for_rest,
 )
 
-Visit = Callable[..., Page]
 DECIBELS = re.compile(r"^\d+\.\d dB$")
 FIRST = ["face-vae", "conv-vae", "dense-vae-z10"]
 # What axe finds of gradio's own, and nothing else: its label of an upload button and its sliders'.
 OF_GRADIO = {"aria-allowed-attr", "aria-hidden-focus", "nested-interactive"}
-both_sizes = pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+both_sizes = pytest.mark.parametrize("size", SIZES)
 
 
 def _payloads(*names: str) -> list[FilePayload]:
@@ -101,7 +102,7 @@ def _serious(page: Page, axe: str) -> list[str]:
 @both_sizes
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_faces_are_there_at_once_and_every_tab_shows_its_pictures_first(
-    visit: Visit, demo: Demo, axe: str, size: tuple[int, int], theme: str
+    visit: Visit, demo: Demo, axe: str, size: str, theme: str
 ) -> None:
     page = visit(size=size, theme=theme, ready=False)
     expect(page.locator("#poster img")).to_have_count(13)
@@ -131,7 +132,7 @@ def test_faces_are_there_at_once_and_every_tab_shows_its_pictures_first(
         _look(page)
         box = first.bounding_box()
         assert box is not None
-        assert box["y"] + min(box["height"], 120) < size[1], f"{name}: no picture is seen"
+        assert box["y"] + min(box["height"], 120) < SIZES[size][1], f"{name}: no picture is seen"
         wrong += [f"{name}: {one}" for one in _serious(page, axe)]
     assert wrong == []
     assert str(demo.folder) not in page.content()
@@ -273,7 +274,7 @@ def test_the_cards_follow_the_face_the_models_and_the_kl_weight(visit: Visit) ->
 
 @both_sizes
 def test_unusable_files_are_named_once_and_the_others_are_kept(
-    visit: Visit, tmp_path: Path, size: tuple[int, int]
+    visit: Visit, tmp_path: Path, size: str
 ) -> None:
     page = visit("tab=reconstruct", size=size, allowed=REFUSED)
     panel = opened_tab(page, "Reconstruct")
@@ -522,7 +523,8 @@ if os.environ.get("HF_GEN_README_PICTURES"):
 
     @pytest.mark.parametrize(("theme", "name"), [("light", "demo.png"), ("dark", "demo-dark.png")])
     def test_the_readme_shows_the_demo(visit: Visit, theme: str, name: str) -> None:
-        page = visit(size=(1280, 800), theme=theme)
+        page = visit(theme=theme)
+        page.set_viewport_size({"width": 1280, "height": 800})
         shots = []
         for tab, is_there in (("Sample", _sampled), ("Edit", _edited)):
             open_tab(page, tab)

@@ -24,14 +24,14 @@ from hf_gen.export.opening import FACES, SEED, derive, mean_of, noise, uniform
 from hf_gen.export.page import write_page
 from hf_gen.images import to_pixels, to_tensor
 from hf_gen.pipelines import VAEPipeline
-from tests.web.conftest import FAILED, Made, Site
+from tests.browser import FAILED, Visit
+from tests.web.conftest import Made, Site
 
 if find_spec("playwright") is None and not os.environ.get("HF_GEN_REQUIRE_ALL"):
     pytest.skip("no browser test: playwright is not installed", allow_module_level=True)
 
 from playwright.sync_api import FilePayload, Locator, Page, expect
 
-Visit = Callable[..., Page]
 ANY_KL, PLAIN, STYLES = "tiny/any <i>KL</i>", "plain", "styles"
 TOLERANCE = 2  # of 255
 READY = "Ready, without a network connection too."
@@ -387,10 +387,10 @@ def test_the_keyboard(site: Site, visit: Visit) -> None:
 
 
 @pytest.mark.parametrize(("size", "theme"), [("desktop", "dark"), ("phone", "light")])
-def test_accessibility(size: str, theme: str, npm: Path, site: Site, visit: Visit) -> None:
+def test_accessibility(size: str, theme: str, axe: str, site: Site, visit: Visit) -> None:
     page = visit(site.url, size, theme, bypass_csp=True, reduced_motion="reduce")
     wait_until_ready(page)
-    page.evaluate((npm / "axe-core/axe.min.js").read_text())
+    page.evaluate(axe)
     found = [page.evaluate("axe.run()")]
     page.locator("#wall button").first.click()
     page.get_by_role("button", name="As cartoon").click()
