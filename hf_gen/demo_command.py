@@ -32,7 +32,8 @@ def demo(
     os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
     from hf_gen.demo.models import ModelCache, find_models
     from hf_gen.demo.opening import render
-    from hf_gen.demo.page import build_page, serve
+    from hf_gen.demo.page import build_page
+    from hf_gen.demo.serving import serve
     from hf_gen.training.memory import return_freed_memory
 
     return_freed_memory()

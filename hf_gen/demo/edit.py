@@ -1,5 +1,6 @@
 """The Edit tab: one face, sliders that change it, faces like it, and the way to another."""
 
+import json
 import random
 import uuid
 from typing import Any
@@ -184,4 +185,5 @@ def _build_pad(page: Page, model: gr.Dropdown) -> None:
         return pictures.pad(rows, "Between four faces")
 
     compute(fill.click, show, [page.uploads, page.face, page.edits, model], pad)
-    listen([page.face.change, model.change], lambda: _EMPTY_PAD, None, pad, queue=False)
+    empty = f"() => {json.dumps(_EMPTY_PAD)}"
+    listen([page.face.change, model.change], None, None, pad, js=empty)

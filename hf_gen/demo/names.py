@@ -11,9 +11,9 @@ _LINES = {
     "conv-vae-maxpool": "max pooling in place of strides",
     "dense-vae-z5": "5 latents, no convolution",
     "dense-vae-z10": "10 latents, no convolution",
-    "cyclegan": "guided by pairs of synthetic faces",
-    "cyclegan-lambda5": "closer to the input: cycle loss ×5",
-    "cyclegan-lambda10": "closest to the input: cycle loss ×10",
+    "cyclegan": "best: learned from pairs of synthetic faces too",
+    "cyclegan-lambda5": "an early, short training: cycle loss ×5",
+    "cyclegan-lambda10": "an early, short training: cycle loss ×10",
 }
 
 

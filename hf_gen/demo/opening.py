@@ -30,6 +30,7 @@ _PICTURE = "/opening.jpg"
 _CARD = (1200, 630)
 _SEEN = (("faces", "walls"), ("film", "walk"))
 _SAVE = re.compile(r'<a class="save".*?</a>', re.DOTALL)
+_SCRIPTS = re.compile(r"<script>.*?</script>", re.DOTALL)
 _METAS = re.compile(r'\s*<meta\s+(?:property|name)="(?:og|twitter):[^>]*?/>', re.DOTALL)
 
 
@@ -153,11 +154,17 @@ class Opening:
             if self._picture or name != "og:image"
         )
         tags += '<meta name="twitter:card" content="summary_large_image" />'
-        page = _METAS.sub("", page).replace("</head>", f"{tags}{self._head}</head>", 1)
+        # Gradio's values, a megabyte, come after the faces: its modules run when all is there.
+        head, _, body = page.partition("</head>")
+        scripts = "".join(_SCRIPTS.findall(head))
+        head = _METAS.sub("", _SCRIPTS.sub("", head))
+        page = f"{head}{tags}{self._head}</head>{body}".replace("</body>", f"{scripts}</body>", 1)
         # A link to something else must not show these faces first.
-        names = {name for name, _ in parse_qsl(request.url.query)}
-        seen = self._seen if names <= {"__theme"} else ""
-        poster = f'<div id="poster" inert><h1>hf_gen</h1><p>{escape(WORDS)}</p>{seen}</div>'
+        query = dict(parse_qsl(request.url.query))
+        seen = self._seen if query.keys() <= {"__theme"} else ""
+        theme = escape(query.get("__theme", ""))
+        words = f"<h1>hf_gen</h1><p>{escape(WORDS)}</p>"
+        poster = f'<div id="poster" class="{theme}" inert>{words}{seen}</div>'
         return page.replace("<gradio-app", f"{poster}<gradio-app", 1)
 
 

@@ -1,36 +1,23 @@
-"""The page: its tabs, links into it, and how it is served."""
+"""The page: its tabs, and links into it."""
 
-import os
-import socket
-import threading
+import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from html import escape
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
 import gradio as gr
-from starlette.middleware import Middleware
 
 from hf_gen.demo import api, edit, make, reconstruct, sample, translate
-from hf_gen.demo.inputs import Page, Tab, build_tray, html
-from hf_gen.demo.limits import (
-    CONCURRENCY_LIMIT,
-    MAX_FILE_BYTES,
-    MAX_QUEUE_SIZE,
-    MAX_SESSIONS,
-    SESSION_SECONDS,
-)
+from hf_gen.demo.inputs import Page, Tab, build_tray, hidden, html
+from hf_gen.demo.limits import SESSION_SECONDS
 from hf_gen.demo.links import keep_address, parse_link
 from hf_gen.demo.models import Family, ModelCache
-from hf_gen.demo.opening import TITLE, WORDS, Opening, icon
+from hf_gen.demo.opening import TITLE, WORDS
 from hf_gen.demo.references import check
-from hf_gen.demo.requests import QUEUE, computes, listen
-from hf_gen.demo.uploads import EXAMPLES
-from hf_gen.errors import UserError
+from hf_gen.demo.requests import compute, computes, listen
 
-_STYLE = Path(__file__).with_name("style.css")
 _TABS = ("sample", "edit", "reconstruct", "translate", "make")
 _FAMILIES: dict[str, Family] = {
     "sample": "VAEPipeline",
@@ -43,7 +30,7 @@ _BUS = "hfGen.bus = trigger; const events = ['go', 'restore'];"
 
 
 def build_page(cache: ModelCache, opening: Mapping[str, str] | None = None) -> gr.Blocks:
-    """The demo of some models, to be launched by `serve`.
+    """The demo of some models, to be launched by `serving.serve`.
 
     Args:
         cache: The models.
@@ -73,7 +60,7 @@ def build_page(cache: ModelCache, opening: Mapping[str, str] | None = None) -> g
         _connect_links(blocks, page, tabs, linked, bool(opening))
         for name, each in parts.items():
             for part in each:
-                _connect(page, name, part, opening if part is parts["sample"][0] else None)
+                _connect(page, name, part, sample.OPENING if opening and name == "sample" else None)
     return blocks
 
 
@@ -90,24 +77,31 @@ def _build(name: str, page: Page, opening: Mapping[str, str]) -> list[Tab]:
     return [make.build(page)]
 
 
-def _connect(page: Page, name: str, part: Tab, opening: Mapping[str, str] | None) -> None:
-    """Fills a part of a tab whenever its tab is seen and what it depends on has changed."""
+def _connect(page: Page, name: str, part: Tab, shown: list[Any] | None) -> None:
+    """Fills a part of a tab whenever its tab is seen and what it depends on has changed.
 
-    def show(last: Any, active: str, again: str, uploads: Any, *values: Any) -> Any:
-        now = (again, uploads, values)
-        if active != name or last == now:
-            return gr.skip()
-        shown = part.show(uploads, *values)
-        return [now, *(shown if isinstance(part.outputs, list) else [shown])]
+    What is wanted is kept as text in the browser, whose change alone computes. Were it computed at
+    the events themselves, two of them at once would start all parts again and again: gradio repeats
+    a whole event where one of its listeners was still busy.
 
-    last = gr.State(("", {}, sample.OPENING) if opening else None)
-    outputs = part.outputs if isinstance(part.outputs, list) else [part.outputs]
-    triggers = [page.active.change, page.again.change]
+    Args:
+        page: What all tabs know.
+        name: Of the tab.
+        part: The part.
+        shown: The values of its inputs that it shows when the page is opened.
+    """
+    first = "" if shown is None else json.dumps(["", *shown], separators=(",", ":"))
+    wanted = hidden(first, "Wanted")
     # Sliders redraw what they change themselves.
-    triggers += [one.change for one in part.inputs if one is not page.edits]
-    inputs = [last, page.active, page.again, page.uploads, *part.inputs]
-    # One listener for all events: no earlier result replaces a later one.
-    listen(triggers, computes(show), inputs, [last, *outputs], **QUEUE)
+    changes = [one.change for one in part.inputs if one is not page.edits]
+    listen(
+        [page.active.change, page.again.change, *changes],
+        None,
+        [wanted, page.active, page.again, *part.inputs],
+        wanted,
+        js=f"(was, tab, ...now) => tab === '{name}' ? JSON.stringify(now) : was",
+    )
+    compute(wanted.change, part.show, [page.uploads, *part.inputs], part.outputs)
 
 
 def _connect_links(
@@ -163,100 +157,3 @@ def _connect_links(
     bus.restore(computes(back), None, outputs, **own)
     places = [tabs, page.active, page.face, page.edits, page.other, linked["direction"]]
     bus.go(computes(go), page.active, places, **own)
-
-
-def _theme() -> gr.themes.Base:
-    theme = gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["monospace"])
-    # Its grey text and its labels are too pale to read. `set` loses its background unless that is
-    # repeated.
-    return theme.set(
-        body_text_color_subdued="*neutral_600",
-        body_text_color_subdued_dark="*neutral_300",
-        block_title_text_color="*primary_800",
-        block_title_text_color_dark="*primary_100",
-        block_title_background_fill_dark="*primary_900",
-        block_info_text_color="*neutral_600",
-        block_info_text_color_dark="*neutral_300",
-        button_primary_background_fill="*primary_600",
-        button_primary_background_fill_dark="*primary_600",
-        checkbox_border_color="*neutral_500",
-        checkbox_border_color_dark="*neutral_400",
-        checkbox_label_background_fill_selected="*primary_600",
-        checkbox_label_background_fill_selected_dark="*primary_600",
-        background_fill_primary="*neutral_50",
-    )
-
-
-def serve(
-    page: gr.Blocks,
-    port: int | None = None,
-    mcp: bool = False,
-    wait: bool = True,
-    host: str | None = None,
-    share: bool = False,
-    once_open: Callable[[], object] | None = None,
-    opening: Mapping[str, str] | None = None,
-) -> str:
-    """Opens the page to visitors; returns its address, at once unless it waits.
-
-    Args:
-        page: From `build_page`.
-        port: Default: GRADIO_SERVER_PORT, or the first free one from 7860.
-        mcp: Whether the endpoints are also tools of an MCP server.
-        wait: Whether to serve until Ctrl-C.
-        host: Default: GRADIO_SERVER_NAME, or this machine alone.
-        share: Whether gradio makes a public address for it.
-        once_open: Called in the background as soon as the page is served.
-        opening: What is in the page when it arrives, from `opening.render`.
-
-    Raises:
-        UserError: If there is no such host, or the port is taken or invalid.
-    """
-    page.queue(max_size=MAX_QUEUE_SIZE, default_concurrency_limit=4 * CONCURRENCY_LIMIT)
-    _check_address(host or os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), port)
-    _, address, _ = page.launch(
-        server_name=host,
-        server_port=port,
-        share=share,  # explicit, since gradio shares by itself in a Colab notebook
-        mcp_server=mcp,
-        prevent_thread_lock=True,
-        # Larger than what `open_uploads` accepts, so that its own error is the usual one.
-        max_file_size=4 * MAX_FILE_BYTES,
-        state_session_capacity=MAX_SESSIONS,
-        show_error=False,
-        allowed_paths=[str(EXAMPLES)],
-        theme=_theme(),
-        css_paths=_STYLE,
-        favicon_path=icon(),
-        app_kwargs={"middleware": [Middleware(Opening, opening=opening or {})]},
-        footer_links=["api"],
-        ssr_mode=False,
-        quiet=not wait,
-    )
-    if page.mcp_server_obj is not None:
-        api.return_images(page.mcp_server_obj)
-    if once_open is not None:
-        threading.Thread(target=once_open, daemon=True).start()
-    if wait:
-        page.block_thread()
-    return address
-
-
-def _check_address(host: str, port: int | None) -> None:
-    """Checks that the page can be served: gradio would try one port after the other."""
-    if port is not None and not 0 < port < 2**16:
-        raise UserError(f"port must be from 1 to {2**16 - 1}, got {port}: try 7860")
-    try:
-        family, *_, (name, *_) = socket.getaddrinfo(host.strip("[]"), None)[0]
-        socket.create_server((name, 0), family=family).close()
-    except (OSError, UnicodeError) as error:
-        raise UserError(
-            f"this machine cannot serve at the host {host!r} ({error}): try 127.0.0.1, or 0.0.0.0 "
-            "for the network"
-        ) from error
-    if port is None:
-        return
-    try:
-        socket.create_server((name, port), family=family).close()
-    except OSError as error:
-        raise UserError(f"port {port} cannot be had ({error}): try --port {port + 1}") from error

@@ -21,7 +21,7 @@ from hf_gen.metrics import PRIORS
 FIRST = "face-vae"
 DEFAULT = "default"
 # The values that the page opens with, in the order of the arguments of `faces_of`.
-OPENING: tuple[Any, ...] = ([FIRST], 12, 7, DEFAULT, 1.0)
+OPENING: list[Any] = [[FIRST], 12, 7, DEFAULT, 1]
 _COLUMNS = 6
 
 

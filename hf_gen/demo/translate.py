@@ -19,7 +19,7 @@ from hf_gen.metrics import Direction
 if TYPE_CHECKING:
     from hf_gen.pipelines import TranslationPipeline
 
-FIRST = ("cyclegan", "cyclegan-lambda10", "cyclegan-lambda5")
+FIRST = ("cyclegan",)
 DIRECTION_LABELS: list[tuple[str, Direction]] = [
     ("anime → cartoon", "a_to_b"),
     ("cartoon → anime", "b_to_a"),

@@ -1,26 +1,58 @@
-"""`python -m tests.benchmarks.demo`: how soon the demo responds, its memory, and a crowd.
+"""`python -m tests.benchmarks.demo`: what a visitor waits for, how soon the API responds, a crowd.
 
-Each number is of a fresh `python app.py` on this machine; nothing else should run at the same time.
+`python -m tests.benchmarks.demo visit` is the first part alone, which needs Chromium. Each number
+is of a fresh `python app.py` on this machine; nothing else should run at the same time.
 """
 
 import os
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gradio_client import Client, handle_file
 
 from hf_gen.demo.uploads import example_faces
 from hf_gen.pipelines import WEIGHTS
+from tests.browser import SIZES
 from tests.demo.serving import serving as served
 from tests.launching import ROOT
 from tests.untrusted.limits import memory
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+# The script of a window: when the first picture was painted, and how far what is seen has moved.
+_WATCH = """
+window.shift = 0;
+new PerformanceObserver((list) => list.getEntries().forEach((entry) => {
+  if (!entry.hadRecentInput) window.shift += entry.value;
+})).observe({ type: "layout-shift", buffered: true });
+new PerformanceObserver((list) => list.getEntries().forEach((entry) => {
+  if (entry.element?.tagName === "IMG") window.picture ??= entry.startTime;
+})).observe({ type: "largest-contentful-paint", buffered: true });
+addEventListener("DOMContentLoaded", () => new MutationObserver((_, watch) => {
+  if (!document.body.classList.contains("ready")) return;
+  window.ready = performance.now();
+  watch.disconnect();
+}).observe(document.body, { attributes: true }));
+"""
+# What a visitor does, in which tab, with what, and which picture is then another one.
+ACTIONS = {
+    "other faces": ("sample", ".dice:visible", ".walls img"),
+    "another face to edit": ("edit", ".thumbnails button.face", ".large img"),
+    "faces like it": ("edit", ".like button.face", ".like img"),
+    "reconstruct": ("reconstruct", ".thumbnails button.face", ".pair:visible .after"),
+    "translate": ("translate", ".thumbnails button.face", ".pair:visible .after"),
+    "make": ("make", ".dice:visible", ".figures img"),
+}
+_TIMES = 7
 VISITORS = 50
 FACE, OTHER = (handle_file(face) for face in example_faces("anime")[:2])
 REQUESTS = {
@@ -56,8 +88,57 @@ def request(client: Client, endpoint: str) -> float:
     return time.perf_counter() - began
 
 
+def visit() -> None:
+    """Prints what a visitor sees when, and how soon after each action."""
+    from playwright.sync_api import sync_playwright
+
+    with serving() as (url, *_), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        for size, (width, height) in SIZES.items():
+            seen = []
+            for _ in range(_TIMES):
+                page = browser.new_page(viewport={"width": width, "height": height})
+                page.add_init_script(_WATCH)
+                page.goto(url, wait_until="commit")
+                page.locator("body.ready").wait_for()
+                page.wait_for_timeout(1000)
+                seen.append(page.evaluate("[window.picture, window.ready, window.shift]"))
+                page.close()
+            picture, ready, shift = map(statistics.median, zip(*seen, strict=True))
+            print(
+                f"{size:8} first picture {picture / 1000:.2f} s  interactive {ready / 1000:.2f} s  "
+                f"layout shift {shift:.3f}"
+            )
+        for action, (tab, what, picture) in ACTIONS.items():
+            page = browser.new_page()
+            page.goto(f"{url}/?tab={tab}")
+            page.locator(picture).first.wait_for()
+            seconds = [_act(page, what, number, picture) for number in range(_TIMES + 1)]
+            print(f"{action:22} {statistics.median(seconds[1:]):.3f} s")
+            page.close()
+
+
+def _act(page: "Page", what: str, number: int, picture: str) -> float:
+    """Seconds from a click until the first picture is another."""
+    page.wait_for_timeout(1000)
+    before = page.locator(picture).first.get_attribute("src")
+    buttons = page.locator(what)
+    began = time.perf_counter()
+    buttons.nth((number + 1) % buttons.count()).click()
+    page.wait_for_function(
+        "([what, before]) => document.querySelector(what)?.src !== before",
+        arg=[picture.replace(":visible", ""), before],
+    )
+    return time.perf_counter() - began
+
+
 def main() -> None:
     """Prints everything."""
+    visit()
+    if "visit" in sys.argv:
+        return
     for endpoint in REQUESTS:
         with serving() as (url, _, began):
             page = time.perf_counter() - began

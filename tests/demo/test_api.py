@@ -19,8 +19,9 @@ from PIL import Image
 import hf_gen
 from hf_gen.demo import page as pages
 from hf_gen.demo.models import ModelCache
-from hf_gen.demo.page import build_page, serve
+from hf_gen.demo.page import build_page
 from hf_gen.demo.pictures import enlarge
+from hf_gen.demo.serving import serve
 from hf_gen.demo.uploads import example_faces
 from hf_gen.images import square
 from hf_gen.pipelines import WEIGHTS

@@ -17,7 +17,8 @@ import pytest
 
 from hf_gen.demo.limits import MAX_SESSIONS
 from hf_gen.demo.models import ModelCache, find_models
-from hf_gen.demo.page import build_page, serve
+from hf_gen.demo.page import build_page
+from hf_gen.demo.serving import serve
 from hf_gen.demo.uploads import example_faces
 from tests.benchmarks.demo import megabytes, serving
 from tests.reliability import FAULTS

@@ -7,7 +7,7 @@ import gradio as gr
 import pytest
 
 from hf_gen.demo.limits import MAX_SESSIONS
-from hf_gen.demo.page import serve
+from hf_gen.demo.serving import serve
 
 
 def _is_reached(host: str, port: int) -> bool:
