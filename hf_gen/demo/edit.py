@@ -174,7 +174,7 @@ def _build_pad(page: Page, model: gr.Dropdown) -> None:
     """The face and three others at the corners of a pad."""
     cache = page.cache
     with gr.Accordion("A pad between four faces", open=True):
-        fill = gr.Button("Four faces", size="sm", min_width=90)
+        fill = gr.Button("Four faces", size="sm", min_width=90, elem_classes="four")
         pad = html(_EMPTY_PAD)
 
     def show(uploads: Uploads, reference: str, edits: str, model: str) -> str:

@@ -74,7 +74,7 @@ def html(value: str = "", *classes: str, **settings: Any) -> gr.HTML:
 
 
 def settings() -> AbstractContextManager[Any]:
-    """The drawer of the settings of a tab, which demo.js closes on a phone."""
+    """The drawer of the settings of a tab, which is below the pictures on a phone."""
     return gr.Accordion("Settings", open=True, elem_classes="settings")
 
 

@@ -11,7 +11,7 @@ from hf_gen.demo import pictures
 from hf_gen.demo.inputs import Page, Tab, Uploads, html, settings
 from hf_gen.demo.limits import MAX_MODELS
 from hf_gen.demo.models import ModelCache
-from hf_gen.demo.names import line_of
+from hf_gen.demo.names import label_of
 from hf_gen.demo.references import made
 from hf_gen.demo.requests import listen
 from hf_gen.faces.drawing import STYLES, face_png
@@ -113,5 +113,5 @@ def _through_models(cache: ModelCache, face: Face) -> str:
 
 
 def _figure(image: Image.Image, name: str, words: str = "") -> str:
-    words = words or f"{name}: {line_of(name)}"
+    words = words or label_of(name)
     return f"<figure>{pictures.picture(image, words)}<figcaption>{words}</figcaption></figure>"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Family = Literal["VAEPipeline", "TranslationPipeline"]
 """The class of a pipeline, by its name."""
+_BEST = ("face-vae", "cyclegan")
 _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _log = logging.getLogger(__name__)
 
@@ -42,13 +43,13 @@ class _Entry:
 def find_models(runs: Path, ids: Iterable[str]) -> dict[str, str | Path]:
     """The models of a demo: name -> folder or Hub id.
 
-    They are the bundled ones, the run folders in `runs` with an exported pipeline, as runs/NAME,
-    and those of the Hub in `ids`.
+    They are the bundled ones, the best first, the run folders in `runs` with an exported pipeline,
+    as runs/NAME, and those of the Hub in `ids`.
     """
-    bundled = {
-        index.parent.name: index.parent for index in pipelines.WEIGHTS.glob("*/model_index.json")
-    }
-    return dict(sorted(bundled.items())) | _find_runs(runs) | {name: name for name in ids}
+    indices = pipelines.WEIGHTS.glob("*/model_index.json")
+    folders = sorted((index.parent for index in indices), key=lambda it: (it.name not in _BEST, it))
+    bundled: dict[str, str | Path] = {folder.name: folder for folder in folders}
+    return bundled | _find_runs(runs) | {name: name for name in ids}
 
 
 def _find_runs(runs: Path) -> dict[str, str | Path]:

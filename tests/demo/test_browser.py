@@ -4,6 +4,7 @@ import base64
 import io
 import os
 import re
+import shutil
 import zipfile
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -14,10 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hf_gen import load
 from hf_gen.demo.uploads import example_faces
 from tests.browser import SIZES, Visit
 from tests.demo.conftest import HUB_MODEL, REFUSED, Demo
-from tests.demo.models import with_directions
 from tests.launching import ROOT
 from tests.untrusted.pictures import hostile_images, valid_images
 
@@ -47,7 +48,6 @@ DECIBELS = re.compile(r"^\d+\.\d dB$")
 FIRST = ["face-vae", "conv-vae", "dense-vae-z10"]
 # What axe finds of gradio's own, and nothing else: its label of an upload button and its sliders'.
 OF_GRADIO = {"aria-allowed-attr", "aria-hidden-focus", "nested-interactive"}
-both_sizes = pytest.mark.parametrize("size", SIZES)
 
 
 def _payloads(*names: str) -> list[FilePayload]:
@@ -99,8 +99,7 @@ def _serious(page: Page, axe: str) -> list[str]:
     return [f"{name}: {nodes}" for name, nodes in found if name not in OF_GRADIO]
 
 
-@both_sizes
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(("size", "theme"), [("desktop", "light"), ("phone", "dark")])
 def test_faces_are_there_at_once_and_every_tab_shows_its_pictures_first(
     visit: Visit, demo: Demo, axe: str, size: str, theme: str
 ) -> None:
@@ -218,11 +217,13 @@ def _download(page: Page, start: Callable[[], None]) -> Download:
     return waiting.value
 
 
-def test_sliders_have_the_names_of_what_they_change(visit: Visit) -> None:
+def test_sliders_have_the_names_of_what_they_change(visit: Visit, demo: Demo) -> None:
     page = visit("tab=edit&model=runs/named")
     panel = _edited(page)
-    names = [one.name.replace("_", " ") for one in with_directions().directions]
-    for name in names[:12]:
+    names = [
+        one.name.replace("_", " ") for one in load(demo.folder / "named" / "pipeline").directions
+    ]
+    for name in names:
         expect(panel.get_by_label(f"range slider for {name}")).to_be_visible()
     expect(panel.get_by_label("range slider for latent").first).to_be_hidden()
     large = panel.locator(".large img")
@@ -272,11 +273,10 @@ def test_the_cards_follow_the_face_the_models_and_the_kl_weight(visit: Visit) ->
     _expect_in_address(page, kl="2", reconstruct="runs%2Fany-kl")
 
 
-@both_sizes
 def test_unusable_files_are_named_once_and_the_others_are_kept(
-    visit: Visit, tmp_path: Path, size: str
+    visit: Visit, tmp_path: Path
 ) -> None:
-    page = visit("tab=reconstruct", size=size, allowed=REFUSED)
+    page = visit("tab=reconstruct", size="phone", allowed=REFUSED)
     panel = opened_tab(page, "Reconstruct")
     expect(titles(panel)).to_have_count(3)
     valid, hostile = valid_images(), hostile_images()
@@ -413,6 +413,8 @@ def test_a_synthetic_face_is_made_by_its_factors(visit: Visit) -> None:
     expect(panel.locator(".figures img")).not_to_have_count(0)
     expect(panel.get_by_alt_text("true counterpart")).to_have_count(2)
     before = sources(both)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
     panel.get_by_label("Glasses").click()
     panel.get_by_role("option", name="none").click()
     expect(both.first).not_to_have_attribute("src", before[0])
@@ -420,6 +422,7 @@ def test_a_synthetic_face_is_made_by_its_factors(visit: Visit) -> None:
     changed = sources(both)
     assert changed[1] != before[1]
     wait_for_rest(page)
+    assert sum("queue/join" in one for one in asked) == 1, "it is computed once"
     true = panel.get_by_alt_text("true counterpart").first
     cartoon = pixels(page, changed[1], 64)
     assert np.abs(pixels(page, sources(true)[0], 64) - cartoon).mean() < 12
@@ -483,7 +486,7 @@ def test_models_that_come_later_are_offered(visit: Visit, demo: Demo) -> None:
     choose_models(panel, HUB_MODEL)
     expect(titles(panel)).to_contain_text([HUB_MODEL])
     assert not page.get_by_label("runs/later").count()
-    with_directions().save_pretrained(demo.folder / "later" / "pipeline")
+    shutil.copytree(demo.folder / "named", demo.folder / "later")
     page = visit("tab=reconstruct&reconstruct=runs/later")
     expect(titles(opened_tab(page, "Reconstruct"))).to_contain_text(["runs/later"])
 

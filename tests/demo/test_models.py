@@ -36,11 +36,12 @@ def test_models_are_found_and_their_families_known_before_any_is_loaded(tmp_path
     cache = ModelCache(found)
     families = [cache.names("VAEPipeline"), cache.names("TranslationPipeline")]
     assert {*families[0], *families[1]} == set(found)
+    assert families[0][0] == "face-vae", "the best first"
     assert "runs/mine" in families[0]
     assert "cyclegan" in families[1]
     assert cache.bytes == 0
     with pytest.raises(
-        UserError, match="cyclegan does not reconstruct and sample: choose one of conv"
+        UserError, match="cyclegan does not reconstruct and sample: choose one of face-vae"
     ):
         cache.get("cyclegan", "VAEPipeline")
 
