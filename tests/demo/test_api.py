@@ -17,7 +17,7 @@ from mcp.client.streamable_http import streamablehttp_client
 from PIL import Image
 
 import hf_gen
-from hf_gen.demo import page as pages
+from hf_gen.demo import serving
 from hf_gen.demo.models import ModelCache
 from hf_gen.demo.page import build_page
 from hf_gen.demo.pictures import enlarge
@@ -139,7 +139,7 @@ def test_a_face_is_translated_with_its_cycle_reconstruction(client: Client, demo
         (
             "/sample",
             ["runs/lambda10"],
-            "runs/lambda10 does not reconstruct and sample: choose one of conv-vae",
+            "runs/lambda10 does not reconstruct and sample: choose one of face-vae",
         ),
         (
             "/translate",
@@ -219,7 +219,7 @@ def test_a_full_queue_is_reported_and_the_others_are_served(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
-    monkeypatch.setattr(pages, "MAX_QUEUE_SIZE", 1)
+    monkeypatch.setattr(serving, "MAX_QUEUE_SIZE", 1)
     cache = ModelCache({"conv-vae": WEIGHTS / "conv-vae"})
     may_load, get = threading.Event(), cache.get
 
