@@ -2,8 +2,7 @@
 const hfGen = (() => {
   const find = (selector) => document.querySelector(selector);
   const all = (selector) => [...document.querySelectorAll(selector)];
-  let bus = () => {}, quietUntil = performance.now() + 3000, walkFrom = null, menuFace = null;
-  const quiet = () => { quietUntil = performance.now() + 1500; };
+  let bus = () => {}, acted = false, walkFrom = null, menuFace = null;
 
   // Gradio's page is seen when it is complete: until then there is the poster.
   function reveal() {
@@ -23,7 +22,10 @@ const hfGen = (() => {
   }
   addEventListener("DOMContentLoaded", reveal);
 
-  // Addresses
+  // Addresses: what a visitor does is a step of the history, what follows from it belongs to it.
+  for (const kind of ["pointerdown", "keydown", "input", "drop", "paste"]) {
+    addEventListener(kind, () => { acted = true; }, true);
+  }
   function address(names, defaults, values) {
     const query = new URLSearchParams();
     const theme = new URLSearchParams(location.search).get("__theme");
@@ -40,10 +42,11 @@ const hfGen = (() => {
     if (next === location.pathname + location.search) return;
     const before = new URLSearchParams(location.search);
     before.delete("edits"); query.delete("edits");
-    const isSmall = before.toString() === query.toString();
-    history[isSmall || performance.now() < quietUntil ? "replaceState" : "pushState"](null, "", next);
+    const isStep = acted && before.toString() !== query.toString();
+    if (isStep) acted = false;
+    history[isStep ? "pushState" : "replaceState"](null, "", next);
   }
-  addEventListener("popstate", () => { quiet(); bus("restore", { query: location.search }); });
+  addEventListener("popstate", () => { acted = false; bus("restore", { query: location.search }); });
   async function copy() {
     try { await navigator.clipboard.writeText(location.href); return "Copied"; }
     catch { return "Copy it from the address bar"; }

@@ -45,6 +45,7 @@ def fetch(url: str) -> bytes:
 
 def test_faces_are_in_the_page_and_a_shared_link_shows_them(demo: Demo) -> None:
     page = fetch(demo.url).decode()
+    assert page.index('id="poster"') < page.index("window.gradio_config = "), "pictures first"
     poster = page.partition('id="poster"')[2].partition("<gradio-app")[0]
     assert poster.count('src="data:image/png;base64,') == 12
     assert poster.count('src="data:image/webp;base64,') == 1
