@@ -34,9 +34,12 @@ window.shift = 0;
 new PerformanceObserver((list) => list.getEntries().forEach((entry) => {
   if (!entry.hadRecentInput) window.shift += entry.value;
 })).observe({ type: "layout-shift", buffered: true });
-new PerformanceObserver((list) => list.getEntries().forEach((entry) => {
-  if (entry.element?.tagName === "IMG") window.picture ??= entry.startTime;
-})).observe({ type: "largest-contentful-paint", buffered: true });
+const look = () => {
+  const image = document.querySelector("#poster img, .walls img");
+  if (image?.complete && image.naturalWidth) window.picture = performance.now();
+  else requestAnimationFrame(look);
+};
+requestAnimationFrame(look);
 addEventListener("DOMContentLoaded", () => new MutationObserver((_, watch) => {
   if (!document.body.classList.contains("ready")) return;
   window.ready = performance.now();
