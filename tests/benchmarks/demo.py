@@ -1,7 +1,7 @@
 """`python -m tests.benchmarks.demo`: what a visitor waits for, how soon the API responds, a crowd.
 
-`python -m tests.benchmarks.demo visit` is the first part alone, which needs Chromium. Each number
-is of a fresh `python app.py` on this machine; nothing else should run at the same time.
+Its parts by name: `visit`, which needs Chromium, `answers`, `memory` and `crowd`. Each number is
+of a fresh `python app.py` on this machine; nothing else should run at the same time.
 """
 
 import os
@@ -137,11 +137,8 @@ def _act(page: "Page", what: str, number: int, picture: str) -> float:
     return time.perf_counter() - began
 
 
-def main() -> None:
-    """Prints everything."""
-    visit()
-    if "visit" in sys.argv:
-        return
+def answers() -> None:
+    """Prints how soon each endpoint responds."""
     for endpoint in REQUESTS:
         with serving() as (url, _, began):
             page = time.perf_counter() - began
@@ -152,6 +149,10 @@ def main() -> None:
         print(
             f"{endpoint:14} page {page:5.2f} s  first response {first:5.2f} s  warm {warm:5.3f} s"
         )
+
+
+def memory_of_models() -> None:
+    """Prints the memory with more models."""
     for models in (1, 4, 8):
         with serving(models) as (url, process, _):
             client = Client(url, verbose=False)
@@ -159,11 +160,15 @@ def main() -> None:
             for number in range(models):
                 client.predict(FACE, f"runs/{number}", api_name="/translate")
             print(f"{models} CycleGANs more: {empty:,.0f} MB, then {megabytes(process):,.0f} MB")
+
+
+def crowd() -> None:
+    """Prints how long many visitors wait who come at once."""
     with serving() as (url, process, _):
         clients = [Client(url, verbose=False) for _ in range(VISITORS)]
         request(clients[0], "/reconstruct")
-        with ThreadPoolExecutor(VISITORS) as crowd:  # an error of one is the error of all
-            seconds = [*crowd.map(lambda client: request(client, "/reconstruct"), clients)]
+        with ThreadPoolExecutor(VISITORS) as threads:  # an error of one is the error of all
+            seconds = [*threads.map(lambda client: request(client, "/reconstruct"), clients)]
         slow = statistics.quantiles(seconds, n=20)[-1]
         print(
             f"{VISITORS} at once: median {statistics.median(seconds):.2f} s, 95th percentile "
@@ -171,5 +176,8 @@ def main() -> None:
         )
 
 
+PARTS = {"visit": visit, "answers": answers, "memory": memory_of_models, "crowd": crowd}
+
 if __name__ == "__main__":
-    main()
+    for part in sys.argv[1:] or PARTS:
+        PARTS[part]()
