@@ -29,7 +29,8 @@ class AnyKLVAE(VectorVAE):
 
     A gate has two numbers for each channel, a slope and an offset. With x = slope log(kl_weight) +
     offset it is sigmoid(x) in the encoder and sqrt(relu(1 - exp(x))) in the decoder, as the best
-    linear autoencoder of each weight has it. At any one weight the network is a `ConvVAE`:
+    linear autoencoder of each weight has it; log-variances of codes also rise with the weight, see
+    `CodeGate`. At any one weight the network is a `ConvVAE`:
     `hf_gen.models.fixed_kl.at_kl_weight` makes it.
 
     The default is the network of the recipe `conv-vae-any-kl`.
@@ -93,7 +94,7 @@ class AnyKLVAE(VectorVAE):
             nn.Flatten(),
             nn.Linear(math.prod(narrowest), 2 * latent_channels),
             nn.Unflatten(1, (2 * latent_channels, 1, 1)),
-            Gate(2 * latent_channels, slope=-0.5),  # a new code has less, the higher the weight
+            CodeGate(latent_channels),
         )
         self.decoder = _Gated(
             Gate(latent_channels, offset=-2.0, in_decoder=True),
@@ -211,3 +212,28 @@ class Gate(nn.Module):
     def forward(self, features: Tensor, log_weight: Tensor) -> Tensor:
         """Maps, (batch, channels, height, width), times their scales."""
         return features * self.scale(log_weight).to(features.dtype)
+
+
+class CodeGate(Gate):
+    """The gate of means and log-variances, which also adds to the log-variances.
+
+    It adds -softplus(shift - rate log(kl_weight)): in the best linear autoencoder the variance of a
+    latent is 1 / (1 + s / kl_weight), with s the larger, the more the latent tells.
+
+    Args:
+        latent_channels: Number of latents.
+    """
+
+    def __init__(self, latent_channels: int) -> None:
+        super().__init__(2 * latent_channels, slope=-0.5)  # a new code tells less at high weights
+        self.rate = nn.Parameter(torch.ones(latent_channels, 1, 1))
+        self.shift = nn.Parameter(torch.zeros(latent_channels, 1, 1))
+
+    def added(self, log_weight: Tensor) -> Tensor:
+        """(batch, 1, 1, 1) -> (batch, 2 * latent_channels, 1, 1), 0 for the means."""
+        of_variances = -nn.functional.softplus(self.shift - self.rate * log_weight)
+        return torch.cat((torch.zeros_like(of_variances), of_variances), dim=1)
+
+    def forward(self, features: Tensor, log_weight: Tensor) -> Tensor:
+        """Means and log-variances, (batch, 2 * latent_channels, 1, 1), at the weight."""
+        return super().forward(features, log_weight) + self.added(log_weight).to(features.dtype)

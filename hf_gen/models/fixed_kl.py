@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from hf_gen.models.any_kl_vae import AnyKLVAE, Gate
+from hf_gen.models.any_kl_vae import AnyKLVAE, CodeGate, Gate
 from hf_gen.models.vae import ConvVAE
 
 _SHARED = ("sample_size", "filters", "kernel_sizes", "strides", "latent_channels")
@@ -45,7 +45,8 @@ def _scaled(layers: nn.Sequential, log_weight: Tensor) -> list[Tensor]:
             gate = layer.scale(log_weight).flatten()
             gate = gate.repeat_interleave(len(bias) // len(gate))  # a channel is a part of a vector
             shape = [-1 if axis == outputs else 1 for axis in range(weight.ndim)]
-            found[-2:] = [weight * gate.view(shape), bias * gate]
+            added = layer.added(log_weight).flatten() if isinstance(layer, CodeGate) else 0
+            found[-2:] = [weight * gate.view(shape), bias * gate + added]
         elif weights := [*layer.parameters()]:
             outputs = 1 if isinstance(layer, nn.ConvTranspose2d) else 0
             found += weights if found else [weights[0] * of_codes, weights[1]]
