@@ -21,6 +21,9 @@ from torch import Tensor, nn
 from hf_gen.models.pretrained import check_divides
 from hf_gen.models.vector_vae import Map, VAEDecoderOutput, VectorVAE
 
+# Slopes and rates are this many times their weights: Adam moves all weights at about one speed, and
+# these have to go farthest.
+_SPEED = 16
 _LOWEST_SQUARE = 1e-4  # where a gate of the decoder is closed: at 0 a root has an infinite slope
 
 
@@ -199,12 +202,12 @@ class Gate(nn.Module):
     ) -> None:
         super().__init__()
         self.in_decoder = in_decoder
-        self.slope = nn.Parameter(torch.full((channels, 1, 1), slope))
+        self.slope = nn.Parameter(torch.full((channels, 1, 1), slope / _SPEED))
         self.offset = nn.Parameter(torch.full((channels, 1, 1), offset))
 
     def scale(self, log_weight: Tensor) -> Tensor:
         """(batch, 1, 1, 1) -> (batch, channels, 1, 1)."""
-        place = self.slope * log_weight + self.offset
+        place = _SPEED * self.slope * log_weight + self.offset
         if not self.in_decoder:
             return place.sigmoid()
         return (-place.expm1()).clamp_min(_LOWEST_SQUARE).sqrt()
@@ -226,12 +229,13 @@ class CodeGate(Gate):
 
     def __init__(self, latent_channels: int) -> None:
         super().__init__(2 * latent_channels, slope=-0.5)  # a new code tells less at high weights
-        self.rate = nn.Parameter(torch.ones(latent_channels, 1, 1))
+        self.rate = nn.Parameter(torch.full((latent_channels, 1, 1), 1 / _SPEED))
         self.shift = nn.Parameter(torch.zeros(latent_channels, 1, 1))
 
     def added(self, log_weight: Tensor) -> Tensor:
         """(batch, 1, 1, 1) -> (batch, 2 * latent_channels, 1, 1), 0 for the means."""
-        of_variances = -nn.functional.softplus(self.shift - self.rate * log_weight)
+        place = _SPEED * (self.shift - self.rate * log_weight)
+        of_variances = -nn.functional.softplus(place)
         return torch.cat((torch.zeros_like(of_variances), of_variances), dim=1)
 
     def forward(self, features: Tensor, log_weight: Tensor) -> Tensor:

@@ -73,8 +73,7 @@ class NegativeELBO(nn.Module):
         Args:
             images: In [-1, 1], (batch, 3, height, width).
             noise: Standard normal, of the shape of the batch's codes.
-            kl_weights: Of an `AnyKLVAE`, one for each image, (batch,); the objective of an image is
-                divided by the root of its weight, if that is above 1. Default: the objective's.
+            kl_weights: Of an `AnyKLVAE`, one for each image, (batch,). Default: the objective's.
 
         Returns:
             The losses by name, and the reconstructions, of the shape of the images.
@@ -95,9 +94,7 @@ class NegativeELBO(nn.Module):
             kl = kls.mean()
             losses["objective"] = reconstruction + self.objective.kl_weight * kl
             if kl_weights is not None:
-                # No minimum changes, and high weights do not have the largest gradients.
-                balance = kl_weights.clamp_min(1).rsqrt()
-                losses["objective"] = (balance * (nlls + kl_weights * kls)).mean()
+                losses["objective"] = (nlls + kl_weights * kls).mean()
             losses |= {"negative_elbo": reconstruction + kl, "kl": kl}
         for loss in self.perceptual:
             perceptual = loss(images, decoded.sample).mean()

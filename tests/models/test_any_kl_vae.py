@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from hf_gen.models.any_kl_vae import AnyKLVAE, Gate
+from hf_gen.models.any_kl_vae import AnyKLVAE, CodeGate, Gate
 from hf_gen.models.fixed_kl import at_kl_weight
 from hf_gen.models.vae import ConvVAE
 
@@ -39,13 +39,23 @@ def test_a_gate_scales_channels_by_the_formulas_of_the_paper() -> None:
     }
     for in_decoder, formula in formulas.items():
         gate = Gate(3, in_decoder=in_decoder)
-        gate.slope.data.copy_(torch.tensor(slopes).view(3, 1, 1))
+        gate.slope.data.copy_(torch.tensor(slopes).view(3, 1, 1) / 16)
         gate.offset.data.copy_(torch.tensor(offsets).view(3, 1, 1))
         made = gate(maps, weights.log().view(4, 1, 1, 1))
         for row, weight in enumerate(weights.tolist()):
             for channel, (slope, offset) in enumerate(zip(slopes, offsets, strict=True)):
                 scale = formula(slope * math.log(weight) + offset)
                 torch.testing.assert_close(made[row, channel], maps[row, channel] * scale)
+
+
+def test_the_variance_of_a_code_is_that_of_the_best_linear_autoencoder() -> None:
+    told, weights = torch.tensor([0.0, 3.0, 40.0]), torch.tensor([0.01, 1.0, 100.0])
+    gate = CodeGate(3)
+    gate.shift.data.copy_((told.log() / 16).clamp_min(-10).view(3, 1, 1))
+    means, logvar = gate(torch.zeros(3, 6, 1, 1), weights.log().view(3, 1, 1, 1)).chunk(2, dim=1)
+    assert torch.equal(means, torch.zeros(3, 3, 1, 1))
+    expected = 1 / (1 + told / weights.view(3, 1))
+    torch.testing.assert_close(logvar.exp().view(3, 3), expected)
 
 
 def test_a_new_network_has_open_gates_and_less_in_its_codes_at_higher_weights() -> None:
