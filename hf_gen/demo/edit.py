@@ -9,13 +9,14 @@ import gradio as gr
 
 from hf_gen.demo import pictures
 from hf_gen.demo.inputs import Page, Tab, Uploads, html, labelled
-from hf_gen.demo.latents import SPAN, between, between_four, by_influence, draw, values_of
+from hf_gen.demo.latents import SPAN, between_four, by_influence, draw, values_of
 from hf_gen.demo.models import ModelCache
 from hf_gen.demo.references import FaceSource, edited, edits_of, neighbour, words_of
 from hf_gen.demo.requests import compute, listen
 
 FIRST = "face-vae"
 _NAMED, _NUMBERED = 12, 8
+_WAY = 33
 _EMPTY_PAD = pictures.note("Four faces at the corners, and all that lies between them.")
 
 
@@ -160,7 +161,7 @@ def _build_walk(page: Page, model: gr.Dropdown) -> Tab:
         source = FaceSource(cache, uploads or {})
         pipeline = cache.get(model, "VAEPipeline")
         first = source.latents(edited(reference, model, edits), model)
-        frames = between(pipeline, first, source.latents(other, model), method)
+        frames = pipeline.interpolate(first, source.latents(other, model), _WAY, method)
         file = f"{pictures.file_name(model)}-walk.webp"
         animation = pictures.animation(frames, f"a walk by {model}", file)
         row = pictures.sheet([frames[::4]], ["step by step"], "the way, step by step")

@@ -107,7 +107,7 @@ def build_tray(page: Page) -> None:
     """Examples, and the visitor's own files: dropped, pasted, chosen, or from the camera."""
     with gr.Row(elem_classes="tray"):
         button = gr.UploadButton(
-            "Your photo",
+            "Your picture",
             file_count="multiple",
             size="sm",
             scale=0,

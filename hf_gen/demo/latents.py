@@ -18,7 +18,6 @@ SPAN = 4.0
 """How far a single latent is moved from 0."""
 _STATIONS, _FRAMES = 6, 10
 _PAD = 9
-_WAY = 33
 
 
 def prior_of(choice: str) -> PriorName | None:
@@ -62,24 +61,6 @@ def random_walk(
     cosine, sine = (f(angles)[:, None, None, None] for f in (torch.cos, torch.sin))
     legs = zip(stations, stations.roll(-1, 0), strict=True)
     return pipeline.decode(torch.cat([cosine * start + sine * end for start, end in legs]))
-
-
-def between(
-    pipeline: "VAEPipeline", first: "Tensor", last: "Tensor", method: str
-) -> list[Image.Image]:
-    """The faces from one code to another, both (1, channels, height, width): "linear", "spherical".
-
-    Source: https://arxiv.org/abs/1609.04468 for the great circle.
-    """
-    import torch
-
-    weights = torch.linspace(0, 1, _WAY, device=first.device)[:, None, None, None]
-    cosine = torch.cosine_similarity(first.flatten(), last.flatten(), dim=0).clamp(-1, 1)
-    angle = torch.arccos(cosine)
-    if method == "linear" or angle.sin() < 1e-4:  # there is no great circle to follow
-        return pipeline.decode(torch.lerp(first, last, weights))
-    start, end = ((1 - weights) * angle).sin() / angle.sin(), (weights * angle).sin() / angle.sin()
-    return pipeline.decode(start * first + end * last)
 
 
 def between_four(pipeline: "VAEPipeline", corners: Sequence["Tensor"]) -> list[list[Image.Image]]:

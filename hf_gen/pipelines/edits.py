@@ -39,7 +39,7 @@ class _Autoencoding(Protocol):
     @property
     def latent_shape(self) -> tuple[int, ...]: ...
 
-    def encode(self, images: Images) -> Tensor: ...
+    def encode(self, images: Images, *sampling: Any) -> Tensor: ...
 
     def decode(self, latents: Tensor, output_type: OutputType = "pil") -> Pictures: ...
 
@@ -86,7 +86,7 @@ class LatentEdits:
                 "this pipeline has no directions: train with --directions, or add those that "
                 "hf_gen.evaluation.directions finds"
             )
-        codes = _codes(self, image_or_code)
+        codes = codes_of(self, image_or_code)
         return self.decode(self.editor.move(codes, values), output_type)
 
     def neighbours(
@@ -126,7 +126,7 @@ class LatentEdits:
         """What `neighbours` decodes, (count, channels, height, width)."""
         if not 0 <= strength <= 1:
             raise ValueError(f"strength must be from 0 to 1, got {strength}: try 0.5")
-        code = _codes(self, image_or_code)
+        code = codes_of(self, image_or_code)
         if len(code) != 1:
             raise ValueError(f"it takes one image, or the latents of one, got {len(code)}")
         samples = self.sample_latents(count, generator).to(code)
@@ -165,8 +165,8 @@ def _fitted(prior: Any) -> Any:
     return prior.at(1.0) if "max_kl_weight" in prior.config else prior
 
 
-def _codes(pipeline: _Autoencoding, image_or_code: Images) -> Tensor:
-    """Latents as they are, images encoded."""
+def codes_of(pipeline: _Autoencoding, image_or_code: Images, *sampling: Any) -> Tensor:
+    """Latents as they are, images encoded, with the further arguments of `encode`."""
     if isinstance(image_or_code, Tensor) and image_or_code.shape[1:] == pipeline.latent_shape:
         return image_or_code
-    return pipeline.encode(image_or_code)
+    return pipeline.encode(image_or_code, *sampling)

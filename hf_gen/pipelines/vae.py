@@ -25,7 +25,7 @@ from hf_gen.pipelines.base import (
     postprocess,
     preprocess,
 )
-from hf_gen.pipelines.edits import Generators, LatentEdits
+from hf_gen.pipelines.edits import Generators, LatentEdits, codes_of
 
 PriorName = Literal["standard", "gaussian", "mixture", "flow"]
 _BATCH_SIZE = 64
@@ -284,8 +284,8 @@ class VAEPipeline(LatentEdits, ImagePipeline):
         """Decodes latents from those of one image to those of another, both included.
 
         Args:
-            first: One image.
-            second: One image.
+            first: One image, or its latents, (1, channels, height, width).
+            second: Likewise.
             steps: The number of images, at least 2.
             method: "linear" or "spherical", along a great circle, which keeps the norm that samples
                 of a normal prior have (https://arxiv.org/abs/1609.04468).
@@ -322,7 +322,7 @@ class VAEPipeline(LatentEdits, ImagePipeline):
         """A latent traversal: decodes an image's latents with one dimension changed at a time.
 
         Args:
-            image: One image.
+            image: One image, or its latents, (1, channels, height, width).
             dimensions: The dimensions. Default: all.
             span: Each runs from -span to +span, in standard deviations of a standard normal prior.
             steps: The number of images for each dimension, at least 2.
@@ -366,7 +366,7 @@ class VAEPipeline(LatentEdits, ImagePipeline):
             )
 
     def _encode_one(self, image: Images, sample_posterior: bool, generator: Generators) -> Tensor:
-        latents = self.encode(image, sample_posterior, generator)
+        latents = codes_of(self, image, sample_posterior, generator)
         if len(latents) != 1:
             raise ValueError(f"it takes one image each, got {len(latents)}")
         return latents

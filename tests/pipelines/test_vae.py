@@ -493,3 +493,18 @@ def test_an_offloaded_network_runs_where_its_hook_says() -> None:
     assert pipeline._execution_device == torch.device("cpu")
     add_hook_to_module(pipeline.vae, AlignDevicesHook(execution_device="meta"))
     assert pipeline._execution_device == torch.device("meta")
+
+
+def test_walks_between_latents_are_those_between_their_images(pipelines: Pipelines) -> None:
+    pipeline, (first, second) = pipelines["ConvVAE"], images(2)
+    codes = [pipeline.encode(image) for image in (first, second)]
+    for method in ("linear", "spherical"):
+        walked, expected = (
+            pipeline.interpolate(*ends, 3, method, output_type="pt")
+            for ends in (codes, (first, second))
+        )
+        assert_close(walked, expected)
+    rows, expected = (pipeline.traverse(one, [1], output_type="pt") for one in (codes[0], first))
+    assert_close(rows, expected)
+    with pytest.raises(ValueError, match="it takes one image each, got 2"):
+        pipeline.interpolate(torch.cat(codes), second)
